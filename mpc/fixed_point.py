@@ -1,0 +1,471 @@
+"""Fixed point: ring elements with a decimal point, and every operator that a user writes.
+
+A real number is kept as ``raw / scale``. The scale is ``base ** (precision * depth) * factor``:
+
+    depth 0     an integer, such as a comparison's bit       scale 1
+    depth 1     an ordinary number                           scale 1000, for three decimal digits
+    depth 2     a product, before its truncation             scale 1,000,000
+
+A product adds the depths of its operands, and the truncation that brings depth 2 back to 1 waits
+until the value is used. A bit times a value therefore needs none. A public number costs nothing at
+all: a value at scale S, times 0.02, is the same raw value at scale S / 0.02 = 50 S. Such public
+divisors gather in `factor`; one truncation takes them all in when the value meets another scale, as
+when a gradient meets its weight.
+"""
+
+import functools
+from fractions import Fraction
+from numbers import Number
+
+import numpy as np
+
+from mpc import argmax, beaver, securenn
+from mpc.randomness import fresh_key, lesson_key, stream
+from mpc.ring import Z2k
+from mpc.share import Private, Share, concatenate as join, lead, matched
+from mpc.truncation import truncate
+
+
+class Public:
+    """The World of values that everybody knows: one row, no worker, coins for rounding only."""
+
+    workers_here = ("everybody",)
+
+    def __init__(self, seed=None):
+        self._key = fresh_key() if seed is None else lesson_key(seed, "rounding")
+        self._counter = 0
+
+    def j(self, like):
+        return np.zeros((1,) * like.ndim, like.dtype)
+
+    def coins(self, ring, shape):
+        """Uniform ring elements that nobody chose."""
+        self._counter += 1
+        return ring.uniform(stream(self._key, "rounding", self._counter), shape)
+
+
+class Clear(Share):
+    """A public ring array: a "share" of one row that everybody holds, with the same operations."""
+
+    def truncate(self, d):
+        """``x / d``, rounded up with the probability of the part cut off: the law of `truncate`."""
+        if d == 1:
+            return self
+        down, cut = np.divmod(self.ring.to_int(self.rows), np.int64(d))
+        coin = self.world.coins(Z2k(64), self.rows.shape) % np.uint64(d)
+        return self._with(self.ring.from_int(down + (coin < cut.view(np.uint64))))
+
+    def drelu(self):
+        return self._with((self.ring.to_int(self.rows) >= 0).astype(self.ring.dtype))
+
+    def tournament(self):
+        """The maximum along the last axis and its one-hot place: what `mpc.tournament` does."""
+        best = self.ring.to_int(self.rows).argmax(-1)
+        place = np.eye(self.shape[-1], dtype=self.ring.dtype)[best]
+        return (self._with(self.rows * place).sum(-1), self._with(place))
+
+    def _with(self, rows):
+        return Clear(self.world, self.ring, rows)
+
+
+def _numeric(operator):
+    """A binary operator of FixedPoint, left to the other operand where that is no number or array."""
+    @functools.wraps(operator)
+    def checked(self, other):
+        if isinstance(other, (FixedPoint, Number, np.ndarray, np.generic)):
+            return operator(self, other)
+        return NotImplemented
+    return checked
+
+
+class FixedPoint:
+    """An array of numbers with a fixed decimal point, over one of three kinds of value.
+
+    Clear (public), Share (secret) or Private (what one role alone holds, such as its data before
+    they are shared or a result that was revealed to it). Shapes and axes are those of the array.
+    """
+
+    __array_ufunc__ = None
+    __hash__ = None
+
+    def __init__(self, value, base=10, precision=3, depth=1, factor=1):
+        self.value, self.base, self.precision = value, base, precision
+        self.depth, self.factor = depth, factor
+
+    @property
+    def scale(self):
+        """What raw ring elements are divided by."""
+        return self.base ** (self.precision * self.depth) * self.factor
+
+    @property
+    def shape(self):
+        return self.value.shape
+
+    @property
+    def ndim(self):
+        return self.value.ndim
+
+    @property
+    def ring(self):
+        return self.value.ring
+
+    def _with(self, value, depth=None, factor=None):
+        return FixedPoint(value, self.base, self.precision,
+                          self.depth if depth is None else depth,
+                          self.factor if factor is None else factor)
+
+    def __repr__(self):
+        unit = f"{self.precision} {'decimal' if self.base == 10 else f'base-{self.base}'} digits"
+        scale = f", scale {self.scale}" * (self.scale != self.base ** self.precision)
+        return f"FixedPoint({unit}{scale}) > {self.value!r}"
+
+    # ------------------------------------------------------------------ scales
+
+    def _at(self, depth, factor=1):
+        """The same number at another scale: multiplied up for free, or truncated."""
+        target = self._with(self.value, depth, factor)
+        ratio = Fraction(target.scale, self.scale)
+        value = _times_integer(self.value, ratio.numerator)
+        return self._with(_truncate(value, ratio.denominator), depth, factor)
+
+    def _settled(self):
+        """Ready for a product: the truncation that an earlier product left is done now."""
+        return self if self.depth <= 1 else self._at(1, self.factor)
+
+    def _pair(self, other):
+        """Both operands of a sum or comparison, at one scale."""
+        if not isinstance(other, FixedPoint):
+            numbers = np.asarray(other, float)
+            mine = self._at(1) if self.depth == 0 and np.any(numbers % 1) else self
+            return mine, mine._public(numbers)
+        _same_format(self, other)
+        if (self.depth, self.factor) == (other.depth, other.factor):
+            return self, other
+        return self._at(1), other._at(1)
+
+    def _public(self, numbers):
+        """Public `numbers` at the scale of this value."""
+        raw = encode(numbers, self.scale, self.ring)[None]
+        return self._with(Clear(Public(), self.ring, raw))
+
+    # ------------------------------------------------------------------ arithmetic
+
+    @_numeric
+    def __add__(self, other):
+        x, y = self._pair(other)
+        return x._with(_add(x.value, y.value))
+
+    def __neg__(self):
+        return self._with(-self.value)
+
+    @_numeric
+    def __sub__(self, other):
+        x, y = self._pair(other)
+        return x._with(_add(x.value, -y.value))
+
+    @_numeric
+    def __rsub__(self, other):
+        return -self + other
+
+    @_numeric
+    def __mul__(self, other):
+        if not isinstance(other, FixedPoint):
+            if np.ndim(other) == 0:
+                return self._times_number(as_fraction(other))
+            other = self._at(1)._public(np.asarray(other, float))
+        return self._product(other, _multiply)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    @_numeric
+    def __truediv__(self, number):
+        if isinstance(number, FixedPoint) or np.ndim(number):
+            raise TypeError("division by a secret or an array is not provided; divide by one public "
+                            "number, or multiply by a public array")
+        return self._times_number(1 / as_fraction(number))
+
+    @_numeric
+    def __matmul__(self, other):
+        return self._product(self._operand(other), _matmul)
+
+    @_numeric
+    def __rmatmul__(self, other):
+        return self._operand(other)._product(self, _matmul)
+
+    def __pow__(self, exponent):
+        if exponent != 2:
+            raise ValueError(f"** {exponent!r} is not provided; ** 2 is, and products give the rest")
+        x = self._settled()
+        return x._with(_square(x.value), 2 * x.depth, x.factor ** 2)
+
+    def _operand(self, other):
+        return other if isinstance(other, FixedPoint) else self._at(1)._public(np.asarray(other, float))
+
+    def _product(self, other, op):
+        _same_format(self, other)
+        x, y = self._settled(), other._settled()
+        return x._with(op(x.value, y.value), x.depth + y.depth, x.factor * y.factor)
+
+    def _times_number(self, ratio):
+        """By a public fraction: the numerator goes into the raw value, the rest into the scale."""
+        return self._with(_times_integer(self.value, ratio.numerator),
+                          factor=self.factor * ratio.denominator)
+
+    # ------------------------------------------------------------------ comparisons
+
+    def drelu(self):
+        """[self >= 0], an integer 0 or 1."""
+        value = self._settled().value
+        bit = value.drelu() if isinstance(value, Clear) else securenn.drelu(value)
+        return self._with(bit, 0, 1)
+
+    def relu(self):
+        x = self._settled()
+        return x * x.drelu()
+
+    @_numeric
+    def __ge__(self, other):
+        return (self - other).drelu()
+
+    @_numeric
+    def __le__(self, other):
+        return (-self + other).drelu()
+
+    @_numeric
+    def __lt__(self, other):
+        return 1 - (self >= other)
+
+    @_numeric
+    def __gt__(self, other):
+        return 1 - (self <= other)
+
+    def eq(self, other):
+        """[self == other], an integer 0 or 1; `==` raises, since no party knows the answer."""
+        x, y = self._pair(other)
+        difference = _add(x.value, -y.value)
+        if isinstance(difference, Clear):
+            return self._with(difference._with((difference.rows == 0).astype(self.ring.dtype)), 0, 1)
+        zero = difference.times(np.zeros((1,) * (self.ndim + 1), self.ring.dtype))
+        return self._with(argmax.equal(difference, zero), 0, 1)
+
+    def max(self, axis=None):
+        """The largest element along `axis`, or of all."""
+        value, x = self._tournament(axis)
+        return x._with(value[0])
+
+    def argmax(self, axis=None, one_hot=False):
+        """The place of the first maximum: an integer, or a row of 0 and 1 along a new last axis."""
+        (_, place), x = self._tournament(axis)
+        if not one_hot:
+            index = np.arange(place.shape[-1]).astype(self.ring.dtype)
+            place = place.times(lead(index[None], place.ndim + 1)).sum(-1)
+        return x._with(place, 0, 1)
+
+    def _tournament(self, axis):
+        x = self._settled()
+        value = x.value.reshape(-1) if axis is None else x.value.moveaxis(axis, -1)
+        return (argmax.tournament(value) if _secret(value) else value.tournament()), x
+
+    def __eq__(self, other):
+        raise TypeError("no party knows whether secrets are equal; use .eq() for a secret answer")
+
+    def __bool__(self):
+        raise TypeError("a FixedPoint has no truth value: no branch may depend on a secret")
+
+    def __float__(self):
+        raise TypeError("reveal with .get() and decode with .float_precision()")
+
+    def __iter__(self):
+        raise TypeError("a FixedPoint cannot be iterated; index it: x[i]")
+
+    # ------------------------------------------------------------------ shape
+
+    def sum(self, axis=None, keepdims=False):
+        return self._with(self.value.sum(axis, keepdims))
+
+    def reshape(self, *shape):
+        return self._with(self.value.reshape(*shape))
+
+    @property
+    def T(self):
+        return self._with(self.value.T)
+
+    def __getitem__(self, key):
+        return self._with(self.value[key])
+
+    # ------------------------------------------------------------------ from and to the parties
+
+    def share(self, *workers, crypto_provider, owner=None):
+        """Split among all workers what one role holds: a FixedPoint over a Share.
+
+        Parameters
+        ----------
+        workers : Role
+            All workers of the World, in order.
+        crypto_provider : Role
+            The provider of the same World, which will deal for products of this value.
+        owner : Role, optional
+            Whose array it is, the server's by default; what a Private holds is its role's.
+        """
+        world = crypto_provider.world
+        if workers != world.workers or crypto_provider is not world.crypto_provider:
+            raise ValueError(f"share: {workers} with {crypto_provider} are not the parties of one "
+                             f"World; name all its workers, {world.workers}")
+        if isinstance(self.value, Share) and not isinstance(self.value, Clear):
+            raise TypeError("share: this value is shared already; reveal it with get() first")
+        if isinstance(self.value, Private):
+            owner, rows = self.value.role, self.value.rows
+        else:
+            owner = world.server if owner is None else owner
+            rows = world.held(owner, self.shape, lambda: self.value.rows[0], np.uint64).rows
+        share = world.share(owner, (rows, world.ring), name="value")
+        return self._with(share)
+
+    def refresh(self):
+        """The same number with fresh rows, after any truncation that waits."""
+        x = self._settled()
+        return x if isinstance(x.value, Clear) else x._with(beaver.refresh(x.value))
+
+    def get(self, role=None):
+        """Reveal to one `role`, the server by default: a FixedPoint over its Private value.
+
+        Brought to depth 1 (an integer stays one) and refreshed after this last truncation: the
+        rows that arrive tell their sum and no more. Rounds: 1.
+        """
+        if isinstance(self.value, Private):
+            return self
+        x = (self if self.depth == 0 and self.factor == 1 else self._at(1)).refresh()
+        if isinstance(x.value, Clear):
+            return x
+        world = x.value.world
+        role = world.server if role is None else role
+        rows = world.gather(role, x.value, name="revealed")
+        revealed = Private(str(role), x.ring.sum(rows, axis=1))
+        revealed.ring = x.ring
+        return x._with(revealed)
+
+    def float_precision(self):
+        """The numbers as float64; NaN of the right shape where they are not known."""
+        if isinstance(self.value, Share) and not isinstance(self.value, Clear):
+            raise TypeError("float_precision: this value is secret; reveal it first with .get()")
+        rows = np.asarray(self.value.rows)
+        if not len(rows):
+            return np.full(self.shape, np.nan)
+        return self.value.ring.to_int(rows)[0] / float(self.scale)
+
+
+def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_seed=None):
+    """Encode real numbers in fixed point: a public array, or what one role holds as `Private`.
+
+    Parameters
+    ----------
+    array : array of numbers, or Private
+    precision_fractional : int
+        Digits behind the point, in `base` 10 or 2.
+    ring : Z2k, optional
+        Z_2^64 by default; sharing needs the World's ring.
+    rounding_seed : int, optional
+        Makes the rounding of products of *public* values repeatable.
+
+    Returns
+    -------
+    FixedPoint
+
+    Raises
+    ------
+    ValueError
+        For a number that the ring cannot hold at this scale, another base, or a precision that
+        leaves no room for a product.
+    """
+    ring = Z2k(64) if ring is None else ring
+    if base not in (2, 10):
+        raise ValueError(f"fix_precision: base {base} is not provided; take 2 or 10")
+    if precision_fractional < 0 or base ** (2 * precision_fractional) >= ring.modulus // 4:
+        raise ValueError(f"fix_precision: {precision_fractional} digits in base {base} leave no room "
+                         f"for a product in {ring}; take fewer")
+    if isinstance(array, Private):
+        value = Private(array.role, encode(array.rows, base ** precision_fractional, ring))
+        value.ring = ring
+    else:
+        raw = encode(np.asarray(array, float), base ** precision_fractional, ring)
+        value = Clear(Public(rounding_seed), ring, raw[None])
+    return FixedPoint(value, base, precision_fractional)
+
+
+def concatenate(values, axis=0):
+    """FixedPoint values of one scale, joined along an `axis`."""
+    first = values[0]
+    return first._with(join([v._at(first.depth, first.factor).value for v in values], axis))
+
+
+def encode(numbers, scale, ring):
+    """Real `numbers` as ring elements at `scale`, rounded to the nearest; raises beyond the ring."""
+    raw, limit = np.rint(numbers * float(scale)), 2.0 ** (ring.bits - 1)
+    bad = ~(np.abs(raw) < limit)
+    if np.asarray(bad).any():
+        worst = np.asarray(numbers)[np.asarray(bad)].flat[0]
+        raise ValueError(f"fixed point: {worst} cannot be represented at scale {scale} in {ring}, "
+                         f"whose limit is {limit / float(scale):g}; take fewer fractional digits or "
+                         "scale the data")
+    return ring.from_int(raw)
+
+
+def as_fraction(number):
+    """A public number as a fraction of small integers, within one part in a million or so."""
+    if isinstance(number, Fraction):
+        exact = number
+    elif not np.isfinite(number):
+        raise ValueError(f"fixed point: {number} is no factor; take a finite number")
+    else:
+        exact = Fraction(str(number))
+    if max(abs(exact.numerator), exact.denominator) <= 10**6:
+        return exact
+    near = exact.limit_denominator(10**6) if abs(exact) <= 1 else 1 / (1 / exact).limit_denominator(10**6)
+    return near
+
+
+def _same_format(x, y):
+    if (x.base, x.precision, x.ring) != (y.base, y.precision, y.ring):
+        raise ValueError(f"fixed point: {x.precision} digits in base {x.base} over {x.ring} do not "
+                         f"meet {y.precision} in base {y.base} over {y.ring}; encode both alike")
+
+
+# ------------------------------------------------------------------ the same line for secret and public
+
+
+def _secret(value):
+    return not isinstance(value, Clear)
+
+
+def _add(x, y):
+    if _secret(x) == _secret(y):
+        return x + y
+    return x.plus(y.rows) if _secret(x) else y.plus(x.rows)
+
+
+def _multiply(x, y):
+    if _secret(x) and _secret(y):
+        return beaver.multiply(x, y)
+    return x.times(y.rows) if _secret(x) else y.times(x.rows)
+
+
+def _matmul(x, y):
+    if _secret(x) and _secret(y):
+        return beaver.matmul(x, y)
+    keeper = x if _secret(x) else y
+    return keeper._with(keeper.ring.matmul(*matched(x.rows, y.rows)))
+
+
+def _square(x):
+    return beaver.square(x) if _secret(x) else x.times(x.rows)
+
+
+def _times_integer(x, n):
+    if n == 1:
+        return x
+    factor = np.array(n % x.ring.modulus, x.ring.dtype)
+    return x.times(factor.reshape((1,) * (x.ndim + 1)))
+
+
+def _truncate(x, d):
+    return truncate(x, d) if _secret(x) else x.truncate(d)

@@ -1,0 +1,328 @@
+"""Rings: the finite arithmetic in which secrets live.
+
+Three rings serve the protocols, each a small object with the same methods on NumPy arrays:
+
+    Z2k(l)    integers mod 2^l, 1 <= l <= 64   uint64; shares of values
+    Odd(l)    integers mod 2^l - 1             uint64; where SecureNN reads a sign as a parity
+    Zm(m)     integers mod m, 2 <= m <= 251    uint8;  bits of a number mod a prime, coins, positions
+
+Every array holds canonical elements, 0 <= x < modulus, and every result is canonical again. Nothing
+here knows about parties: an array's first axis may run over holders, and often does.
+"""
+
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+
+LIMB_BITS = (22, 22, 20)    # a 64-bit word as three signed limbs; see `matmul_mod_2_64`
+INNER_LIMIT = 1024          # the longest inner dimension whose limb products are exact
+
+
+class Ring:
+    """What the three rings share: arithmetic built from `add`, `neg` and `mul`, and the wire."""
+
+    def sub(self, x, y):
+        """``x - y``."""
+        return self.add(x, self.neg(y))
+
+    def sum(self, x, axis, keepdims=False):
+        """Sum over one `axis` or a tuple of axes."""
+        axes = {a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
+        for a in sorted(axes):
+            parts = np.split(x, x.shape[a], axis=a) if x.shape[a] else [self.zeros(
+                tuple(1 if i == a else n for i, n in enumerate(x.shape)))]
+            x = reduce(self.add, parts)
+        return x if keepdims else x.reshape([n for i, n in enumerate(x.shape) if i not in axes])
+
+    def matmul(self, x, y):
+        """``x @ y`` for stacks of matrices, one outer product for each inner index."""
+        shape = np.broadcast_shapes(x.shape[:-2], y.shape[:-2]) + (x.shape[-2], y.shape[-1])
+        outer = (self.mul(x[..., :, k, None], y[..., None, k, :]) for k in range(x.shape[-1]))
+        return reduce(self.add, outer, self.zeros(shape))
+
+    def zeros(self, shape):
+        """The neutral element, `shape` times."""
+        return np.zeros(shape, self.dtype)
+
+    def nbytes(self, shape):
+        """Bytes that elements of this `shape` take on the wire."""
+        return int(np.prod(shape, dtype=np.int64)) * self.width
+
+    def pack(self, x):
+        """Elements as `nbytes` bytes, little-endian, `width` bytes each."""
+        words = np.ascontiguousarray(x, self.dtype)
+        size = words.dtype.itemsize
+        return words.reshape(-1, 1).view(np.uint8).reshape(-1, size)[:, :self.width].tobytes()
+
+    def unpack(self, payload, shape):
+        """The inverse of `pack`; raises ValueError on a payload of another size."""
+        if len(payload) != self.nbytes(shape):
+            raise ValueError(f"{self}: {len(payload)} bytes came where shape {tuple(shape)} needs "
+                             f"{self.nbytes(shape)}; sender and receiver run different programs")
+        return _words(payload, self.width, self.dtype).reshape(shape)
+
+    @property
+    def width(self):
+        """Bytes of one element on the wire."""
+        return (self.bits + 7) // 8
+
+
+def _words(raw, width, dtype):
+    """`raw` bytes as little-endian words of `width` bytes each, in `dtype`."""
+    size = np.dtype(dtype).itemsize
+    if width == size:
+        return np.frombuffer(raw, dtype)
+    wide = np.zeros((len(raw) // width, size), np.uint8)
+    wide[:, :width] = np.frombuffer(raw, np.uint8).reshape(-1, width)
+    return wide.view(dtype)[:, 0]
+
+
+def _accept(candidates, size):
+    """The first `size` words that `candidates(n)`, of n draws, accepts; draws more where needed.
+
+    The same stream gives the same answer to everyone who holds it, however often it is extended.
+    """
+    n = size + size // 16 + 16
+    while len(found := candidates(n)) < size:
+        n *= 2
+    return found[:size]
+
+
+# ------------------------------------------------------------------ integers mod 2^l
+
+
+@dataclass(frozen=True)
+class Z2k(Ring):
+    """Integers mod 2^bits in uint64. Arithmetic mod 2^64 is right mod 2^bits: mask at the end."""
+
+    bits: int = 64
+    dtype = np.dtype("<u8")
+
+    def __post_init__(self):
+        if not 1 <= self.bits <= 64:
+            raise ValueError(f"Z2k: {self.bits} bits do not fit a 64-bit word; take 1 to 64")
+
+    def __str__(self):
+        return f"Z_2^{self.bits}"
+
+    @property
+    def modulus(self):
+        return 1 << self.bits
+
+    def reduce(self, x):
+        """Any uint64 words, brought into the ring."""
+        return x if self.bits == 64 else x & np.uint64(self.modulus - 1)
+
+    def add(self, x, y):
+        return self.reduce(x + y)
+
+    def sub(self, x, y):
+        return self.reduce(x - y)
+
+    def neg(self, x):
+        return self.reduce(~x + np.uint64(1))
+
+    def mul(self, x, y):
+        return self.reduce(x * y)
+
+    def matmul(self, x, y):
+        return self.reduce(matmul_mod_2_64(x, y))
+
+    def sum(self, x, axis, keepdims=False):
+        return self.reduce(np.sum(x, axis=axis, keepdims=keepdims, dtype=np.uint64))
+
+    def from_int(self, x):
+        """Ring elements of a signed integer array."""
+        return self.reduce(x.astype(np.int64).view(np.uint64))
+
+    def to_int(self, x):
+        """Signed int64 of least absolute value: the upper half of the ring is negative."""
+        unused = 64 - self.bits
+        return (x << np.uint64(unused)).view(np.int64) >> unused
+
+    def bits_of(self, x):
+        """Bits, least significant first, as a new axis behind the first: (h, bits, ...) uint8."""
+        return bits_of(x, self.bits)
+
+    def uniform(self, take, shape):
+        """Uniform elements from `take(n)`, the first n bytes of a stream."""
+        return self.reduce(_words(take(self.nbytes(shape)), self.width, self.dtype)).reshape(shape)
+
+
+def bits_of(x, bits):
+    """The lowest `bits` bits of uint64 words (h, ...) as (h, bits, ...) uint8, lowest first."""
+    words = x.astype("<u8", order="C")[..., None]
+    octets = np.moveaxis(words.view(np.uint8), -1, 1).copy()
+    return np.stack([octets[:, i >> 3] >> np.uint8(i & 7) & np.uint8(1) for i in range(bits)],
+                    axis=1)
+
+
+def split_limbs(x):
+    """uint64 words as three float64 arrays of signed limbs, ``x = a + 2^22 b + 2^44 c mod 2^64``.
+
+    |a|, |b| <= 2^21 and |c| <= 2^19: each limb takes the low bits as a signed number and leaves
+    the rest to the next.
+    """
+    rest, limbs = x.view(np.int64), []
+    for bits in LIMB_BITS:
+        limb = (rest << (64 - bits)) >> (64 - bits)
+        limbs.append(limb.astype(np.float64))
+        rest = (rest - limb) >> bits
+    return limbs
+
+
+def matmul_mod_2_64(x, y):
+    """``x @ y`` mod 2^64, exactly, by six products of the floating-point unit.
+
+    NumPy has no fast integer matrix product, but float64 products are exact as long as every sum
+    stays below 2^53. With x = a0 + 2^22 a1 + 2^44 a2 and y likewise,
+
+        x @ y = a0@b0 + 2^22 (a0@b1 + a1@b0) + 2^44 (a0@b2 + a1@b1 + a2@b0)   mod 2^64,
+
+    the other three products having weight 2^66 and more. The largest bracket is the middle one:
+    2 K 2^21 2^21 <= 2^53 for an inner dimension K <= 1024; the last is at most 1.5 K 2^42. Longer
+    products are cut into blocks of 1024.
+    """
+    inner = x.shape[-1]
+    if inner > INNER_LIMIT:
+        blocks = (slice(k, k + INNER_LIMIT) for k in range(0, inner, INNER_LIMIT))
+        return reduce(np.add, (matmul_mod_2_64(x[..., k], y[..., k, :]) for k in blocks))
+    a0, a1, a2 = split_limbs(x)
+    b0, b1, b2 = split_limbs(y)
+    low, mid, high = a0 @ b0, a0 @ b1 + a1 @ b0, a0 @ b2 + a1 @ b1 + a2 @ b0
+    low, mid, high = (q.astype(np.int64).view(np.uint64) for q in (low, mid, high))
+    return low + (mid << np.uint64(22)) + (high << np.uint64(44))
+
+
+# ------------------------------------------------------------------ integers mod 2^l - 1
+
+
+@dataclass(frozen=True)
+class Odd(Ring):
+    """Integers mod 2^bits - 1 in uint64: what exceeds 2^bits comes back in at the low end."""
+
+    bits: int = 64
+    dtype = np.dtype("<u8")
+
+    def __post_init__(self):
+        if not 2 <= self.bits <= 64:
+            raise ValueError(f"Odd: {self.bits} bits do not fit a 64-bit word; take 2 to 64")
+
+    def __str__(self):
+        return f"Z_(2^{self.bits} - 1)"
+
+    @property
+    def modulus(self):
+        return (1 << self.bits) - 1
+
+    def reduce(self, x):
+        """Any uint64 words, brought into the ring; 2^bits - 1 is 0."""
+        top = np.uint64(self.modulus)
+        if self.bits < 64:
+            x = (x & top) + (x >> np.uint64(self.bits))
+            x = (x & top) + (x >> np.uint64(self.bits))
+        return np.where(x == top, np.uint64(0), x)
+
+    def add(self, x, y):
+        total = x + y
+        return self.reduce(total + (total < x))      # a carry out of bit 63 is worth 2^64 = 1 there
+
+    def neg(self, x):
+        return self.reduce(np.uint64(self.modulus) - x)
+
+    def mul(self, x, y):
+        """By halves of 32 bits: x y = high 2^64 + low, and 2^64 = 2^(64 - bits) in this ring."""
+        half, mask = np.uint64(32), np.uint64(2**32 - 1)
+        x0, x1, y0, y1 = x & mask, x >> half, y & mask, y >> half
+        mid = x1 * y0 + (x0 * y0 >> half)
+        mid2 = (mid & mask) + x0 * y1
+        high = x1 * y1 + (mid >> half) + (mid2 >> half)
+        return self.add(self.reduce(high << np.uint64(64 - self.bits)), self.reduce(x * y))
+
+    def bits_of(self, x):
+        """Bits, least significant first, as a new axis behind the first: (h, bits, ...) uint8."""
+        return bits_of(x, self.bits)
+
+    def uniform(self, take, shape):
+        """Uniform elements from a stream: words of `bits` bits, all ones refused."""
+        size, top = int(np.prod(shape, dtype=np.int64)), np.uint64(self.modulus)
+
+        def candidates(n):
+            words = _words(take(n * self.width), self.width, self.dtype) & top
+            return words[words != top]
+
+        return _accept(candidates, size).reshape(shape)
+
+
+# ------------------------------------------------------------------ integers mod a small m
+
+
+@dataclass(frozen=True)
+class Zm(Ring):
+    """Integers mod m <= 251 in uint8; products fit 16 bits. m is a prime where division matters."""
+
+    modulus: int
+    nonzero: bool = False       # a set of coins only: 1 .. m-1, from which `uniform` then draws
+    dtype = np.dtype("u1")
+    width = 1
+
+    def __post_init__(self):
+        if not 1 <= self.modulus <= 251:
+            raise ValueError(f"Zm: modulus {self.modulus} does not fit a byte; take 1 to 251")
+
+    def __str__(self):
+        return f"Z_{self.modulus}" + "*" * self.nonzero
+
+    @property
+    def units(self):
+        """The residues other than 0, as a set to draw from."""
+        return Zm(self.modulus, nonzero=True)
+
+    def reduce(self, x):
+        """Non-negative integers of any unsigned dtype, brought into the ring.
+
+        A quotient by a constant is vectorised, a remainder is not: ``x - x // m * m``.
+        """
+        return (x - x // self.modulus * self.modulus).astype(self.dtype)
+
+    def add(self, x, y):
+        return self.reduce(np.add(x, y, dtype=np.uint16))
+
+    def neg(self, x):
+        return self.reduce(np.subtract(self.modulus, x, dtype=np.uint16))
+
+    def mul(self, x, y):
+        return self.reduce(np.multiply(x, y, dtype=np.uint16))
+
+    def uniform(self, take, shape):
+        """Uniform elements from a stream, without modulo bias.
+
+        A power of two takes low bits of a byte each. Otherwise a 16-bit word below the largest
+        multiple of m^2 gives two residues, and the others are refused.
+        """
+        m = self.modulus - self.nonzero
+        size = int(np.prod(shape, dtype=np.int64))
+        if m & (m - 1) == 0:
+            found = np.frombuffer(take(size), np.uint8) & np.uint8(m - 1)
+        else:
+            limit = 65536 // (m * m) * (m * m)
+
+            def candidates(n):
+                words = np.frombuffer(take(2 * n), "<u2")
+                return words[words < limit]
+
+            words = _accept(candidates, (size + 1) // 2)
+            high = words // m
+            low = words - high * m
+            high = high - high // m * m
+            found = np.concatenate([low, high])[:size].astype(np.uint8)
+        return (found + np.uint8(self.nonzero)).reshape(shape)
+
+
+def prime_above(bits):
+    """The smallest prime above bits + 1: what private_compare needs for numbers of `bits` bits."""
+    p = bits + 2
+    while any(p % q == 0 for q in range(2, int(p**0.5) + 1)):
+        p += 1
+    return p

@@ -1,0 +1,342 @@
+"""SecureNN: comparison with zero, and ReLU, for two workers and a crypto provider.
+
+A sign is the top bit of a share's secret, and the top bit depends on every other one. SecureNN
+(Wagh, Gupta, Chandran, PETS 2019, eprint 2018/442) reads it in an odd ring, where the top bit of a
+is the lowest bit of 2a:
+
+    relu             x * drelu(x)
+      drelu          1 - msb: [x >= 0]
+        share_convert    from Z_2^l to Z_(2^l - 1)
+          private_compare   did the masking wrap around?
+        compute_msb      the lowest bit of 2a, opened under a mask
+          private_compare   did the masking wrap around?
+
+j is a worker's index, P2 the crypto provider. P2 takes part in every comparison and must learn
+nothing from it: each element has coins of its own. Names are those of the paper; numbers in square
+brackets its lines. Where the whitepaper of February 2019 differs from what is computed here, it is
+wrong, as exhaustive tests on small rings show: its algorithm 3 detects x < r for beta = 0 and
+ignores r + 1 for beta = 1, and its algorithm 4 exchanges the signs of delta and eta.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from mpc.beaver import multiply, refresh
+from mpc.ledger import step
+from mpc.ring import Odd, Zm, bits_of, prime_above
+from mpc.share import Share
+
+BIT = Zm(2)
+
+
+@step
+def select_share(alpha, x, y):
+    """The workers get shares of x where alpha = 0, and of y where alpha = 1, and learn nothing.
+
+    Parameters
+    ----------
+    alpha, x, y : Share over one ring Z_2^l
+        alpha is 0 or 1 in the ring, without a scale. Shapes broadcast.
+
+    Returns
+    -------
+    Share
+        ``x + alpha (y - x)``, with fresh rows.
+
+    Notes
+    -----
+    Rounds: 1
+    Bytes: 4*w*n online, w*n offline
+        for n elements (all three of one shape) of w bytes; the paper's 5 l bits
+    Security: semi-honest; one worker, or the provider, who receives nothing.
+    Source: SecureNN, algorithm 2.
+    """
+    return refresh(x + multiply(alpha, y - x))
+
+
+class CompareCoins(NamedTuple):
+    """The workers' common coins of private_compare, fresh for each element; P2 must not know them."""
+
+    s: np.ndarray       # (1, l, *shape) in 1 .. p-1: hides every value that is not zero
+    zero: Share         # over Z_p, (l, *shape): fresh rows, since P2 may have dealt the old ones
+    turn: np.ndarray    # (1, *shape) in 0 .. l-1: by how many places the l values are rotated
+
+    @classmethod
+    def draw(cls, world, field, l, shape):
+        return cls(world.common(field.units, (l, *shape), "s"),
+                   world.zero_share(field, (l, *shape), "z"),
+                   world.common(Zm(l), shape, "turn"))
+
+
+@step
+def private_compare(x_bits, r, beta, *, known=None):
+    """P2 learns ``beta XOR (x > r)`` for each element, and nothing else; the workers learn nothing.
+
+    The l values c_i say for each bit position, the highest first, whether it decides the comparison:
+    exactly one is zero if (beta = 0 and x > r) or (beta = 1 and x <= r), none otherwise. P2 sees
+    them multiplied by random units, freshly shared and rotated: a zero somewhere, or none.
+
+    Parameters
+    ----------
+    x_bits : Share over Z_p, (l, *shape)
+        The bits of x, least significant first. P2 may know x and all rows.
+    r : common (1, *shape) uint64
+        An integer below 2^l that both workers know, without a scale.
+    beta : common (1, *shape) in {0, 1}
+        A fresh uniform coin for each element.
+    known : common (1, *shape) bool, optional
+        Where it is true, "x > r" is taken to be true whatever r says: for r = -1.
+
+    Returns
+    -------
+    private to the provider (1 or 0, *shape) uint8
+        The blinded answer.
+
+    Raises
+    ------
+    ValueError
+        For another number of workers than two, p <= l + 1, or shapes that do not fit.
+
+    Notes
+    -----
+    Rounds: 1
+    Bytes: 2*n*l online
+        for n elements of l bits, one byte for each residue; the paper's 2 l log p bits
+    Security: semi-honest; the provider alone, even if it dealt the rows of x_bits.
+    Source: SecureNN, algorithm 3, in its published form, for P2's answer on (x, r, beta). Beyond the
+        released code: `zero`, without which P2, knowing the rows that it dealt, reads r from the
+        ratios of the two messages. Other than the paper: a rotation hides the place of the single
+        zero as well as any permutation, all other values being uniform and independent; and where
+        the answer is known beforehand the values are forged without the paper's u_i.
+    """
+    world, field = x_bits.world, x_bits.ring
+    l, *shape = x_bits.shape
+    p = field.modulus
+    _check_compare(world, p, l, tuple(shape), r, beta)
+    s, zero, turn = CompareCoins.draw(world, field, l, shape)
+
+    top = np.uint64(2**l - 1)
+    edge = (beta == 1) & (r == top)                     # x <= 2^l - 1 always               [10]
+    forge, has_zero = edge, edge
+    if known is not None:
+        forge, has_zero = edge | known, np.where(known, beta == 0, edge)
+    t = np.where(beta == 1, r + np.uint64(1), r)        # x > r, or x < r + 1                [1]
+    t_bits = bits_of(t, l)
+
+    x = x_bits.rows.astype(np.uint16)                   # sums below stay under 16 bits
+    j = world.j(x[:, 0])
+    above = np.zeros_like(x[:, 0])                      # sum of w_k over k > i
+    d = np.empty_like(x_bits.rows)
+    for i in reversed(range(l)):
+        t_i = t_bits[:, i] == 1
+        w = np.where(t_i, j + p - x[:, i], x[:, i])                       # x XOR t       [5, 8]
+        c = above + j + np.where(t_i ^ (beta == 1), w, 2 * p - w)         #               [6, 9]
+        c = np.where(forge, j * ~(has_zero & (i == 0)), c)                #                 [11]
+        d[:, i] = field.add(field.mul(s[:, i], field.reduce(c)), zero.rows[:, i])   #       [14]
+        above = above + w
+    d = world.gather(world.crypto_provider, x_bits._with(rotate(d, turn)), name="d")
+    return np.any(field.sum(d, axis=1) == 0, axis=1).astype(np.uint8)     # some d_i = 0?    [15]
+
+
+def rotate(rows, turn):
+    """Element e's values (h, l, e) moved up by turn[e] places, the last ones coming in first.
+
+    By the binary digits of `turn`: a fixed rotation for each digit, taken or not.
+    """
+    l = rows.shape[1]
+    for k in range((l - 1).bit_length()):
+        rows = np.where((turn >> k & 1)[:, None] == 1, np.roll(rows, 1 << k, axis=1), rows)
+    return rows
+
+
+def _check_compare(world, p, l, shape, r, beta):
+    _two_workers(world, "private_compare")
+    if p <= l + 1:
+        raise ValueError(f"private_compare: p={p} is too small for {l} bits; take a prime above "
+                         f"{l + 1}")
+    if r.shape[1:] != shape or beta.shape[1:] != shape:
+        raise ValueError(f"private_compare: bits of {shape} elements do not fit r {r.shape[1:]} and "
+                         f"beta {beta.shape[1:]}; give one r and one beta for each element")
+
+
+def _two_workers(world, name):
+    if len(world.workers) != 2:
+        raise ValueError(f"{name}: SecureNN is a protocol of two workers, not "
+                         f"{len(world.workers)}; make the World with two")
+
+
+def flip(b, c):
+    """Shares of ``b XOR c``, b a shared bit and c one that both workers know: 1 - b where c = 1."""
+    return b._with(np.where(c == 1, (-b).plus(one(b)).rows, b.rows))
+
+
+def one(like):
+    """A public 1 for every element of `like`, as an operand of its `plus`."""
+    return np.ones((1, *like.shape), like.ring.dtype)
+
+
+@step
+def share_convert(a):
+    """The workers get shares mod 2^l - 1 of what they share mod 2^l, and learn nothing.
+
+    The rows a_0, a_1 are integers whose sum is a or a + 2^l. In the new ring 2^l = 1, so that the
+    same rows stand for a + theta, theta = [the sum wraps around]; theta is worked out and taken
+    away. The wrap of the rows is seen through a mask r that both workers know.
+
+    Parameters
+    ----------
+    a : Share over Z_2^l
+        Any shape; a != 2^l - 1, which would be 0 in the new ring.
+
+    Returns
+    -------
+    Share over Z_(2^l - 1)
+        Of the same shape.
+
+    Raises
+    ------
+    ValueError
+        For another number of workers than two, or a share over another ring.
+
+    Notes
+    -----
+    Rounds: 4
+    Bytes: n*(4*w + 3*l) online
+        for n elements of w bytes and l bits. The paper counts 4 l log p + 6 l bits, since it sends
+        both rows of what the provider shares; here one of them comes from a key.
+    Security: semi-honest; one worker, or the provider.
+    Source: SecureNN, algorithm 4, with the signs of its proof, not of its line 11; r = 0 as in its
+        footnote 4 ("x > -1" is true, while r - 1 mod 2^l would say false).
+    """
+    world, ring, n = a.world, a.ring, a.shape
+    _two_workers(world, "share_convert")
+    odd, field = Odd(ring.bits), Zm(prime_above(ring.bits))
+    r_0, r_1 = (world.common(ring, n, name) for name in ("r_0", "r_1"))
+    eta_2 = world.common(BIT, n, "eta''")
+
+    j = world.j(a.rows)
+    r, alpha = ring.add(r_0, r_1), wrap(r_0, r_1, ring)                               # [1]
+    r_j = np.where(j == 0, r_0, r_1)
+    a_tilde = a._with(ring.add(a.rows, r_j))                                          # [2]
+    beta = Share(world, odd, wrap(a.rows, r_j, ring))
+    a_01 = world.gather(world.crypto_provider, a_tilde, name="a~")                    # [3]
+    x, delta = ring.sum(a_01, axis=1), wrap(a_01[:, 0], a_01[:, 1], ring)             # [4]
+    x_bits, delta = world.share(world.crypto_provider, (ring.bits_of(x), field),
+                                (delta, odd), name="x bits, delta")                   # [5, 6]
+    eta_1 = private_compare(x_bits, ring.sub(r, np.ones_like(r)), eta_2, known=r == 0)    # [7]
+    eta_1 = world.share(world.crypto_provider, (eta_1.astype(odd.dtype), odd), name="eta'")  # [8]
+    eta = flip(eta_1, eta_2)                                                          # [9, 10]
+    theta = (beta + delta + eta).plus(odd.neg(alpha + np.uint64(1)))                  # [11]
+    y = Share(world, odd, odd.reduce(a.rows)) - theta                                 # [12]
+    return refresh(y)
+
+
+def wrap(x, y, ring):
+    """[x + y >= 2^l] for representatives x and y: the sum came out smaller than x."""
+    return (ring.add(x, y) < x).astype(ring.dtype)
+
+
+@step
+def compute_msb(a, ring):
+    """The workers get shares of the top bit of a: [a >= 2^(l-1)], and learn nothing.
+
+    In an odd ring the top bit of a is the lowest bit of 2a. That is read from r = 2a + x, opened
+    under a mask x whose bits the provider has shared: the lowest bits of r and x differ by it, and
+    by one more if the sum wrapped around, which is to say x > r.
+
+    Parameters
+    ----------
+    a : Share over Z_(2^l - 1)
+    ring : Z2k
+        The ring of the result, Z_2^l.
+
+    Returns
+    -------
+    Share over `ring`
+        0 or 1, without a scale, of the same shape.
+
+    Raises
+    ------
+    ValueError
+        For another number of workers than two, or a share over an even ring.
+
+    Notes
+    -----
+    Rounds: 4
+    Bytes: n*(7*w + 2*l) online, n*(2*w + l) offline
+        for n elements of w bytes and l bits. The paper counts 5 rounds with the dealing, and
+        4 l log p + 13 l bits, since it sends both rows of what the provider shares.
+    Security: semi-honest; one worker, or the provider. x is uniform in all of Z_(2^l - 1).
+    Source: SecureNN, algorithm 5 of the published version, with shares over Z_2^l as output.
+    """
+    world, odd, n = a.world, a.ring, a.shape
+    _two_workers(world, "compute_msb")
+    field = Zm(prime_above(odd.bits))
+    beta = world.common(BIT, n, "beta")
+    x, x_clear = world.dealt(odd, n, "x")                                             # [1]
+    bits = odd.bits_of(x_clear)
+    with world.ledger.offline():
+        x_bits, x_lsb = world.share(world.crypto_provider, (bits, field),
+                                    (bits[:, 0].astype(ring.dtype), ring), name="x bits, x[0]")  # [2]
+    r = world.open(a + a + x, name="r")                                               # [3, 4]
+    beta_1 = private_compare(x_bits, r, beta)                                         # [5]
+    beta_1 = world.share(world.crypto_provider, (beta_1.astype(ring.dtype), ring), name="beta'")  # [6]
+    gamma = flip(beta_1, beta)                                                        # [7] x > r
+    delta = flip(x_lsb, r & np.uint64(1))                                             # [8] x[0] XOR r[0]
+    theta = multiply(gamma, delta)                                                    # [9]
+    return refresh(gamma + delta - theta - theta)                                     # [10] XOR
+
+
+@step
+def drelu(a):
+    """The workers get shares of [a >= 0], and learn nothing.
+
+    Parameters
+    ----------
+    a : Share over Z_2^l
+        Signed, -2^(l-2) <= a < 2^(l-2): the double of a must not change its sign.
+
+    Returns
+    -------
+    Share over Z_2^l
+        0 or 1, without a scale, of the same shape. drelu(0) = 1.
+
+    Notes
+    -----
+    Rounds: 8
+    Bytes: n*(11*w + 5*l) online, n*(2*w + l) offline
+        for n elements of w bytes and l bits: 488 at l = 64. The paper counts 8 l log p + 19 l bits
+        (664 bytes with a byte for each residue), since it sends both rows of what the provider
+        shares.
+    Security: semi-honest; one worker, or the provider.
+    Source: SecureNN, section 5.2 and algorithm 6 (derivative of ReLU).
+    """
+    y = share_convert(a + a)
+    alpha = compute_msb(y, a.ring)
+    return (-alpha).plus(one(alpha))
+
+
+@step
+def relu(a):
+    """The workers get shares of max(a, 0), and learn nothing.
+
+    Parameters
+    ----------
+    a : Share over Z_2^l
+        Signed, -2^(l-2) <= a < 2^(l-2).
+
+    Returns
+    -------
+    Share over Z_2^l
+        Of the same shape and scale.
+
+    Notes
+    -----
+    Rounds: 9
+    Bytes: n*(15*w + 5*l) online, n*(3*w + l) offline
+        for n elements of w bytes and l bits: 528 at l = 64.
+    Security: semi-honest; one worker, or the provider.
+    Source: SecureNN, algorithm 7.
+    """
+    return multiply(drelu(a), a)

@@ -1,0 +1,152 @@
+"""Additive shares of an array, and what each worker does with its own row alone.
+
+A secret array x over a ring is split into one row for each worker, uniform but for their sum:
+x = x_0 + x_1 + ... mod the ring. `Share.rows` holds the rows of the workers *that live in this
+process*, shape (workers_here, *shape): two in a simulation of two workers, one in a worker's own
+process, none at the crypto provider. Everything here is linear, so each worker computes it on its
+own row and no message is sent.
+"""
+
+import numpy as np
+
+
+class Share:
+    """The rows of a secret array that live here; `shape` and all axes are those of the secret."""
+
+    __array_ufunc__ = None      # an array on the left hands the operator to this class
+
+    def __init__(self, world, ring, rows):
+        self.world, self.ring, self.rows = world, ring, rows
+
+    @property
+    def shape(self):
+        return self.rows.shape[1:]
+
+    @property
+    def ndim(self):
+        return self.rows.ndim - 1
+
+    def _with(self, rows):
+        return Share(self.world, self.ring, rows)
+
+    def __repr__(self):
+        held = "".join(f"\n  -> {name}: {np.array2string(row, threshold=6, edgeitems=2, prefix=' ' * 8)}"
+                       for name, row in zip(self.world.workers_here, np.asarray(self.rows)))
+        return f"Share({self.ring}, shape {self.shape})" + held
+
+    # ---- share and share, share and public or common value (axis 0 of size 1 for the holders)
+
+    def __add__(self, other):
+        x, y = aligned(self, other)
+        return self._with(self.ring.add(x, y))
+
+    def __sub__(self, other):
+        x, y = aligned(self, other)
+        return self._with(self.ring.sub(x, y))
+
+    def __neg__(self):
+        return self._with(self.ring.neg(self.rows))
+
+    def plus(self, value):
+        """Add a `value` that all workers know, (1, *shape): exactly one of them does."""
+        rows, value = matched(self.rows, value)
+        first = self.world.j(rows) == 0
+        return self._with(self.ring.add(rows, np.where(first, value, self.ring.dtype.type(0))))
+
+    def times(self, value):
+        """Multiply by a `value` that all workers know, (1, *shape)."""
+        return self._with(self.ring.mul(*matched(self.rows, value)))
+
+    # ---- the shape of the secret
+
+    def sum(self, axis=None, keepdims=False):
+        axis = tuple(range(self.ndim)) if axis is None else axis
+        return self._with(self.ring.sum(self.rows, behind(axis, self.ndim), keepdims))
+
+    def reshape(self, *shape):
+        shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
+        if -1 in shape:             # NumPy cannot resolve -1 where no row is here
+            known = -int(np.prod(shape, dtype=np.int64))
+            rest = int(np.prod(self.shape, dtype=np.int64)) // max(known, 1)
+            shape = tuple(rest if n == -1 else n for n in shape)
+        return self._with(self.rows.reshape(self.rows.shape[:1] + shape))
+
+    @property
+    def T(self):
+        """The last two axes exchanged."""
+        if self.ndim < 2:
+            raise ValueError(f"T: shape {self.shape} has no two axes to exchange; reshape it first")
+        return self._with(np.swapaxes(self.rows, -1, -2))
+
+    def moveaxis(self, source, destination):
+        """One axis of the secret put in another place."""
+        return self._with(np.moveaxis(self.rows, behind(source, self.ndim),
+                                      behind(destination, self.ndim)))
+
+    def __getitem__(self, key):
+        key = key if isinstance(key, tuple) else (key,)
+        if any(not isinstance(k, (int, np.integer, slice, type(None), type(...))) for k in key):
+            raise TypeError(f"indexing a share with {key!r}: only integers, slices, None and ... are "
+                            "public positions; select by a secret with a product")
+        return self._with(self.rows[(slice(None), *key)])
+
+    def __bool__(self):
+        raise TypeError("a share has no truth value: nobody knows it; reveal it first")
+
+    def __iter__(self):
+        raise TypeError("a share cannot be iterated; index it: x[i]")
+
+
+class Private:
+    """What one `role` alone holds: rows (1, *shape) where it lives, (0, *shape) elsewhere."""
+
+    def __init__(self, role, rows):
+        self.role, self.rows = role, rows
+
+    @property
+    def shape(self):
+        return self.rows.shape[1:]
+
+    @property
+    def ndim(self):
+        return self.rows.ndim - 1
+
+    def __repr__(self):
+        here = str(np.asarray(self.rows)[0]) if len(self.rows) else "not in this process"
+        return f"Private({self.role}, shape {self.shape})\n  -> {self.role}: {here}"
+
+
+def concatenate(shares, axis=0):
+    """Several shares of one ring, joined along an `axis` of the secrets."""
+    first = shares[0]
+    return first._with(np.concatenate([s.rows for s in shares], axis=behind(axis, first.ndim)))
+
+
+def matched(x, y):
+    """Two held arrays with as many axes each, so that they broadcast behind the holders."""
+    return lead(x, y.ndim), lead(y, x.ndim)
+
+
+def lead(rows, ndim):
+    """`rows` with new axes *behind* the holders until it has `ndim` axes: (2, n) -> (2, 1, n)."""
+    missing = max(ndim - rows.ndim, 0)
+    return rows.reshape(rows.shape[:1] + (1,) * missing + rows.shape[1:])
+
+
+def aligned(x, y):
+    """The rows of two shares, ready to broadcast as the secrets would."""
+    if not isinstance(y, Share):
+        raise TypeError(f"a share meets a {type(y).__name__}: use plus() or times() for what all "
+                        "workers know")
+    if x.ring != y.ring:
+        raise ValueError(f"shares over {x.ring} and {y.ring} do not add; convert one first")
+    return matched(x.rows, y.rows)
+
+
+def behind(axis, ndim):
+    """Axes of the secret as axes of its rows, where the holders come first."""
+    if isinstance(axis, tuple):
+        return tuple(behind(a, ndim) for a in axis)
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"axis {axis} does not exist in {ndim} dimensions")
+    return axis % ndim + 1

@@ -1,0 +1,337 @@
+"""Train the 784-128-64-10 MNIST network on secret shares: ``python -m mpc.train_mnist``.
+
+Two workers, alice and bob, each own half of the pictures and labels and share them out; the server
+owns the model; the crypto provider deals. The same program trains on floating-point numbers and on
+fixed point in the clear, from the same initial weights, for comparison.
+"""
+
+import argparse
+import functools
+import os
+import statistics
+import sys
+import tempfile
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+import data
+import mpc
+import nn
+
+
+class Net(nn.Module):
+    """784-128-64-10, fully connected."""
+
+    def __init__(self, rng=None, activation="relu"):
+        self.fc1, self.fc2, self.fc3 = (nn.Linear(m, n, rng) for m, n in ((784, 128), (128, 64), (64, 10)))
+        self.activation = {"relu": nn.ReLU, "square": nn.Square}[activation]()
+
+    def forward(self, x):
+        x = self.activation(self.fc1(x))
+        x = self.activation(self.fc2(x))
+        return self.fc3(x)
+
+
+class Run(NamedTuple):
+    """What a training run leaves behind."""
+
+    model: Net              # floats at the server; NaN in a process without it
+    losses: list            # of every logged batch
+    accuracies: list        # correct answers after each epoch
+    seconds: list           # of every batch
+    world: object           # None where nothing was shared
+    batch_messages: slice   # the ledger's messages of the first batch
+
+
+# ---------------------------------------------------------------------- the three arithmetics
+
+
+class Float:
+    """Plain float64 numbers: what the others are measured against."""
+
+    world = None
+
+    def __init__(self, options):
+        pass
+
+    def model(self, model):
+        return model
+
+    def batch(self, load, shape, parts):
+        return load()[parts[0][1].start:parts[-1][1].stop]
+
+    def reveal(self, value, what):
+        return np.asarray(value)
+
+    def reveal_model(self, model):
+        return model
+
+    def place(self, output):
+        """The largest output of each row as a one-hot row."""
+        return np.eye(output.shape[-1])[output.argmax(-1)]
+
+
+class Fixed(Float):
+    """Fixed point in the clear, with the rounding of the shared arithmetic."""
+
+    def __init__(self, options):
+        self.encode = functools.partial(
+            mpc.fix_precision, precision_fractional=options.precision_fractional, base=options.base,
+            rounding_seed=options.seed if options.reproducible else None)
+
+    def model(self, model):
+        return model.map(self.encode)
+
+    def batch(self, load, shape, parts):
+        return self.encode(super().batch(load, shape, parts))
+
+    def reveal(self, value, what):
+        return value.get().float_precision()
+
+    def reveal_model(self, model):
+        return model.get().float_precision()
+
+    def place(self, output):
+        return output.argmax(-1, one_hot=True)
+
+
+class Shared(Fixed):
+    """Fixed point on secret shares."""
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.world = mpc.World(options.workers, seed=options.seed if options.reproducible else None)
+
+    def _share(self, value, **owner):
+        return value.share(*self.world.workers, crypto_provider=self.world.crypto_provider, **owner)
+
+    def model(self, model):
+        with self.world.ledger.step("share model"):
+            return super().model(model).map(self._share)
+
+    def batch(self, load, shape, parts):
+        """Each owner shares its part of a batch; nobody else loads it."""
+        shared = []
+        for owner, items in parts:
+            held = self.world.held(self.world.workers[owner], (items.stop - items.start, *shape),
+                                   lambda items=items: load()[items])
+            with self.world.ledger.step("share data"):
+                shared.append(self._share(self.encode(held)))
+        return mpc.concatenate(shared)
+
+    def reveal(self, value, what):
+        with self.world.ledger.step(f"reveal {what}"):
+            return super().reveal(value, what)
+
+    def reveal_model(self, model):
+        with self.world.ledger.step("reveal model"):
+            return super().reveal_model(model)
+
+
+ARITHMETICS = {"shared": Shared, "fixed": Fixed, "float": Float}
+
+
+# ---------------------------------------------------------------------- training and testing
+
+
+def private_batches(arithmetic, split, n_items, options):
+    """The (pictures, one-hot labels) of each batch, in file order, encoded and shared."""
+    @functools.cache
+    def load():
+        return data.load_mnist(split, n_items, options.data_dir)
+
+    @functools.cache
+    def pictures():
+        return data.normalise(load()[0])
+
+    @functools.cache
+    def labels():
+        return data.one_hot(load()[1])
+
+    owners = options.workers if arithmetic.world else 1
+    return [(arithmetic.batch(pictures, (784,), parts), arithmetic.batch(labels, (10,), parts))
+            for parts in data.batches(n_items, options.batch_size, owners)]
+
+
+def train_batch(model, optimiser, pictures, labels):
+    """One step of gradient descent; the loss, as secret as the data."""
+    optimiser.zero_grad()
+    loss = nn.mse_loss(model(nn.Tensor(pictures)), nn.Tensor(labels))
+    loss.backward()
+    optimiser.step()
+    return loss.value
+
+
+def count_correct(arithmetic, model, batches):
+    """How many test items the model gets right: the one number that is revealed."""
+    hits = [(arithmetic.place(model(nn.Tensor(x)).value) * t).sum() for x, t in batches]
+    return arithmetic.reveal(sum(hits[1:], hits[0]), "count")
+
+
+def train(options, log=print):
+    """Train and test as `options` say, and `log` as it goes; returns a `Run`."""
+    arithmetic = ARITHMETICS[options.arithmetic](options)
+    world = arithmetic.world
+    rng = np.random.default_rng(options.seed) if world is None or world.has(world.server) else None
+    model = arithmetic.model(Net(rng, options.activation))
+    batches = private_batches(arithmetic, "train", options.train_items, options)
+    test_batches = private_batches(arithmetic, "test", options.test_items, options)
+    optimiser = nn.SGD(model.parameters(), options.lr)
+    losses, counts, seconds, first = [], [], [], None
+    for epoch in range(1, options.epochs + 1):
+        done = 0
+        for i, (pictures, labels) in enumerate(batches, 1):
+            mark, start = len(world.ledger.messages) if world else 0, time.perf_counter()
+            loss = train_batch(model, optimiser, pictures, labels)
+            seconds.append(time.perf_counter() - start)
+            first = first or slice(mark, len(world.ledger.messages) if world else 0)
+            done += pictures.shape[0]
+            if i % options.log_interval == 0:
+                losses.append(float(arithmetic.reveal(loss, "loss")))
+                log(f"Train Epoch: {epoch} [{done}/{options.train_items} "
+                    f"({100 * done / options.train_items:.0f}%)]  Loss: {losses[-1]:.6f}  "
+                    f"Time: {seconds[-1]:.3f}s")
+                if losses[-1] < 0 or losses[-1] > 1e6:
+                    log("warning: no mean of squares is like this: values have left the range of the "
+                        "ring; take a smaller --lr or fewer --precision-fractional digits")
+        counts.append(float(count_correct(arithmetic, model, test_batches)))
+        log(f"Test set: Accuracy: {counts[-1]:.0f}/{options.test_items} "
+            f"({100 * counts[-1] / options.test_items:.0f}%)")
+    return Run(arithmetic.reveal_model(model), losses, counts, seconds, world, first)
+
+
+# ---------------------------------------------------------------------- the report at the end
+
+
+def report(run, options):
+    """The lines printed after training: accuracy, time, cost, and what was revealed."""
+    yield ""
+    yield (f"Accuracy after {options.epochs} epochs: {run.accuracies[-1]:.0f}/{options.test_items} "
+           f"({100 * run.accuracies[-1] / options.test_items:.1f} %)")
+    yield f"Time per batch: {statistics.median(run.seconds):.3f} s (median of {len(run.seconds)})"
+    if run.world is None:
+        yield f"Arithmetic: {options.arithmetic}; nothing was secret"
+        return
+    world, ledger = run.world, run.world.ledger
+    batch = ledger.messages[run.batch_messages]
+    yield f"Rounds per batch: {len({m.round for m in batch if not m.offline})}"
+    for role in world.roles:
+        online = sum(m.nbytes for m in batch if m.src == role and not m.offline)
+        offline = sum(m.nbytes for m in batch if m.src == role and m.offline)
+        yield f"Bytes per batch sent by {role}: {online:,}" + f" and {offline:,} ahead of time" * bool(offline)
+    yield "Revealed, to the server alone:"
+    for what, note in (("loss", "the loss of a batch each"),
+                       ("count", "the number of correct test answers each"),
+                       ("model", "the trained parameters, a tensor each")):
+        sent = [m for m in ledger.messages if m.path.split("/")[0] == f"reveal {what}"]
+        yield f"  {len({m.round for m in sent}):>5}  {note}"
+    yield "Known to everybody: the shapes, the hyper-parameters and the number of steps."
+    yield ("A value that is revealed also tells a worker one inequality about the digits that its last "
+           "truncation cut off.")
+
+
+def save_model(model, path):
+    """Write the parameters to `path` as .npz, all or nothing."""
+    arrays = {name: parameter.value for name, parameter in model.named_parameters()}
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+# ---------------------------------------------------------------------- the command line
+
+
+def number(kind, least, what, open_end=False):
+    """A type for argparse: a `kind` of number, `least` or more (or above it)."""
+    def parse(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {what}") from None
+        if not (value > least if open_end else value >= least) or value == float("inf"):
+            raise argparse.ArgumentTypeError(
+                f"{text} is too small or too large; take {what} {'above' if open_end else 'from'} {least}")
+        return value
+    return parse
+
+
+def parser():
+    """All options; the defaults are those of the tutorial."""
+    p = argparse.ArgumentParser(prog="python -m mpc.train_mnist", description=__doc__.splitlines()[0],
+                                formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    whole = functools.partial(number, int, what="a whole number")
+    p.add_argument("--epochs", type=whole(1), default=10, help="passes over the training items")
+    p.add_argument("--train-items", type=whole(1), default=640, help="the first of the training file")
+    p.add_argument("--test-items", type=whole(1), default=640, help="the first of the test file")
+    p.add_argument("--batch-size", type=whole(1), default=64, help="items in one step of descent")
+    p.add_argument("--lr", type=number(float, 0, "a number", open_end=True), default=0.02,
+                   help="learning rate")
+    p.add_argument("--seed", type=whole(0), default=1, help="of the initial weights, which the server draws")
+    p.add_argument("--log-interval", type=whole(1), default=1,
+                   help="reveal and print the loss of every so many batches")
+    p.add_argument("--precision-fractional", type=whole(0), default=3, help="digits behind the point")
+    p.add_argument("--base", type=int, choices=(10, 2), default=10, help="of those digits")
+    p.add_argument("--workers", type=whole(2), default=2, help="who compute on shares and own the data")
+    p.add_argument("--activation", choices=("relu", "square"), default="relu",
+                   help="square needs no comparison")
+    p.add_argument("--arithmetic", choices=tuple(ARITHMETICS), default="shared",
+                   help="secret shares, or fixed point or floats in the clear for comparison")
+    p.add_argument("--data-dir", help="folder of the four MNIST files; else MNIST_DIR, else the "
+                   "embedded subset")
+    p.add_argument("--save", metavar="MODEL.npz", help="write the model that the server decrypted")
+    p.add_argument("--ledger", action="store_true", help="print the messages of one training batch by step")
+    p.add_argument("--reproducible", action="store_true",
+                   help="derive the masks from --seed too: for lessons, since whoever knows it knows all")
+    return p
+
+
+def complaint(options):
+    """What makes `options` unusable together, in one line, or None."""
+    folder = os.path.dirname(os.path.abspath(options.save)) if options.save else "."
+    if not os.path.isdir(folder):
+        return f"--save {options.save}: there is no folder {folder}; make it first"
+    if options.save and os.path.isdir(options.save):
+        return f"--save {options.save} is a folder; name a file in it"
+    if options.arithmetic == "shared" and options.workers > 2:
+        return (f"--workers {options.workers}: SecureNN and local truncation are protocols of two "
+                "workers; take --workers 2")
+    if options.ledger and options.arithmetic != "shared":
+        return f"--ledger: no messages pass with --arithmetic {options.arithmetic}; take shared"
+    if min(options.train_items, options.test_items) < options.workers and options.arithmetic == "shared":
+        return f"--train-items and --test-items: each of {options.workers} workers owns one item or more"
+    return None
+
+
+def main(argv=None):
+    """The command; exit status 0, or 2 with one line on what was wrong with the input."""
+    options = parser().parse_args(argv)
+    try:
+        problem = complaint(options)
+        if problem:
+            raise ValueError(problem)
+        run = train(options, functools.partial(print, flush=True))
+        for line in report(run, options):
+            print(line)
+        if options.ledger:
+            print("", run.world.ledger.table(run.batch_messages), sep="\n")
+        if options.save and (run.world is None or run.world.has(run.world.server)):
+            save_model(run.model, options.save)
+            print(f"Model written to {options.save}")
+    except (ValueError, OSError) as error:
+        print(f"train_mnist: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("train_mnist: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

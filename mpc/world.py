@@ -1,0 +1,396 @@
+"""The World: who takes part, who lives in this process, and the only verbs that move data.
+
+One program serves every role. A value that several parties hold in different versions is one array
+whose FIRST axis runs over those of its holders that live here:
+
+    kind                              array                            example
+    public, known to every role       (*shape)                         a size, the learning rate
+    share, a row for each worker      (workers_here, *shape)           a secret weight
+    common, known to all workers      (1 or 0, *shape)                 an opened masked value
+    private to one role               (1 or 0, *shape)                 the provider's masks
+
+NumPy does next to nothing on an array without rows, so every role runs the same straight line and
+pays for its own part only. In the simulation all roles live here; in a process of its own a worker
+has one row and the crypto provider none. Two rules follow. The first axis of a held array belongs
+to the World: nobody else sums, picks or reverses along it. And no branch depends on a held value;
+a decision goes through `announce`. A counter ticks in every role at every draw and verb and travels
+with every message, so that a role which strays is stopped (`OutOfStep`).
+"""
+
+import threading
+from itertools import combinations
+
+import numpy as np
+
+from mpc import tags
+from mpc.ledger import Ledger
+from mpc.link import OutOfStep, PeerFailed, Playback, Queues, Tape
+from mpc.randomness import fresh_key, lesson_key, stream
+from mpc.ring import Z2k
+from mpc.share import Private, Share
+
+
+class Role:
+    """A party by its name, and the World it belongs to."""
+
+    def __init__(self, world, name):
+        self.world, self.name = world, name
+
+    def __repr__(self):
+        return self.name
+
+
+class World:
+    """All roles of a protocol, seen from one process.
+
+    Parameters
+    ----------
+    n_workers : int
+        Two or more: alice and bob, then worker3, worker4 ...
+    seed : int, optional
+        Makes every mask repeatable, for lessons and tests: whoever knows it knows all masks.
+        Without it the keys come from the operating system.
+    ring_bits : int
+        Shares of values live in Z_2^ring_bits.
+    tagged : bool
+        Held arrays know their holders and refuse to mix (`mpc.tags`); for tests.
+    record : bool
+        Keep every message, so that `replay` can run one role by itself; simulation only.
+    coins : callable, optional
+        ``coins(label, ring, shape)`` may return coins to use in place of drawn ones, or None. For
+        tests that enumerate them; simulation only. `shape` starts with the number of keys.
+    here, keys, link
+        The names of the roles that live here, their keys, and the way to the others; set by
+        `replay`, `run_threads` and the like.
+    """
+
+    def __init__(self, n_workers=2, *, seed=None, ring_bits=64, tagged=False, record=False,
+                 coins=None, here=None, keys=None, link=None):
+        names = role_names(n_workers)
+        self.server, *workers, self.crypto_provider = (Role(self, name) for name in names)
+        self.roles, self.workers = names, tuple(workers)
+        self.here = names if here is None else tuple(here)
+        self.ring, self.ledger = Z2k(ring_bits), Ledger()
+        self.tagged, self.coins, self.counter = tagged, coins, 0
+        self._link = Tape() if record else link
+        keys = make_keys(names, seed) if keys is None else keys
+        self._keys = {group: key for group, key in keys.items() if group & set(self.here)}
+        self._workers = names[1:-1]
+        self.workers_here = tuple(name for name in self._workers if name in self.here)
+
+    def has(self, role):
+        """Does `role` live in this process? For local effects only: printing, reading, saving."""
+        return str(role) in self.here
+
+    def j(self, like):
+        """The indices of the workers here, a column: (workers_here, 1, ..., 1), in the ndim and dtype
+        of `like`, rows of a share."""
+        index = np.array([self._workers.index(name) for name in self.workers_here], like.dtype)
+        return self._tag(index.reshape(-1, *(1,) * (like.ndim - 1)), tags.SHARE)
+
+    # ------------------------------------------------------------------ coins
+
+    def _draw(self, groups, ring, shape, name):
+        """Fresh coins of `shape`, one array for each group's key; None for a key not held here."""
+        self._tick()
+        label = self.ledger.label(name)
+        if self.coins is not None:
+            given = self.coins(label, ring, (len(groups), *shape))
+            if given is not None:
+                return list(given)
+        return [ring.uniform(stream(self._keys[group], f"{label} {ring}", self.counter), shape)
+                if group in self._keys else None for group in groups]
+
+    def common(self, ring, shape, name):
+        """Randomness common to the workers and unknown to everybody else, (1 or 0, *shape).
+
+        No message: the workers have a key of their own.
+        """
+        coins, = self._draw([group(*self._workers)], ring, shape, name)
+        return self._tag(self._one(coins, ring, shape, bool(self.workers_here)), tags.COMMON)
+
+    def dealt(self, ring, shape, name):
+        """A random secret that nobody chose: a Share, and its clear value at the crypto provider.
+
+        No message: each worker derives its row from its key with the provider, and the provider,
+        who holds all those keys, adds them up: clear (provider_here, *shape).
+        """
+        dealer = str(self.crypto_provider)
+        rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
+        clear = None
+        if self.has(dealer):
+            clear = ring.sum(np.stack(rows), axis=0)
+        return (self._share(ring, rows, shape),
+                self._tag(self._one(clear, ring, shape, self.has(dealer)), private(dealer)))
+
+    def zero_share(self, ring, shape, name):
+        """A fresh Share of zero: what a worker adds so that its row tells nothing of its past.
+
+        No message: each pair of workers draws a coin, which one adds and the other subtracts. Still
+        uniform to any coalition that leaves two workers out.
+        """
+        pairs = list(combinations(self._workers, 2))
+        coins = dict(zip(pairs, self._draw([group(*p) for p in pairs], ring, shape, name)))
+
+        def row(w):
+            parts = [coins[p] if p[0] == w else ring.neg(coins[p]) for p in pairs if w in p]
+            return parts[0] if len(parts) == 1 else ring.sum(np.stack(parts), axis=0)
+
+        return self._share(ring, [row(w) if w in self.here else None for w in self._workers], shape)
+
+    # ------------------------------------------------------------------ verbs
+
+    def held(self, role, shape, load, dtype=np.float64):
+        """What one `role` has of its own: `load()` runs where it lives, and nowhere else.
+
+        Returns a `Private` with rows (role_here, *shape). Rounds: 0.
+        """
+        role, shape = str(role), tuple(shape)
+        if not self.has(role):
+            return Private(role, self._tag(np.zeros((0, *shape), dtype), private(role)))
+        array = np.asarray(load(), dtype)
+        if array.shape != shape:
+            raise ValueError(f"held: {role} loaded shape {array.shape} where all roles expect {shape}; "
+                             "announce() the size first")
+        return Private(role, self._tag(array[None], private(role)))
+
+    def share(self, owner, *values, name):
+        """Fresh shares of what `owner` holds: a Share for each (array (owner_here, *shape), ring).
+
+        All workers but one derive their row from their key with the owner; the last worker (or the
+        owner itself, if it is a worker) has what remains. Rounds: 1, or 0 when the owner is a
+        worker. Bytes: one row of each value, from the owner to the last worker.
+        """
+        owner = str(owner)
+        last = owner if owner in self._workers else self._workers[-1]
+        others = [w for w in self._workers if w != last]
+        names = _names(name, len(values))
+        masks, rests = [], []
+        for (value, ring), label in zip(values, names):
+            value = self._untag(value, private(owner))
+            drawn = self._draw([group(w, owner) for w in others], ring, value.shape[1:], label)
+            rest = value
+            if self.has(owner):
+                for mask in drawn:
+                    rest = ring.sub(rest, mask)
+            masks.append(drawn)
+            rests.append(rest)
+        if last != owner:
+            rests = self._exchange(name, [(owner, last, label, ring, rest) for label, (_, ring), rest
+                                          in zip(names, values, rests)])
+        shares = []
+        for (_, ring), drawn, rest in zip(values, masks, rests):
+            rows = dict(zip(others, drawn))
+            rows[last] = rest[0] if self.has(last) else None
+            shares.append(self._share(ring, [rows[w] for w in self._workers], rest.shape[1:]))
+        return shares[0] if len(shares) == 1 else tuple(shares)
+
+    def open(self, *shares, name):
+        """Every worker learns the secrets: common arrays (1 or 0, *shape).
+
+        Rounds: 1. Bytes: each worker sends its row of each share to every other worker.
+        """
+        rows, names = [self._rows(s) for s in shares], _names(name, len(shares))
+        sent = [(src, dst, label, s.ring, self._row_of(src, r))
+                for label, s, r in zip(names, shares, rows)
+                for src in self._workers for dst in self._workers if src != dst]
+        received = iter(self._exchange(name, sent))
+        opened = []
+        for s, r in zip(shares, rows):
+            messages = {(src, dst): next(received) for src in self._workers
+                        for dst in self._workers if src != dst}
+            if not self.workers_here:
+                opened.append(np.zeros((0, *s.shape), s.ring.dtype))
+                continue
+            me = self.workers_here[0]
+            total = self._row_of(me, r)
+            for w in self._workers:
+                if w != me:
+                    total = s.ring.add(total, messages[w, me])
+            opened.append(total)
+        opened = tuple(self._tag(o, tags.COMMON) for o in opened)
+        return opened[0] if len(opened) == 1 else opened
+
+    def gather(self, role, *shares, name):
+        """One role gets every worker's row, apart: arrays (role_here, n_workers, *shape).
+
+        Their sum over axis 1 is the secret. Rounds: 1. Bytes: one row from each worker.
+        """
+        role = str(role)
+        sent = [(w, role, label, s.ring, self._row_of(w, self._rows(s)))
+                for label, s in zip(_names(name, len(shares)), shares) for w in self._workers]
+        received = self._exchange(name, [m for m in sent if m[0] != role])
+        arrived = iter(received)
+        own = [rows if w == role else next(arrived) for w, *_, rows in sent]
+        n, gathered = len(self._workers), []
+        for i in range(len(shares)):
+            rows = own[n * i:n * (i + 1)]
+            gathered.append(self._tag(np.stack(rows, axis=1), private(role)))
+        return gathered[0] if len(gathered) == 1 else tuple(gathered)
+
+    def announce(self, role, ints, n, name="announce"):
+        """`role` tells everybody `n` plain integers: a list of ints, public from now on.
+
+        `ints` matters where the role lives only. The one way from a held value to a decision.
+        Rounds: 1. Bytes: 8 n to each other role.
+        """
+        role, ring = str(role), Z2k(64)
+        value = np.zeros((0, n), np.uint64)
+        if self.has(role):
+            value = ring.from_int(np.array([[int(i) for i in ints]]))
+        if value.shape[1:] != (n,):
+            raise ValueError(f"announce: {role} has {value.shape[1]} integers where all expect {n}")
+        others = [r for r in self.roles if r != role]
+        received = self._exchange(name, [(role, r, name, ring, value) for r in others])
+        rows = [value, *received]
+        return [int(i) for i in ring.to_int(next(r for r in rows if len(r)))[0]]
+
+    # ------------------------------------------------------------------ underneath the verbs
+
+    def _tick(self):
+        self.counter += 1
+
+    def _exchange(self, name, messages):
+        """Carry one round of (src, dst, name, ring, rows (src_here, *shape)); what arrives, in order.
+
+        All is sent before anything is awaited, and sending never blocks: no two roles can wait for
+        each other.
+        """
+        self._tick()
+        self.ledger.add_round(self.counter, [
+            (src, dst, label, str(ring), rows.shape[1:], ring.nbytes(rows.shape[1:]))
+            for src, dst, label, ring, rows in messages])
+        header = (self.counter, self.ledger.label(name))
+        if self._link is not None:
+            for src, dst, _, ring, rows in messages:
+                if src in self.here and (dst not in self.here or isinstance(self._link, Tape)):
+                    self._link.put(src, dst, header, ring.pack(rows))
+        return [self._receive(src, dst, ring, rows, header) for src, dst, _, ring, rows in messages]
+
+    def _receive(self, src, dst, ring, rows, header):
+        if dst not in self.here:
+            return np.zeros((0, *rows.shape[1:]), ring.dtype)
+        if src in self.here:
+            return rows
+        return ring.unpack(self._link.get(src, dst, header), rows.shape[1:])[None]
+
+    def _share(self, ring, rows, shape):
+        """A Share from a list of rows in the order of the workers, None for those elsewhere."""
+        here = [row for w, row in zip(self._workers, rows) if w in self.here]
+        rows = np.stack(here) if here else np.zeros((0, *shape), ring.dtype)
+        return Share(self, ring, self._tag(rows, tags.SHARE))
+
+    def _rows(self, share):
+        rows = self._untag(share.rows, tags.SHARE)
+        if len(rows) != len(self.workers_here):
+            raise ValueError(f"a Share with {len(rows)} rows came where {len(self.workers_here)} workers "
+                             "live: a common value is not a share")
+        return rows
+
+    def _row_of(self, worker, rows):
+        """The row of `worker` as (worker_here, *shape)."""
+        if worker not in self.workers_here:
+            return rows[:0]
+        i = self.workers_here.index(worker)
+        return rows[i:i + 1]
+
+    def _one(self, array, ring, shape, here):
+        return array[None] if here else np.zeros((0, *shape), ring.dtype)
+
+    def _tag(self, array, kind):
+        return tags.tag(array, kind) if self.tagged else array
+
+    def _untag(self, array, kind):
+        if self.tagged and getattr(array, "kind", kind) != kind:
+            raise tags.RoleError(f"a {array.kind} value came where a {kind} value is due")
+        return tags.strip(array)
+
+    # ------------------------------------------------------------------ other ways to run a program
+
+    def replay(self, role, **options):
+        """A World in which `role` lives alone and hears what this recorded simulation sent it.
+
+        Run the same program in it, then call `finish`: it raises unless the role said, bit for bit,
+        what it said here.
+        """
+        if not isinstance(self._link, Tape):
+            raise ValueError("replay: this World kept no messages; make it with record=True")
+        role = str(role)
+        options.setdefault("ring_bits", self.ring.bits)
+        return World(len(self.workers), here=(role,), keys=self._keys,
+                     link=Playback(self._link, role), **options)
+
+    def finish(self):
+        """The end of a replay: raise `OutOfStep` if messages were left over."""
+        self._link.finish()
+
+    @property
+    def tape(self):
+        """The messages of a recorded simulation, in order."""
+        return self._link.parcels
+
+
+def _names(name, n):
+    """The names of `n` arrays that travel together, from "epsilon, delta"."""
+    names = [part.strip() for part in name.split(",")]
+    if len(names) != n:
+        raise ValueError(f"{n} arrays need as many names, not {name!r}")
+    return names
+
+
+def private(role):
+    """The tag of a value that only `role` holds."""
+    return f"private to {role}"
+
+
+def group(*names):
+    """The name of the key that these roles hold in common."""
+    return frozenset(names)
+
+
+def role_names(n_workers):
+    """Server, workers, crypto provider: the order of ranks everywhere."""
+    if n_workers < 2:
+        raise ValueError(f"World: {n_workers} worker(s) cannot share a secret; take 2 or more")
+    workers = ["alice", "bob", *(f"worker{i}" for i in range(3, n_workers + 1))]
+    return ("server", *workers, "crypto_provider")
+
+
+def make_keys(names, seed=None):
+    """One key for each pair of roles that share a stream, and one for all workers together."""
+    server, *workers, provider = names
+    groups = [group(*workers), *(group(*p) for p in combinations(workers, 2)),
+              *(group(w, owner) for w in workers for owner in (server, provider))]
+    return {g: fresh_key() if seed is None else lesson_key(seed, " ".join(sorted(g)))
+            for g in groups}
+
+
+def run_threads(program, n_workers=2, seed=None, timeout=60.0, **options):
+    """Run ``program(world)`` in one thread for each role, each in a World of its own.
+
+    The roles exchange bytes through queues and hold only their own keys. Returns {role: result}.
+    An error in one role ends all of them at once; the first error that is not a mere consequence is
+    raised.
+    """
+    names = role_names(n_workers)
+    keys, queues = make_keys(names, seed), Queues(names, timeout)
+    results, errors = {}, {}
+
+    def run(role):
+        try:
+            own = {names: key for names, key in keys.items() if role in names}
+            results[role] = program(World(n_workers, here=(role,), keys=own, link=queues, **options))
+        except BaseException as error:          # whatever it is, the others must hear of it
+            errors[role] = error
+            queues.close(role, error)
+        else:
+            queues.close(role)
+
+    threads = [threading.Thread(target=run, args=(role,), daemon=True) for role in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise min(errors.values(), key=lambda e: 2 * isinstance(e, PeerFailed) + isinstance(e, OutOfStep))
+    return results

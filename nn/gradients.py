@@ -1,0 +1,198 @@
+"""One rule per operation: how a change of the result reaches each operand.
+
+Every function below takes plain values (not Tensors), computes the operation's result ``y`` and
+returns it together with one *rule* per operand. A rule maps ``g``, the gradient of the loss with
+respect to ``y``, to the gradient with respect to that operand. Rules are called late and one by
+one: the product ``g @ b.T`` for an operand that needs no gradient is never computed.
+
+A gradient ``g`` comes in one of two forms, and every rule takes both:
+
+- a value of the shape of ``y``: an array, or whatever type is being differentiated;
+- a Python number, which stands for that number at every element of ``y``. The backward pass starts
+  from the number 1, and after ``sum() / 64`` the gradient is still a number, 1/64: public, without
+  a shape. The square's rule then is ``x * (2 * 1/64)``: one value times one public number, which
+  fixed-point types can do for nothing, where an array of 640 equal entries would cost a rounding.
+
+Values are opaque: whatever decides here decides by shape or by type, never by what a value holds.
+"""
+
+from math import prod
+from numbers import Number
+
+import numpy as np
+
+# ---- helpers: shapes, and the few things that NumPy arrays do not do by a method
+
+
+def shape_of(value):
+    """Return the shape of `value`; a Python number has shape ``()``."""
+    return getattr(value, "shape", ())
+
+
+def drelu(x):
+    """Return 1 where ``x >= 0``, else 0, as a value of the type of `x`. At 0 it is 1."""
+    return x.drelu() if hasattr(x, "drelu") else (x >= 0).astype(np.float64)
+
+
+def refreshed(x):
+    """Return `x` with fresh randomness, if it is of a type that has any."""
+    return x.refresh() if hasattr(x, "refresh") else x
+
+
+def reshaped(x, shape):
+    """Return `x` in `shape`; its one element, as a sum, where that is ``()``."""
+    return x.reshape(*shape) if shape else x.sum()
+
+
+def unbroadcast(g, full, shape):
+    """Sum a gradient over the axes along which its operand was repeated.
+
+    Parameters
+    ----------
+    g : number, or value of a shape that broadcasts to `full`
+        A gradient at every element of the result.
+    full : tuple of int
+        The shape of the result.
+    shape : tuple of int
+        The shape of the operand, which broadcasting repeated until it had the shape `full`.
+
+    Returns
+    -------
+    number, or value of shape `shape`
+        The sum of a number is the number times the count of its copies.
+    """
+    if isinstance(g, Number):
+        operand = (1,) * (len(full) - len(shape)) + shape
+        return g * prod(n for n, m in zip(full, operand) if m == 1)
+    if g.shape != full:                       # number * b, where b itself was broadcast
+        g = g + np.zeros(full)
+    for _ in range(len(full) - len(shape)):
+        g = g.sum(axis=0)
+    for axis, (n, m) in enumerate(zip(g.shape, shape)):
+        if n != m:
+            g = g.sum(axis=axis, keepdims=True)
+    return g
+
+
+def filled(g, shape):
+    """Return `g` with its shape written out: a number becomes a public array of `shape`."""
+    return np.full(shape, g, dtype=np.float64) if isinstance(g, Number) else g
+
+
+# ---- element by element, with broadcasting
+
+
+def add(a, b):
+    """y = a + b:  da = g,  db = g."""
+    y = a + b
+    return (y, lambda g: unbroadcast(g, y.shape, shape_of(a)),
+            lambda g: unbroadcast(g, y.shape, shape_of(b)))
+
+
+def subtract(a, b):
+    """y = a - b:  da = g,  db = -g."""
+    y = a - b
+    return (y, lambda g: unbroadcast(g, y.shape, shape_of(a)),
+            lambda g: unbroadcast(-g, y.shape, shape_of(b)))
+
+
+def multiply(a, b):
+    """y = a * b:  da = g * b,  db = g * a."""
+    y = a * b
+    return (y, lambda g: unbroadcast(g * b, y.shape, shape_of(a)),
+            lambda g: unbroadcast(g * a, y.shape, shape_of(b)))
+
+
+def divide(a, b):
+    """y = a / b:  da = g / b,  db = -g * y / b. Secret types divide by public numbers only."""
+    y = a / b
+    return (y, lambda g: unbroadcast(g / b, y.shape, shape_of(a)),
+            lambda g: unbroadcast(-(g * y) / b, y.shape, shape_of(b)))
+
+
+def negative(x):
+    """y = -x:  dx = -g."""
+    return -x, lambda g: -g
+
+
+def power(x, n):
+    """y = x ** n:  dx = x ** (n - 1) * (n * g). For the square that is x * (2 * g): x is there."""
+    if not isinstance(n, int) or n < 1:
+        raise ValueError(f"power: the exponent {n!r} is not a public integer 1, 2, 3, ...; "
+                         "for other powers multiply or divide")
+    return x ** n, lambda g: (x if n == 2 else x ** (n - 1)) * (n * g)
+
+
+def relu(x):
+    """y = x * bit, bit = (x >= 0):  dx = g * bit. One comparison serves both directions."""
+    bit = drelu(x)
+    return x * bit, lambda g: g * bit
+
+
+def refresh(x):
+    """y = x with fresh randomness:  dx = g."""
+    return refreshed(x), lambda g: g
+
+
+# ---- products and sums
+
+
+def matmul(a, b):
+    """y = a @ b, matrices:  da = g @ b.T,  db = a.T @ g."""
+    if len(shape_of(a)) != 2 or len(shape_of(b)) != 2:
+        raise ValueError(f"matmul: {shape_of(a)} @ {shape_of(b)} are not two matrices; "
+                         "reshape vectors to (1, n) or (n, 1)")
+    y = a @ b                                 # (n, k) @ (k, m) -> (n, m)
+    return (y, lambda g: filled(g, y.shape) @ b.T,             # (n, m) @ (m, k) -> (n, k)
+            lambda g: a.T @ filled(g, y.shape))                # (k, n) @ (n, m) -> (k, m)
+
+
+def sum_over(x, axis, keepdims):
+    """y = sum of x over `axis`:  dx = g, repeated along `axis`. A number repeats by itself."""
+    def rule(g):
+        if isinstance(g, Number):
+            return g
+        if axis is not None:
+            g = g.reshape(*_with_ones(x.shape, axis))
+        return g + np.zeros(x.shape)          # repeats without a product
+    return x.sum(axis=axis, keepdims=keepdims), rule
+
+
+def _with_ones(shape, axis):
+    """Return `shape` with length 1 at each `axis` (an integer or several, negative too)."""
+    axes = [a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))]
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+# ---- moving elements about
+
+
+def reshape(x, shape):
+    """y = x in another shape:  dx = g in the shape of x."""
+    return x.reshape(*shape), lambda g: g if isinstance(g, Number) else reshaped(g, x.shape)
+
+
+def transpose(x):
+    """y = x.T:  dx = g.T."""
+    return x.T, lambda g: g if isinstance(g, Number) else g.T
+
+
+def index(x, key):
+    """y = x[key]:  dx = g at the positions that `key` selects, 0 elsewhere."""
+    return x[key], lambda g: placed(g, key, x.shape)
+
+
+def placed(g, key, shape):
+    """Return zeros of `shape` with `g` added at ``[key]``.
+
+    Arrays are written to. Other types cannot be, so theirs is a product with the public 0/1 matrix
+    that has one row per selected element: right for every key, and large; slice before training.
+    """
+    if isinstance(g, (Number, np.ndarray)):
+        zeros = np.zeros(shape)
+        np.add.at(zeros, key, g)
+        return zeros
+    size = prod(shape)
+    chosen = np.arange(size).reshape(shape)[key].reshape(-1, 1)
+    rows = (chosen == np.arange(size)).astype(np.int64)        # (selected, size)
+    return reshaped(reshaped(g, (1, len(rows))) @ rows, shape)

@@ -1,0 +1,183 @@
+"""What the tests of nn share: one gradient checker, and one value type that can only compute."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+import nn
+
+
+@pytest.fixture(autouse=True, scope="session")
+def strict_floats():
+    with np.errstate(all="raise"):
+        yield
+
+
+# ---- a stand-in for fixed point: the operators of its contract and no others, all counted
+
+
+class Opaque:
+    """A value that cannot be looked at. `Opaque.log` lists products, comparisons and openings."""
+
+    __array_ufunc__ = None
+    __iter__ = None
+    __hash__ = None
+    log = []
+
+    def __init__(self, array):
+        self._array = np.asarray(array, dtype=float)
+        self.shape, self.ndim = self._array.shape, self._array.ndim
+
+    def _refuse(self, *_):
+        raise AssertionError("a held value was looked at")
+
+    __bool__ = __float__ = __len__ = __eq__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __array__ = __int__ = __index__ = _refuse
+
+    @staticmethod
+    def _raw(other, *public):
+        """The array behind an Opaque; a public operand as it is; anything else is refused."""
+        if isinstance(other, Opaque):
+            return other._array
+        assert isinstance(other, public), f"fixed point cannot take a {type(other).__name__} here"
+        return other
+
+    def __add__(self, other):
+        return Opaque(self._array + self._raw(other, int, float, np.ndarray))
+
+    def __sub__(self, other):
+        return Opaque(self._array - self._raw(other, int, float, np.ndarray))
+
+    def __rsub__(self, other):
+        return Opaque(self._raw(other, int, float, np.ndarray) - self._array)
+
+    def __neg__(self):
+        return Opaque(-self._array)
+
+    def __mul__(self, other):
+        kind = {Opaque: "value", np.ndarray: "array"}.get(type(other), "number")
+        Opaque.log.append(f"{self.shape} * {kind}")
+        return Opaque(self._array * self._raw(other, int, float, np.ndarray))
+
+    def __matmul__(self, other):
+        Opaque.log.append(f"{self.shape} @ {other.shape}")
+        return Opaque(self._array @ self._raw(other, np.ndarray))
+
+    def __rmatmul__(self, other):
+        Opaque.log.append(f"{other.shape} @ {self.shape}")
+        return Opaque(self._raw(other, np.ndarray) @ self._array)
+
+    def __truediv__(self, number):
+        assert type(number) in (int, float), "only public numbers divide"
+        return Opaque(self._array / number)
+
+    def __pow__(self, n):
+        assert n == 2, "only the square"
+        Opaque.log.append(f"{self.shape} ** 2")
+        return Opaque(self._array**2)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    @property
+    def T(self):
+        return Opaque(self._array.T)
+
+    def sum(self, axis=None, keepdims=False):
+        assert axis is None or isinstance(axis, int), "one axis at a time"
+        return Opaque(self._array.sum(axis=axis, keepdims=keepdims))
+
+    def reshape(self, *shape):
+        assert all(isinstance(n, int) for n in shape)
+        return Opaque(self._array.reshape(shape))
+
+    def __getitem__(self, key):
+        return Opaque(self._array[key])
+
+    def drelu(self):
+        Opaque.log.append(f"drelu {self.shape}")
+        return Opaque(self._array >= 0)
+
+    def refresh(self):
+        Opaque.log.append("refresh")
+        return Opaque(self._array)
+
+    def share(self, *owners, provider=None):
+        return Opaque(self._array)
+
+    def get(self):
+        return Opaque(self._array)
+
+    def float_precision(self):
+        return self._array
+
+    def __repr__(self):
+        return "Opaque > Share\n    alice: [?]\n    bob:   [?]"
+
+
+@pytest.fixture
+def opaque():
+    """The class, with an empty log."""
+    Opaque.log.clear()
+    return Opaque
+
+
+# ---- the gradient checker
+
+
+def losses(f, xs):
+    """Three scalars made of f(*xs): so that its gradient is a number, an array, and a value."""
+    weights = np.random.default_rng(5).uniform(0.5, 1.5, f(*xs).shape)
+    return {"sum": f(*xs).sum(), "weighted sum": (f(*xs) * weights).sum(),
+            "sum of squares": (f(*xs) ** 2).sum()}
+
+
+def tensors(arrays, kind=np.array):
+    return [nn.Tensor(kind(array), requires_grad=True) for array in arrays]
+
+
+def slope(f, name, arrays, i, at, step=1e-6):
+    """The central difference of one loss, as entry `at` of argument `i` moves."""
+    def value(d):
+        moved = [np.array(array, dtype=float) for array in arrays]
+        moved[i][at] += d
+        return losses(f, tensors(moved))[name].value
+    return float(value(step) - value(-step)) / (2 * step)
+
+
+def backward_gradients(f, name, arrays, kind):
+    """The gradients that `backward` leaves, as arrays, whatever the type of the values."""
+    xs = tensors(arrays, kind)
+    losses(f, xs)[name].backward()
+    assert all(x.grad.shape == x.shape for x in xs), f"{name}: a gradient of another shape"
+    return [x.grad._array if isinstance(x.grad, Opaque) else x.grad for x in xs]
+
+
+def check_gradients(f, *arrays, opaque=True):
+    """Assert that the gradients of ``f(*tensors)`` are the slopes of f, for three losses.
+
+    On floats they are compared with central differences at every entry; on opaque values (unless
+    ``opaque=False``: f does what fixed point cannot) with the gradients on floats.
+    """
+    arrays = [np.array(array, dtype=float) for array in arrays]
+    for name in ("sum", "weighted sum", "sum of squares"):
+        got = backward_gradients(f, name, arrays, np.array)
+        for i, array in enumerate(arrays):
+            for at in product(*map(range, array.shape)):
+                expected = slope(f, name, arrays, i, at)
+                assert abs(got[i][at] - expected) <= 1e-6 * (1 + abs(expected)), (
+                    f"{name}: argument {i} at {at}, where it is {array[at]:.6g}: "
+                    f"backward says {got[i][at]:.6g}, the slope is {expected:.6g}")
+        if opaque:
+            for a, b in zip(got, backward_gradients(f, name, arrays, Opaque)):
+                np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+@pytest.fixture(scope="session")
+def check():
+    return check_gradients
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)

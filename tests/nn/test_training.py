@@ -1,0 +1,137 @@
+"""Loss and optimiser: one step by hand, many steps downhill."""
+
+import numpy as np
+import pytest
+
+import nn
+
+
+class Mlp(nn.Module):
+    """784-128-64-10, the network of the project."""
+
+    def __init__(self, rng, activation=nn.ReLU):
+        self.fc1, self.act1 = nn.Linear(784, 128, rng), activation()
+        self.fc2, self.act2 = nn.Linear(128, 64, rng), activation()
+        self.fc3 = nn.Linear(64, 10, rng)
+
+    def forward(self, x):
+        return self.fc3(self.act2(self.fc2(self.act1(self.fc1(x)))))
+
+
+def batch(rng, n=64):
+    return rng.normal(size=(n, 784)), np.eye(10)[rng.integers(0, 10, n)]
+
+
+def step_by_hand(x, t, w1, b1, w2, b2, w3, b3, lr):
+    """One training step in plain NumPy: the loss, and the six parameters after it."""
+    z1 = x @ w1 + b1
+    h1 = z1 * (z1 >= 0)
+    z2 = h1 @ w2 + b2
+    h2 = z2 * (z2 >= 0)
+    o = h2 @ w3 + b3
+    d3 = 2 * (o - t) / len(x)                              # (64, 10)
+    d2 = (d3 @ w3.T) * (z2 >= 0)                           # (64, 64)
+    d1 = (d2 @ w2.T) * (z1 >= 0)                           # (64, 128)
+    grads = x.T @ d1, d1.sum(0), h1.T @ d2, d2.sum(0), h2.T @ d3, d3.sum(0)
+    return ((o - t) ** 2).sum() / len(x), [
+        w - lr * g for w, g in zip((w1, b1, w2, b2, w3, b3), grads)]
+
+
+def test_one_step_of_the_network_agrees_with_the_formulas(rng):
+    net, (x, t) = Mlp(rng), batch(rng)
+    loss_by_hand, expected = step_by_hand(x, t, *(p.value for p in net.parameters()), lr=0.02)
+    loss = nn.mse_loss(net(nn.Tensor(x)), nn.Tensor(t))
+    loss.backward()
+    nn.SGD(net.parameters(), lr=0.02).step()
+    np.testing.assert_allclose(loss.value, loss_by_hand, rtol=1e-12)
+    for parameter, value in zip(net.parameters(), expected):
+        np.testing.assert_allclose(parameter.value, value, rtol=1e-11, atol=1e-14)
+
+
+def test_one_batch_costs_eight_matrix_products_and_two_comparisons(opaque, rng):
+    net, (x, t) = Mlp(rng).map(opaque), batch(rng)
+    nn.mse_loss(net(nn.Tensor(opaque(x))), nn.Tensor(opaque(t))).backward()
+    nn.SGD(net.parameters(), lr=0.02).step()
+    assert opaque.log == [
+        "(64, 784) @ (784, 128)", "drelu (64, 128)", "(64, 128) * value",
+        "(64, 128) @ (128, 64)", "drelu (64, 64)", "(64, 64) * value",
+        "(64, 64) @ (64, 10)", "(64, 10) ** 2", "refresh",
+        "(64, 10) * number",                                # 2 * (o - t) / 64
+        "(64, 10) @ (10, 64)", "(64, 64) @ (64, 10)",       # to the hidden layer, to the weight
+        "(64, 64) * value", "(64, 64) @ (64, 128)", "(128, 64) @ (64, 64)",
+        "(64, 128) * value", "(784, 64) @ (64, 128)",       # none for the images
+        "(784, 128) * number", "(128,) * number", "(128, 64) * number", "(64,) * number",
+        "(64, 10) * number", "(10,) * number"]              # the learning rate
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Square])
+def test_training_brings_the_loss_down_every_time(rng, activation):
+    net = nn.Module()
+    net.layers = [nn.Linear(3, 8, rng), activation(), nn.Linear(8, 1, rng)]
+    x = rng.uniform(-1, 1, (32, 3))
+    target, losses, sgd = x[:, :1] - 0.5 * x[:, 1:2], [], nn.SGD(net.parameters(), lr=0.02)
+    for _ in range(100):
+        out = nn.Tensor(x)
+        for layer in net.layers:
+            out = layer(out)
+        loss = nn.mse_loss(out, target)
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+        losses.append(float(loss.value))
+    assert (np.diff(losses) < 0).all() and losses[-1] < losses[0] / 5
+
+
+# ---- the loss
+
+
+def test_the_loss_is_the_squared_error_over_the_rows():
+    loss = nn.mse_loss(nn.Tensor([[1.0, 2.0], [3.0, 4.0]]), np.array([[0.0, 2.0], [3.0, 1.0]]))
+    assert loss.shape == () and loss.value == (1 + 9) / 2
+
+
+def test_the_loss_and_its_gradient(check):
+    check(nn.mse_loss, [[1.0, 2.0, -1.0], [3.0, 4.0, 0.5]], [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+
+
+@pytest.mark.parametrize("target", [np.ones(2), np.ones((2, 1)), [1.0, 2.0]])
+def test_a_target_of_another_shape_is_refused(target):
+    with pytest.raises(ValueError, match=r"one row an item and one column a class \(one-hot"):
+        nn.mse_loss(nn.Tensor(np.ones((2, 2))), target)
+
+
+# ---- the optimiser
+
+
+def test_a_step_moves_against_the_gradient_and_keeps_the_tensor():
+    w = nn.Tensor([1.0, 2.0], requires_grad=True)
+    (w * np.array([3.0, 5.0])).sum().backward()
+    nn.SGD([w], lr=0.1).step()
+    np.testing.assert_allclose(w.value, [0.7, 1.5])
+    assert w._parents == () and w.requires_grad
+
+
+def test_a_step_does_not_write_into_the_old_value():
+    start = np.ones(2)
+    w = nn.Tensor(start, requires_grad=True)
+    w.sum().backward()
+    nn.SGD([w], lr=0.1).step()
+    np.testing.assert_array_equal(start, 1.0)
+
+
+def test_zero_grad_forgets():
+    w = nn.Tensor([1.0], requires_grad=True)
+    w.sum().backward()
+    nn.SGD([w], lr=0.1).zero_grad()
+    assert w.grad is None
+
+
+def test_a_step_without_gradients_says_what_to_call():
+    w = nn.Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(ValueError, match=r"parameter 0, of shape \(2,\), .*call loss.backward\(\)"):
+        nn.SGD([w], lr=0.1).step()
+
+
+def test_an_optimiser_without_parameters_is_refused():
+    with pytest.raises(ValueError, match=r"pass model.parameters\(\)"):
+        nn.SGD(nn.ReLU().parameters(), lr=0.1)
