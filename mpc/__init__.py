@@ -4,14 +4,14 @@ from mpc.argmax import equal, tournament
 from mpc.beaver import matmul, multiply, refresh, square
 from mpc.fixed_point import FixedPoint, concatenate, fix_precision
 from mpc.link import OutOfStep, PeerFailed, ProtocolError
-from mpc.securenn import compute_msb, drelu, private_compare, relu, select_share, share_convert
+from mpc.securenn import CompareCoins, compute_msb, drelu, private_compare, relu, select_share, share_convert
 from mpc.share import Private, Share
 from mpc.tags import RoleError
 from mpc.truncation import truncate
-from mpc.world import Role, World, run_threads
+from mpc.world import MaskReused, Role, World, run_threads
 
 __all__ = [
-    "FixedPoint", "OutOfStep", "PeerFailed", "Private", "ProtocolError", "Role", "RoleError", "Share",
+    "CompareCoins", "FixedPoint", "MaskReused", "OutOfStep", "PeerFailed", "Private", "ProtocolError", "Role", "RoleError", "Share",
     "World", "compute_msb", "concatenate", "drelu", "equal", "fix_precision", "matmul", "multiply",
     "private_compare", "refresh", "relu", "run_threads", "select_share", "share_convert", "square",
     "tournament", "truncate",

@@ -63,13 +63,13 @@ def equal(x, y):
 
     Parameters
     ----------
-    x, y : Share over Z_2^l of one shape and scale
-        |x - y| < 2^(l-2).
+    x, y : Share over Z_2^l of one scale
+        Shapes that broadcast; |x - y| < 2^(l-2).
 
     Returns
     -------
     Share over Z_2^l
-        0 or 1, without a scale.
+        0 or 1, without a scale, of the broadcast shape.
 
     Notes
     -----
@@ -80,6 +80,6 @@ def equal(x, y):
     Source: [x >= y] [y >= x]. Comparing the square of the difference with zero, as others do, needs
         one comparison less and overflows.
     """
-    both = concatenate([(x - y).reshape(1, *x.shape), (y - x).reshape(1, *x.shape)])
-    both = drelu(both)
+    difference = (x - y)[None]
+    both = drelu(concatenate([difference, -difference]))
     return multiply(both[0], both[1])

@@ -64,7 +64,7 @@ class Clear(Share):
         place = np.eye(self.shape[-1], dtype=self.ring.dtype)[best]
         return (self._with(self.rows * place).sum(-1), self._with(place))
 
-    def _with(self, rows):
+    def _with(self, rows, masks=frozenset()):
         return Clear(self.world, self.ring, rows)
 
 
@@ -72,9 +72,11 @@ def _numeric(operator):
     """A binary operator of FixedPoint, left to the other operand where that is no number or array."""
     @functools.wraps(operator)
     def checked(self, other):
-        if isinstance(other, (FixedPoint, Number, np.ndarray, np.generic)):
-            return operator(self, other)
-        return NotImplemented
+        if isinstance(other, FixedPoint):
+            _same_format(self, other)
+        elif not isinstance(other, (Number, np.ndarray, np.generic)):
+            return NotImplemented
+        return operator(self, other)
     return checked
 
 
@@ -109,6 +111,14 @@ class FixedPoint:
     def ring(self):
         return self.value.ring
 
+    @property
+    def _number(self):
+        """The value as an operand: what one role alone holds is none."""
+        if isinstance(self.value, Private):
+            raise TypeError(f"fixed point: {self.value.role} alone holds this value; share() it to "
+                            "compute with it, or decode it with float_precision()")
+        return self.value
+
     def _with(self, value, depth=None, factor=None):
         return FixedPoint(value, self.base, self.precision,
                           self.depth if depth is None else depth,
@@ -123,14 +133,13 @@ class FixedPoint:
 
     def _at(self, depth, factor=1):
         """The same number at another scale: multiplied up for free, or truncated."""
-        target = self._with(self.value, depth, factor)
-        ratio = Fraction(target.scale, self.scale)
+        ratio = Fraction(self._with(self._number, depth, factor).scale, self.scale)
         value = _times_integer(self.value, ratio.numerator)
         return self._with(_truncate(value, ratio.denominator), depth, factor)
 
     def _settled(self):
         """Ready for a product: the truncation that an earlier product left is done now."""
-        return self if self.depth <= 1 else self._at(1, self.factor)
+        return self._at(1, self.factor) if self.depth > 1 else self._with(self._number)
 
     def _pair(self, other):
         """Both operands of a sum or comparison, at one scale."""
@@ -138,7 +147,6 @@ class FixedPoint:
             numbers = np.asarray(other, float)
             mine = self._at(1) if self.depth == 0 and np.any(numbers % 1) else self
             return mine, mine._public(numbers)
-        _same_format(self, other)
         if (self.depth, self.factor) == (other.depth, other.factor):
             return self, other
         return self._at(1), other._at(1)
@@ -146,7 +154,13 @@ class FixedPoint:
     def _public(self, numbers):
         """Public `numbers` at the scale of this value."""
         raw = encode(numbers, self.scale, self.ring)[None]
-        return self._with(Clear(Public(), self.ring, raw))
+        return self._with(Clear(Public(), self._number.ring, raw))
+
+    def _factor(self, other):
+        """`other` as an operand of a product: a public array has depth 1."""
+        if isinstance(other, FixedPoint):
+            return other
+        return self._with(self.value, 1, 1)._public(np.asarray(other, float))
 
     # ------------------------------------------------------------------ arithmetic
 
@@ -156,7 +170,7 @@ class FixedPoint:
         return x._with(_add(x.value, y.value))
 
     def __neg__(self):
-        return self._with(-self.value)
+        return self._with(-self._number)
 
     @_numeric
     def __sub__(self, other):
@@ -169,11 +183,9 @@ class FixedPoint:
 
     @_numeric
     def __mul__(self, other):
-        if not isinstance(other, FixedPoint):
-            if np.ndim(other) == 0:
-                return self._times_number(as_fraction(other))
-            other = self._at(1)._public(np.asarray(other, float))
-        return self._product(other, _multiply)
+        if not isinstance(other, FixedPoint) and np.ndim(other) == 0:
+            return self._times_number(as_fraction(other))
+        return self._product(self._factor(other), _multiply)
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -182,15 +194,17 @@ class FixedPoint:
         if isinstance(number, FixedPoint) or np.ndim(number):
             raise TypeError("division by a secret or an array is not provided; divide by one public "
                             "number, or multiply by a public array")
+        if number == 0:
+            raise ZeroDivisionError("fixed point: division by 0; divide by a number other than 0")
         return self._times_number(1 / as_fraction(number))
 
     @_numeric
     def __matmul__(self, other):
-        return self._product(self._operand(other), _matmul)
+        return self._product(self._factor(other), _matmul)
 
     @_numeric
     def __rmatmul__(self, other):
-        return self._operand(other)._product(self, _matmul)
+        return self._factor(other)._product(self, _matmul)
 
     def __pow__(self, exponent):
         if exponent != 2:
@@ -198,18 +212,18 @@ class FixedPoint:
         x = self._settled()
         return x._with(_square(x.value), 2 * x.depth, x.factor ** 2)
 
-    def _operand(self, other):
-        return other if isinstance(other, FixedPoint) else self._at(1)._public(np.asarray(other, float))
-
     def _product(self, other, op):
-        _same_format(self, other)
         x, y = self._settled(), other._settled()
         return x._with(op(x.value, y.value), x.depth + y.depth, x.factor * y.factor)
 
     def _times_number(self, ratio):
-        """By a public fraction: the numerator goes into the raw value, the rest into the scale."""
-        return self._with(_times_integer(self.value, ratio.numerator),
-                          factor=self.factor * ratio.denominator)
+        """By a public fraction: the numerator goes into the raw value, the rest into the scale.
+
+        What many factors gather is truncated in time, before the raw value outgrows the ring.
+        """
+        x = self._at(1) if self.factor > 1 and self.factor * ratio.denominator > 10**9 else self
+        return x._with(_times_integer(x._number, ratio.numerator),
+                       factor=x.factor * ratio.denominator)
 
     # ------------------------------------------------------------------ comparisons
 
@@ -239,6 +253,7 @@ class FixedPoint:
     def __gt__(self, other):
         return 1 - (self <= other)
 
+    @_numeric
     def eq(self, other):
         """[self == other], an integer 0 or 1; `==` raises, since no party knows the answer."""
         x, y = self._pair(other)
@@ -281,17 +296,17 @@ class FixedPoint:
     # ------------------------------------------------------------------ shape
 
     def sum(self, axis=None, keepdims=False):
-        return self._with(self.value.sum(axis, keepdims))
+        return self._with(self._number.sum(axis, keepdims))
 
     def reshape(self, *shape):
-        return self._with(self.value.reshape(*shape))
+        return self._with(self._number.reshape(*shape))
 
     @property
     def T(self):
-        return self._with(self.value.T)
+        return self._with(self._number.T)
 
     def __getitem__(self, key):
-        return self._with(self.value[key])
+        return self._with(self._number[key])
 
     # ------------------------------------------------------------------ from and to the parties
 
@@ -306,6 +321,13 @@ class FixedPoint:
             The provider of the same World, which will deal for products of this value.
         owner : Role, optional
             Whose array it is, the server's by default; what a Private holds is its role's.
+
+        Raises
+        ------
+        ValueError
+            For parties that are not all of one World, an unknown owner, or another ring.
+        TypeError
+            For a value that is shared already.
         """
         world = crypto_provider.world
         if workers != world.workers or crypto_provider is not world.crypto_provider:
@@ -313,6 +335,12 @@ class FixedPoint:
                              f"World; name all its workers, {world.workers}")
         if isinstance(self.value, Share) and not isinstance(self.value, Clear):
             raise TypeError("share: this value is shared already; reveal it with get() first")
+        if self.ring != world.ring:
+            raise ValueError(f"share: a value over {self.ring} does not fit a World over {world.ring}; "
+                             "encode it with fix_precision(..., ring=world.ring)")
+        if owner is not None and str(owner) not in world.roles:
+            raise ValueError(f"share: no role of this World is called {owner}; the owner is one of "
+                             f"{', '.join(world.roles)}")
         if isinstance(self.value, Private):
             owner, rows = self.value.role, self.value.rows
         else:
@@ -380,7 +408,11 @@ def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_se
     ring = Z2k(64) if ring is None else ring
     if base not in (2, 10):
         raise ValueError(f"fix_precision: base {base} is not provided; take 2 or 10")
-    if precision_fractional < 0 or base ** (2 * precision_fractional) >= ring.modulus // 4:
+    if precision_fractional != int(precision_fractional) or precision_fractional < 0:
+        raise ValueError(f"fix_precision: {precision_fractional} is no number of digits; take an "
+                         "integer from 0 on")
+    base, precision_fractional = int(base), int(precision_fractional)
+    if base ** (2 * precision_fractional) >= ring.modulus // 4:
         raise ValueError(f"fix_precision: {precision_fractional} digits in base {base} leave no room "
                          f"for a product in {ring}; take fewer")
     if isinstance(array, Private):
@@ -393,14 +425,19 @@ def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_se
 
 
 def concatenate(values, axis=0):
-    """FixedPoint values of one scale, joined along an `axis`."""
+    """FixedPoint values of one format, all secret or all public, joined along an `axis`."""
     first = values[0]
+    for v in values:
+        _same_format(first, v)
+        if _secret(v.value) != _secret(first.value):
+            raise TypeError("concatenate: some values are secret and some public; share() these first")
     return first._with(join([v._at(first.depth, first.factor).value for v in values], axis))
 
 
 def encode(numbers, scale, ring):
     """Real `numbers` as ring elements at `scale`, rounded to the nearest; raises beyond the ring."""
-    raw, limit = np.rint(numbers * float(scale)), 2.0 ** (ring.bits - 1)
+    with np.errstate(over="ignore"):
+        raw, limit = np.rint(numbers * float(scale)), 2.0 ** (ring.bits - 1)
     bad = ~(np.abs(raw) < limit)
     if np.asarray(bad).any():
         worst = np.asarray(numbers)[np.asarray(bad)].flat[0]
@@ -411,21 +448,27 @@ def encode(numbers, scale, ring):
 
 
 def as_fraction(number):
-    """A public number as a fraction of small integers, within one part in a million or so."""
+    """A public number as a fraction of small integers, within one part in a million."""
     if isinstance(number, Fraction):
         exact = number
     elif not np.isfinite(number):
         raise ValueError(f"fixed point: {number} is no factor; take a finite number")
     else:
-        exact = Fraction(str(number))
+        exact = Fraction(str(number + 0))       # a bool is a number too
+    size = abs(exact)
     if max(abs(exact.numerator), exact.denominator) <= 10**6:
         return exact
-    near = exact.limit_denominator(10**6) if abs(exact) <= 1 else 1 / (1 / exact).limit_denominator(10**6)
-    return near
+    if not Fraction(1, 10**9) <= size <= 10**9:
+        raise ValueError(f"fixed point: the factor {number} is out of range; take 0 or a number between "
+                         "1e-09 and 1e+09 in size, or scale the data")
+    if size > 1:
+        return 1 / as_fraction(1 / exact)
+    return exact.limit_denominator(10**6) if size > Fraction(1, 10**6) else Fraction(
+        1 if exact > 0 else -1, round(1 / size))
 
 
 def _same_format(x, y):
-    if (x.base, x.precision, x.ring) != (y.base, y.precision, y.ring):
+    if (x.base, x.precision, x._number.ring) != (y.base, y.precision, y._number.ring):
         raise ValueError(f"fixed point: {x.precision} digits in base {x.base} over {x.ring} do not "
                          f"meet {y.precision} in base {y.base} over {y.ring}; encode both alike")
 
@@ -452,6 +495,9 @@ def _multiply(x, y):
 def _matmul(x, y):
     if _secret(x) and _secret(y):
         return beaver.matmul(x, y)
+    if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2]:
+        raise ValueError(f"matmul: {x.shape} @ {y.shape} is no product of matrices; reshape a vector "
+                         "to one row or one column")
     keeper = x if _secret(x) else y
     return keeper._with(keeper.ring.matmul(*matched(x.rows, y.rows)))
 

@@ -90,7 +90,7 @@ class Ledger:
             for depth in range(len(parts) + 1):
                 paths.setdefault("/".join(parts[:depth]), None)
         rows = [f"{'step':<52}{'rounds':>7}{'bytes':>13}{'offline rounds':>16}{'bytes':>13}"]
-        for path in sorted(paths):
+        for path in sorted(paths, key=lambda path: path.split("/")):
             name = "  " * (path.count("/") + 1) + path.rpartition("/")[2] if path else "all"
             cost = self.cost(since, path)
             rows.append(f"{name:<52}{cost.rounds:>7}{cost.nbytes:>13,}"

@@ -7,37 +7,35 @@ else comes from keys that it has with each worker.
 
 from typing import NamedTuple
 
-from mpc.share import Share, matched
+import numpy as np
+
+from mpc.share import Share
 
 
-class Triple(NamedTuple):
-    """Shares of random a and b and of c = a op b: the coins of one product, to be used once."""
+class Masked(NamedTuple):
+    """A secret x under a dealt mask a, kept with its Share so that x is opened once only.
 
-    a: Share
-    b: Share
-    c: Share
+    The workers know epsilon = x - a. Every product of the same, unchanged x may use it again with
+    another partner, since nothing new is shown; another value needs another mask.
+    """
 
+    a: Share                # the mask; its clear value is known to the provider
+    clear: np.ndarray       # (provider_here, *shape)
+    epsilon: np.ndarray     # common, (1 or 0, *shape); None until it is opened
 
-class SquarePair(NamedTuple):
-    """Shares of a random a and of c = a * a: the coins of one square, to be used once."""
-
-    a: Share
-    c: Share
-
-
-def deal_triple(world, ring, x_shape, y_shape, op):
-    """A `Triple` for ``x op y``, op being ring.mul or ring.matmul."""
-    a, a_clear = world.dealt(ring, x_shape, "a")
-    b, b_clear = world.dealt(ring, y_shape, "b")
-    return Triple(a, b, _correction(world, ring, op(*matched(a_clear, b_clear))))
+    @property
+    def T(self):
+        return Masked(self.a.T, np.swapaxes(self.clear, -1, -2), np.swapaxes(self.epsilon, -1, -2))
 
 
-def deal_square(world, ring, shape):
-    """A `SquarePair` for ``x * x``."""
-    a, a_clear = world.dealt(ring, shape, "a")
-    return SquarePair(a, _correction(world, ring, ring.mul(a_clear, a_clear)))
+def mask(x, name):
+    """A mask for the secret `x`: the one that it is kept under, or a freshly dealt one."""
+    if x.masked is None:
+        x.masked = Masked(*x.world.dealt(x.ring, x.shape, name), None)
+    return x.masked
 
 
-def _correction(world, ring, c_clear):
+def correct(world, ring, c_clear):
+    """Shares of the product of two masks, which the provider knows: the one message it sends."""
     with world.ledger.offline():
         return world.share(world.crypto_provider, (c_clear, ring), name="c")

@@ -30,16 +30,16 @@ class Ring:
         """Sum over one `axis` or a tuple of axes."""
         axes = {a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
         for a in sorted(axes):
-            parts = np.split(x, x.shape[a], axis=a) if x.shape[a] else [self.zeros(
-                tuple(1 if i == a else n for i, n in enumerate(x.shape)))]
-            x = reduce(self.add, parts)
+            if x.shape[a]:
+                x = reduce(self.add, np.split(x, x.shape[a], axis=a))
+            else:
+                x = np.sum(x, axis=a, keepdims=True, dtype=self.dtype)
         return x if keepdims else x.reshape([n for i, n in enumerate(x.shape) if i not in axes])
 
     def matmul(self, x, y):
         """``x @ y`` for stacks of matrices, one outer product for each inner index."""
-        shape = np.broadcast_shapes(x.shape[:-2], y.shape[:-2]) + (x.shape[-2], y.shape[-1])
         outer = (self.mul(x[..., :, k, None], y[..., None, k, :]) for k in range(x.shape[-1]))
-        return reduce(self.add, outer, self.zeros(shape))
+        return reduce(self.add, outer, x[..., :0] @ y[..., :0, :])     # that is 0, in its shape
 
     def zeros(self, shape):
         """The neutral element, `shape` times."""
@@ -219,10 +219,7 @@ class Odd(Ring):
     def reduce(self, x):
         """Any uint64 words, brought into the ring; 2^bits - 1 is 0."""
         top = np.uint64(self.modulus)
-        if self.bits < 64:
-            x = (x & top) + (x >> np.uint64(self.bits))
-            x = (x & top) + (x >> np.uint64(self.bits))
-        return np.where(x == top, np.uint64(0), x)
+        return x % top if self.bits < 64 else np.where(x == top, np.uint64(0), x)
 
     def add(self, x, y):
         total = x + y
@@ -268,8 +265,9 @@ class Zm(Ring):
     width = 1
 
     def __post_init__(self):
-        if not 1 <= self.modulus <= 251:
-            raise ValueError(f"Zm: modulus {self.modulus} does not fit a byte; take 1 to 251")
+        least = 1 + self.nonzero
+        if not least <= self.modulus <= 251:
+            raise ValueError(f"Zm: modulus {self.modulus} does not fit a byte; take {least} to 251")
 
     def __str__(self):
         return f"Z_{self.modulus}" + "*" * self.nonzero

@@ -24,7 +24,7 @@ import numpy as np
 
 from mpc.beaver import multiply, refresh
 from mpc.ledger import step
-from mpc.ring import Odd, Zm, bits_of, prime_above
+from mpc.ring import Odd, Z2k, Zm, bits_of, prime_above
 from mpc.share import Share
 
 BIT = Zm(2)
@@ -56,21 +56,26 @@ def select_share(alpha, x, y):
 
 
 class CompareCoins(NamedTuple):
-    """The workers' common coins of private_compare, fresh for each element; P2 must not know them."""
+    """The workers' common coins for one private_compare, fresh for each element; P2 must not know
+    them, and no second comparison may use them."""
 
+    beta: np.ndarray    # (1, *shape) in {0, 1}: flips the answer that P2 sees
     s: np.ndarray       # (1, l, *shape) in 1 .. p-1: hides every value that is not zero
     zero: Share         # over Z_p, (l, *shape): fresh rows, since P2 may have dealt the old ones
     turn: np.ndarray    # (1, *shape) in 0 .. l-1: by how many places the l values are rotated
+    id: frozenset       # for the mask ledger
 
     @classmethod
-    def draw(cls, world, field, l, shape):
-        return cls(world.common(field.units, (l, *shape), "s"),
+    def draw(cls, world, field, l, shape, name="beta"):
+        """Fresh coins for elements of `shape`, compared in Z_p = `field`; `name` is beta's."""
+        return cls(world.common(BIT, shape, name),
+                   world.common(field.units, (l, *shape), "s"),
                    world.zero_share(field, (l, *shape), "z"),
-                   world.common(Zm(l), shape, "turn"))
+                   world.common(Zm(l), shape, "turn"), world.coin("turn"))
 
 
 @step
-def private_compare(x_bits, r, beta, *, known=None):
+def private_compare(x_bits, r, coins, *, known=None):
     """P2 learns ``beta XOR (x > r)`` for each element, and nothing else; the workers learn nothing.
 
     The l values c_i say for each bit position, the highest first, whether it decides the comparison:
@@ -83,8 +88,8 @@ def private_compare(x_bits, r, beta, *, known=None):
         The bits of x, least significant first. P2 may know x and all rows.
     r : common (1, *shape) uint64
         An integer below 2^l that both workers know, without a scale.
-    beta : common (1, *shape) in {0, 1}
-        A fresh uniform coin for each element.
+    coins : CompareCoins
+        Drawn for this call alone; the workers undo `coins.beta` on shares of the answer.
     known : common (1, *shape) bool, optional
         Where it is true, "x > r" is taken to be true whatever r says: for r = -1.
 
@@ -96,7 +101,10 @@ def private_compare(x_bits, r, beta, *, known=None):
     Raises
     ------
     ValueError
-        For another number of workers than two, p <= l + 1, or shapes that do not fit.
+        For another number of workers than two, p that is no prime above l + 1, or shapes that do
+        not fit.
+    MaskReused
+        When the coins have served before.
 
     Notes
     -----
@@ -113,8 +121,9 @@ def private_compare(x_bits, r, beta, *, known=None):
     world, field = x_bits.world, x_bits.ring
     l, *shape = x_bits.shape
     p = field.modulus
-    _check_compare(world, p, l, tuple(shape), r, beta)
-    s, zero, turn = CompareCoins.draw(world, field, l, shape)
+    beta, s, zero, turn, identity = coins
+    _check_compare(x_bits, r, beta, known)
+    world.spend(identity)
 
     top = np.uint64(2**l - 1)
     edge = (beta == 1) & (r == top)                     # x <= 2^l - 1 always               [10]
@@ -150,20 +159,34 @@ def rotate(rows, turn):
     return rows
 
 
-def _check_compare(world, p, l, shape, r, beta):
-    _two_workers(world, "private_compare")
+def _check_compare(x_bits, r, beta, known):
+    field, l, shape = x_bits.ring, x_bits.shape[0], x_bits.shape[1:]
+    _two_workers(x_bits.world, "private_compare")
+    _over(field, Zm, "private_compare", "share the bits mod a prime")
+    p = field.modulus
     if p <= l + 1:
         raise ValueError(f"private_compare: p={p} is too small for {l} bits; take a prime above "
                          f"{l + 1}")
+    if prime_above(p - 2) != p:
+        raise ValueError(f"private_compare: p={p} is no prime, so that a product of units can be 0; "
+                         f"take {prime_above(l)}")
+    if known is not None and known.shape[1:] != shape:
+        raise ValueError(f"private_compare: known {known.shape[1:]} does not fit bits of {shape} "
+                         "elements; give one for each element")
     if r.shape[1:] != shape or beta.shape[1:] != shape:
         raise ValueError(f"private_compare: bits of {shape} elements do not fit r {r.shape[1:]} and "
-                         f"beta {beta.shape[1:]}; give one r and one beta for each element")
+                         f"coins {beta.shape[1:]}; give one r and one set of coins for each element")
 
 
 def _two_workers(world, name):
     if len(world.workers) != 2:
         raise ValueError(f"{name}: SecureNN is a protocol of two workers, not "
                          f"{len(world.workers)}; make the World with two")
+
+
+def _over(ring, kind, name, remedy):
+    if not isinstance(ring, kind):
+        raise ValueError(f"{name}: a share over {ring} is of the wrong ring; {remedy}")
 
 
 def flip(b, c):
@@ -211,9 +234,10 @@ def share_convert(a):
     """
     world, ring, n = a.world, a.ring, a.shape
     _two_workers(world, "share_convert")
+    _over(ring, Z2k, "share_convert", "convert from Z_2^l only")
     odd, field = Odd(ring.bits), Zm(prime_above(ring.bits))
     r_0, r_1 = (world.common(ring, n, name) for name in ("r_0", "r_1"))
-    eta_2 = world.common(BIT, n, "eta''")
+    compare = CompareCoins.draw(world, field, ring.bits, n, "eta''")
 
     j = world.j(a.rows)
     r, alpha = ring.add(r_0, r_1), wrap(r_0, r_1, ring)                               # [1]
@@ -224,9 +248,9 @@ def share_convert(a):
     x, delta = ring.sum(a_01, axis=1), wrap(a_01[:, 0], a_01[:, 1], ring)             # [4]
     x_bits, delta = world.share(world.crypto_provider, (ring.bits_of(x), field),
                                 (delta, odd), name="x bits, delta")                   # [5, 6]
-    eta_1 = private_compare(x_bits, ring.sub(r, np.ones_like(r)), eta_2, known=r == 0)    # [7]
+    eta_1 = private_compare(x_bits, ring.sub(r, np.ones_like(r)), compare, known=r == 0)  # [7]
     eta_1 = world.share(world.crypto_provider, (eta_1.astype(odd.dtype), odd), name="eta'")  # [8]
-    eta = flip(eta_1, eta_2)                                                          # [9, 10]
+    eta = flip(eta_1, compare.beta)                                                   # [9, 10]
     theta = (beta + delta + eta).plus(odd.neg(alpha + np.uint64(1)))                  # [11]
     y = Share(world, odd, odd.reduce(a.rows)) - theta                                 # [12]
     return refresh(y)
@@ -259,7 +283,7 @@ def compute_msb(a, ring):
     Raises
     ------
     ValueError
-        For another number of workers than two, or a share over an even ring.
+        For another number of workers than two, or when one of the rings is not of that kind.
 
     Notes
     -----
@@ -272,17 +296,19 @@ def compute_msb(a, ring):
     """
     world, odd, n = a.world, a.ring, a.shape
     _two_workers(world, "compute_msb")
+    _over(odd, Odd, "compute_msb", "share_convert it first")
+    _over(ring, Z2k, "compute_msb", "the result needs Z_2^l, such as world.ring")
     field = Zm(prime_above(odd.bits))
-    beta = world.common(BIT, n, "beta")
+    compare = CompareCoins.draw(world, field, odd.bits, n)
     x, x_clear = world.dealt(odd, n, "x")                                             # [1]
     bits = odd.bits_of(x_clear)
     with world.ledger.offline():
         x_bits, x_lsb = world.share(world.crypto_provider, (bits, field),
                                     (bits[:, 0].astype(ring.dtype), ring), name="x bits, x[0]")  # [2]
     r = world.open(a + a + x, name="r")                                               # [3, 4]
-    beta_1 = private_compare(x_bits, r, beta)                                         # [5]
+    beta_1 = private_compare(x_bits, r, compare)                                      # [5]
     beta_1 = world.share(world.crypto_provider, (beta_1.astype(ring.dtype), ring), name="beta'")  # [6]
-    gamma = flip(beta_1, beta)                                                        # [7] x > r
+    gamma = flip(beta_1, compare.beta)                                                # [7] x > r
     delta = flip(x_lsb, r & np.uint64(1))                                             # [8] x[0] XOR r[0]
     theta = multiply(gamma, delta)                                                    # [9]
     return refresh(gamma + delta - theta - theta)                                     # [10] XOR

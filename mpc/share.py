@@ -15,8 +15,12 @@ class Share:
 
     __array_ufunc__ = None      # an array on the left hands the operator to this class
 
-    def __init__(self, world, ring, rows):
+    def __init__(self, world, ring, rows, masks=frozenset()):
+        if rows.dtype != ring.dtype:        # int64 beside uint64 makes float64, without a word
+            raise TypeError(f"Share: {rows.dtype} holds no elements of {ring}; compute in {ring.dtype}")
         self.world, self.ring, self.rows = world, ring, rows
+        self.masks = masks          # the dealt coins that hide this value; to be opened under once
+        self.masked = None          # this value under a mask, once a product has opened it
 
     @property
     def shape(self):
@@ -26,8 +30,8 @@ class Share:
     def ndim(self):
         return self.rows.ndim - 1
 
-    def _with(self, rows):
-        return Share(self.world, self.ring, rows)
+    def _with(self, rows, masks=frozenset()):
+        return Share(self.world, self.ring, rows, masks)
 
     def __repr__(self):
         held = "".join(f"\n  -> {name}: {np.array2string(row, threshold=6, edgeitems=2, prefix=' ' * 8)}"
@@ -38,20 +42,23 @@ class Share:
 
     def __add__(self, other):
         x, y = aligned(self, other)
-        return self._with(self.ring.add(x, y))
+        return self._with(self.ring.add(x, y), self.masks | other.masks)
+
+    __radd__ = __add__          # raises: what is no Share has no sign of who knows it
 
     def __sub__(self, other):
         x, y = aligned(self, other)
-        return self._with(self.ring.sub(x, y))
+        return self._with(self.ring.sub(x, y), self.masks | other.masks)
 
     def __neg__(self):
-        return self._with(self.ring.neg(self.rows))
+        return self._with(self.ring.neg(self.rows), self.masks)
 
     def plus(self, value):
         """Add a `value` that all workers know, (1, *shape): exactly one of them does."""
         rows, value = matched(self.rows, value)
         first = self.world.j(rows) == 0
-        return self._with(self.ring.add(rows, np.where(first, value, self.ring.dtype.type(0))))
+        return self._with(self.ring.add(rows, np.where(first, value, self.ring.dtype.type(0))),
+                          self.masks)
 
     def times(self, value):
         """Multiply by a `value` that all workers know, (1, *shape)."""
@@ -61,7 +68,7 @@ class Share:
 
     def sum(self, axis=None, keepdims=False):
         axis = tuple(range(self.ndim)) if axis is None else axis
-        return self._with(self.ring.sum(self.rows, behind(axis, self.ndim), keepdims))
+        return self._with(self.ring.sum(self.rows, behind(axis, self.ndim), keepdims), self.masks)
 
     def reshape(self, *shape):
         shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
@@ -69,26 +76,31 @@ class Share:
             known = -int(np.prod(shape, dtype=np.int64))
             rest = int(np.prod(self.shape, dtype=np.int64)) // max(known, 1)
             shape = tuple(rest if n == -1 else n for n in shape)
-        return self._with(self.rows.reshape(self.rows.shape[:1] + shape))
+        if np.prod(shape, dtype=np.int64) != np.prod(self.shape, dtype=np.int64):
+            raise ValueError(f"reshape: shape {self.shape} does not fit {shape}")    # in every role
+        return self._with(self.rows.reshape(self.rows.shape[:1] + shape), self.masks)
 
     @property
     def T(self):
         """The last two axes exchanged."""
         if self.ndim < 2:
             raise ValueError(f"T: shape {self.shape} has no two axes to exchange; reshape it first")
-        return self._with(np.swapaxes(self.rows, -1, -2))
+        transposed = self._with(np.swapaxes(self.rows, -1, -2), self.masks)
+        transposed.masked = self.masked and self.masked.T
+        return transposed
 
     def moveaxis(self, source, destination):
         """One axis of the secret put in another place."""
         return self._with(np.moveaxis(self.rows, behind(source, self.ndim),
-                                      behind(destination, self.ndim)))
+                                      behind(destination, self.ndim)), self.masks)
 
     def __getitem__(self, key):
         key = key if isinstance(key, tuple) else (key,)
-        if any(not isinstance(k, (int, np.integer, slice, type(None), type(...))) for k in key):
+        if any(isinstance(k, bool) or not isinstance(k, (int, np.integer, slice, type(None), type(...)))
+               for k in key):
             raise TypeError(f"indexing a share with {key!r}: only integers, slices, None and ... are "
                             "public positions; select by a secret with a product")
-        return self._with(self.rows[(slice(None), *key)])
+        return self._with(self.rows[(slice(None), *key)], self.masks)
 
     def __bool__(self):
         raise TypeError("a share has no truth value: nobody knows it; reveal it first")
@@ -119,7 +131,11 @@ class Private:
 def concatenate(shares, axis=0):
     """Several shares of one ring, joined along an `axis` of the secrets."""
     first = shares[0]
-    return first._with(np.concatenate([s.rows for s in shares], axis=behind(axis, first.ndim)))
+    if any(s.ring != first.ring for s in shares):
+        raise ValueError(f"concatenate: shares over {', '.join(str(s.ring) for s in shares)} do not "
+                         "join; convert them to one ring first")
+    return first._with(np.concatenate([s.rows for s in shares], axis=behind(axis, first.ndim)),
+                       frozenset().union(*(s.masks for s in shares)))
 
 
 def matched(x, y):

@@ -2,14 +2,22 @@
 
 In a simulation every role's numbers lie in one process, and NumPy would happily add a worker's
 share to a mask that only the crypto provider knows. In a World made with ``tagged=True`` every held
-array is a `Tagged` one, and such a line raises `RoleError` where it stands. Tags cost about a
-seventh of the time, so that tests switch them on and training leaves them off.
+array is a `Tagged` one, and such a line raises `RoleError` where it stands. Two questions are put to
+every operation:
+
+- Does one party hold all of its operands? Shares meet shares and common values, nothing else.
+- Could each holder have done it alone? Without any rows it must give a result of the same shape
+  without rows, as it will in the process of a role that holds none; and one row at a time it must
+  give the same rows.
+
+Tags cost time, so that tests switch them on and training leaves them off. They see what goes
+through NumPy's operators, functions and methods; ``np.asarray`` takes them off.
 """
 
 import numpy as np
 
 SHARE, COMMON = "share", "common"      # the other kinds are "private to <role>"
-_CHANGES_ROWS = (np.sum, np.prod, np.max, np.min, np.any, np.all, np.mean, np.argmax, np.argmin)
+_ELEMENTWISE = (np.where, np.zeros_like, np.ones_like, np.full_like, np.empty_like)
 
 
 class RoleError(TypeError):
@@ -25,36 +33,72 @@ class Tagged(np.ndarray):
         self.kind = getattr(source, "kind", None)
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
-        if method in ("reduce", "accumulate", "reduceat"):
-            _keep_holders(kwargs.get("axis", 0), self)
-        if out is not None:
-            kwargs["out"] = tuple(strip(o) for o in out)
-        kind, rows = _merge((*inputs, *(out or ())))
-        result = getattr(ufunc, method)(*map(strip, inputs), **kwargs)
-        return out[0] if out is not None else _retag(result, kind, rows, ufunc.__name__)
+        if method == "__call__" and "where" in kwargs:
+            raise RoleError(f"{ufunc.__name__}(where=...) leaves elements undefined; use np.where")
+        result = _checked(ufunc.__name__, getattr(ufunc, method), inputs, kwargs,
+                          apart=method != "__call__")
+        if out is None:
+            return result
+        for target, value in zip(out, result if isinstance(result, tuple) else (result,)):
+            _must_fit(target, value)
+            np.copyto(strip(target), strip(value), casting="same_kind")
+        return out if len(out) > 1 else out[0]
 
     def __array_function__(self, function, types, args, kwargs):
-        if function in _CHANGES_ROWS:
-            _keep_holders(kwargs.get("axis", args[1] if len(args) > 1 else None), self)
-        kind, rows = _merge((*args, *kwargs.values()))
-        return _retag(function(*map(strip, args), **{k: strip(v) for k, v in kwargs.items()}),
-                      kind, rows, function.__name__)
+        if function is np.reshape:
+            return Tagged.reshape(*args, **kwargs)
+        if kwargs.get("out") is not None:
+            raise RoleError(f"{function.__name__}(out=...) may lose the tag; assign the result")
+        return _checked(function.__name__, function, args, kwargs,
+                        apart=function not in _ELEMENTWISE)
 
     def __getitem__(self, key):
-        first = key[0] if isinstance(key, tuple) else key
+        first, *others = key if isinstance(key, tuple) and key else (key,)
         if not (first is Ellipsis or isinstance(first, slice) and first == slice(None)):
             raise RoleError(f"[{first!r}] picks among the holders of a {self.kind} value; the first "
                             "axis belongs to them: index behind it, as in x[:, i]")
-        return super().__getitem__(key)
+        if first is not Ellipsis and all(isinstance(k, (int, slice, type(None))) for k in others):
+            return super().__getitem__(key)
+        return _checked("indexing", np.ndarray.__getitem__, (self, key), {}, apart=True)
 
     def __setitem__(self, key, value):
-        _merge((self, value))
-        self[key]                               # the same rule for the key as for reading
-        np.ndarray.__setitem__(self, key, strip(value))
+        _must_fit(self[key], value)             # the same rule for the key as for reading
+        super().__setitem__(key, strip(value))
 
-    def __iter__(self):
-        raise RoleError(f"iterating over a {self.kind} value visits its holders one by one; no party "
-                        "can do that")
+    def reshape(self, *shape, **kwargs):
+        shape = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        if not shape or shape[0] != len(self) or -1 in shape:
+            raise RoleError(f"reshape of {self.shape} to {tuple(shape)}: the first axis belongs to the "
+                            "holders and stays, and a role without rows cannot resolve -1")
+        return super().reshape(shape, **kwargs)
+
+    def transpose(self, *axes):
+        return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)
+
+    @property
+    def T(self):
+        return np.transpose(self)
+
+    def _refuse(self, *_, **__):
+        raise RoleError(f"a {self.kind} value is about to leave its arrays, for a branch, a loop or a "
+                        "number; what decides is public: let world.announce tell it to every role")
+
+    __iter__ = __bool__ = __int__ = __float__ = __index__ = item = tolist = _refuse
+    sort = partition = put = _refuse            # in place, behind the back of the rules
+
+
+def _as_method(function):
+    def method(self, *args, **kwargs):
+        return function(self, *args, **kwargs)
+    return method
+
+
+# These methods of ndarray do not pass through the two hooks above; the functions do.
+for _function in (np.argmax, np.argmin, np.argpartition, np.argsort, np.choose, np.compress,
+                  np.cumprod, np.cumsum, np.diagonal, np.dot, np.nonzero, np.ravel, np.repeat,
+                  np.searchsorted, np.squeeze, np.swapaxes, np.take, np.trace):
+    setattr(Tagged, _function.__name__, _as_method(_function))
+Tagged.flatten = Tagged.ravel
 
 
 def tag(array, kind):
@@ -66,42 +110,76 @@ def tag(array, kind):
 
 def strip(value):
     """The plain array(s) behind tagged ones: for the World, which carries everyone's data."""
+    return _rows(value, slice(None))
+
+
+def _rows(value, rows):
+    """`value` with some `rows` of each tagged array in it, all plain; a single row serves all."""
     if isinstance(value, Tagged):
-        return np.asarray(value)
+        plain = np.asarray(value)
+        return plain if len(plain) == 1 and rows != slice(0) else plain[rows]
     if isinstance(value, (list, tuple)):
-        return type(value)(map(strip, value))
+        return type(value)(_rows(v, rows) for v in value)
     return value
 
 
-def _merge(values):
-    """The kind, and the number of rows, of a result computed from `values`."""
-    kinds, rows = {}, 0
-    for value in values:
-        nested = value if isinstance(value, (list, tuple)) else (value,)
-        for v in nested:
-            if isinstance(v, Tagged):
-                kinds[v.kind], rows = True, max(rows, v.shape[0] if v.ndim else 0)
-    if list(kinds) == [COMMON, SHARE]:
-        kinds = {SHARE: True}                   # what all workers know, each may use on its share
-    kinds = [k for k in kinds if k != COMMON] if SHARE in kinds else list(kinds)
+def _held(values):
+    """All tagged arrays among `values`, lists and tuples of them included."""
+    for v in values:
+        if isinstance(v, Tagged):
+            yield v
+        elif isinstance(v, (list, tuple)):
+            yield from _held(v)
+
+
+def _kind(*values):
+    """The kind of what is computed from `values`; None if all is public."""
+    kinds = {v.kind for v in _held(values)}
+    if SHARE in kinds:
+        kinds.discard(COMMON)                   # what all workers know, each may use on its share
     if len(kinds) > 1:
-        raise RoleError(f"a {kinds[0]} value meets a {kinds[1]} value: no party holds both")
-    return (kinds[0] if kinds else None), rows
+        raise RoleError(" meets ".join(f"a {kind} value" for kind in sorted(kinds)) + ": no party "
+                        "holds both; only share, open, gather and announce move values")
+    return kinds.pop() if kinds else None
 
 
-def _keep_holders(axis, array):
-    axes = range(array.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    if any(a % array.ndim == 0 for a in axes):
-        raise RoleError(f"a reduction over axis 0 combines what different parties hold of a "
-                        f"{array.kind} value; use world.open or world.gather")
+def _must_fit(target, value):
+    """Raise unless `value` may be written into `target`, an array that exists already."""
+    kind, own = _kind(target, value), getattr(target, "kind", None)
+    if kind != own:
+        raise RoleError(f"a {kind} value is written into a {own or 'public'} array; make a new array")
+    shape, is_held = np.shape(strip(value)), isinstance(value, Tagged)
+    same_depth = len(shape) == target.ndim
+    if own and (is_held and not same_depth or same_depth and not is_held and shape[0] != 1):
+        raise RoleError(f"shape {shape} is written into shape {target.shape} of a {kind} value: the "
+                        "first axis belongs to its holders; give a public value 1 row")
 
 
-def _retag(result, kind, rows, name):
+def _checked(name, function, args, kwargs, apart=False):
+    """The result of `function`, tagged, if every holder could have called it alone."""
+    def call(rows):
+        return function(*(_rows(a, rows) for a in args),
+                        **{k: _rows(v, rows) for k, v in kwargs.items()})
+
+    held = list(_held((*args, *kwargs.values())))
+    kind, n = _kind(*held), max(map(len, held), default=0)
+    result = call(slice(None))
+    try:
+        alone = [call(slice(0))] + [call(slice(i, i + 1)) for i in range(n) if apart and n > 1]
+    except Exception as error:
+        raise RoleError(f"{name}: a role that holds no row of this {kind} value, or one only, fails "
+                        f"here: {error}") from error
+    return _retag(result, alone, n, kind, name)
+
+
+def _retag(result, alone, n, kind, name):
     if isinstance(result, (list, tuple)):
-        return type(result)(_retag(r, kind, rows, name) for r in result)
-    if not isinstance(result, np.ndarray):
-        result = np.asarray(result)
-    if result.ndim == 0 or result.shape[0] not in (rows, 1):
-        raise RoleError(f"{name} lost the holder axis of a {kind} value: shape {result.shape} "
-                        f"where {rows} holders stand first")
+        return type(result)(_retag(r, a, n, kind, name) for r, *a in zip(result, *alone))
+    nobody, *each = map(np.asarray, alone)
+    result = np.asarray(result)
+    if (nobody.shape[:1] != (0,) or result.shape != (n, *nobody.shape[1:])
+            or any(a.tobytes() != result[i:i + 1].tobytes() for i, a in enumerate(each))):
+        raise RoleError(f"{name} mixes the {n} rows of a {kind} value, which belong to different "
+                        f"holders, or loses them: its shape is {result.shape}. Compute behind axis 0, "
+                        "and combine rows by world.open or world.gather")
     return tag(result, kind)

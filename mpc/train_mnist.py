@@ -7,6 +7,7 @@ fixed point in the clear, from the same initial weights, for comparison.
 
 import argparse
 import functools
+import itertools
 import os
 import statistics
 import sys
@@ -22,10 +23,16 @@ import nn
 
 
 class Net(nn.Module):
-    """784-128-64-10, fully connected."""
+    """784-128-64-10, fully connected. `rng` draws the three weights first, then the three biases."""
 
     def __init__(self, rng=None, activation="relu"):
-        self.fc1, self.fc2, self.fc3 = (nn.Linear(m, n, rng) for m, n in ((784, 128), (128, 64), (64, 10)))
+        rng = np.random.default_rng() if rng is None else rng
+        sizes = (784, 128), (128, 64), (64, 10)
+        self.fc1, self.fc2, self.fc3 = layers = [nn.Linear(m, n) for m, n in sizes]
+        for parameters in ([layer.weight for layer in layers], [layer.bias for layer in layers]):
+            for (fan_in, _), parameter in zip(sizes, parameters):
+                bound = 1 / np.sqrt(fan_in)
+                parameter.value = rng.uniform(-bound, bound, parameter.shape)
         self.activation = {"relu": nn.ReLU, "square": nn.Square}[activation]()
 
     def forward(self, x):
@@ -53,7 +60,7 @@ class Float:
 
     world = None
 
-    def __init__(self, options):
+    def __init__(self, options, world=None):
         pass
 
     def model(self, model):
@@ -76,10 +83,13 @@ class Float:
 class Fixed(Float):
     """Fixed point in the clear, with the rounding of the shared arithmetic."""
 
-    def __init__(self, options):
-        self.encode = functools.partial(
-            mpc.fix_precision, precision_fractional=options.precision_fractional, base=options.base,
-            rounding_seed=options.seed if options.reproducible else None)
+    def __init__(self, options, world=None):
+        self.digits = {"precision_fractional": options.precision_fractional, "base": options.base}
+        self.seeds = (f"{options.seed}/{i}" if options.reproducible else None
+                      for i in itertools.count())     # coins of its own for every value encoded
+
+    def encode(self, numbers):
+        return mpc.fix_precision(numbers, rounding_seed=next(self.seeds), **self.digits)
 
     def model(self, model):
         return model.map(self.encode)
@@ -98,11 +108,12 @@ class Fixed(Float):
 
 
 class Shared(Fixed):
-    """Fixed point on secret shares."""
+    """Fixed point on secret shares, in a World of its own or in the one that is given."""
 
-    def __init__(self, options):
+    def __init__(self, options, world=None):
         super().__init__(options)
-        self.world = mpc.World(options.workers, seed=options.seed if options.reproducible else None)
+        self.world = world or mpc.World(options.workers,
+                                        seed=options.seed if options.reproducible else None)
 
     def _share(self, value, **owner):
         return value.share(*self.world.workers, crypto_provider=self.world.crypto_provider, **owner)
@@ -170,9 +181,12 @@ def count_correct(arithmetic, model, batches):
     return arithmetic.reveal(sum(hits[1:], hits[0]), "count")
 
 
-def train(options, log=print):
-    """Train and test as `options` say, and `log` as it goes; returns a `Run`."""
-    arithmetic = ARITHMETICS[options.arithmetic](options)
+def train(options, log=print, world=None):
+    """Train and test as `options` say, and `log` as it goes; returns a `Run`.
+
+    `world` is where the shares live, a simulation of all roles if left out.
+    """
+    arithmetic = ARITHMETICS[options.arithmetic](options, world)
     world = arithmetic.world
     rng = np.random.default_rng(options.seed) if world is None or world.has(world.server) else None
     model = arithmetic.model(Net(rng, options.activation))
@@ -208,7 +222,7 @@ def train(options, log=print):
 def report(run, options):
     """The lines printed after training: accuracy, time, cost, and what was revealed."""
     yield ""
-    yield (f"Accuracy after {options.epochs} epochs: {run.accuracies[-1]:.0f}/{options.test_items} "
+    yield (f"Accuracy after {options.epochs} epoch{'s' * (options.epochs > 1)}: {run.accuracies[-1]:.0f}/{options.test_items} "
            f"({100 * run.accuracies[-1] / options.test_items:.1f} %)")
     yield f"Time per batch: {statistics.median(run.seconds):.3f} s (median of {len(run.seconds)})"
     if run.world is None:
@@ -248,30 +262,37 @@ def save_model(model, path):
 # ---------------------------------------------------------------------- the command line
 
 
-def number(kind, least, what, open_end=False):
-    """A type for argparse: a `kind` of number, `least` or more (or above it)."""
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors take one line."""
+
+    def error(self, message):
+        self.exit(2, f"train_mnist: {message}; --help lists the options\n")
+
+
+def number(kind, what, least, most=float("inf")):
+    """A type for argparse: a `kind` of number from `least` to `most`."""
     def parse(text):
         try:
             value = kind(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no {what}") from None
-        if not (value > least if open_end else value >= least) or value == float("inf"):
-            raise argparse.ArgumentTypeError(
-                f"{text} is too small or too large; take {what} {'above' if open_end else 'from'} {least}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+        if not least <= value <= most or value == float("inf"):
+            raise argparse.ArgumentTypeError(f"{text} is out of range; take {what} from {least:g} "
+                                             + ("up" if most == float("inf") else f"to {most:g}"))
         return value
     return parse
 
 
 def parser():
     """All options; the defaults are those of the tutorial."""
-    p = argparse.ArgumentParser(prog="python -m mpc.train_mnist", description=__doc__.splitlines()[0],
-                                formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    whole = functools.partial(number, int, what="a whole number")
+    p = Parser(prog="python -m mpc.train_mnist", description=__doc__.splitlines()[0],
+               formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    whole = functools.partial(number, int, "a whole number")
     p.add_argument("--epochs", type=whole(1), default=10, help="passes over the training items")
     p.add_argument("--train-items", type=whole(1), default=640, help="the first of the training file")
     p.add_argument("--test-items", type=whole(1), default=640, help="the first of the test file")
     p.add_argument("--batch-size", type=whole(1), default=64, help="items in one step of descent")
-    p.add_argument("--lr", type=number(float, 0, "a number", open_end=True), default=0.02,
+    p.add_argument("--lr", type=number(float, "a number", 1e-6, 1e6), default=0.02,
                    help="learning rate")
     p.add_argument("--seed", type=whole(0), default=1, help="of the initial weights, which the server draws")
     p.add_argument("--log-interval", type=whole(1), default=1,
@@ -294,19 +315,41 @@ def parser():
 
 def complaint(options):
     """What makes `options` unusable together, in one line, or None."""
-    folder = os.path.dirname(os.path.abspath(options.save)) if options.save else "."
-    if not os.path.isdir(folder):
-        return f"--save {options.save}: there is no folder {folder}; make it first"
+    shared = options.arithmetic == "shared"
     if options.save and os.path.isdir(options.save):
-        return f"--save {options.save} is a folder; name a file in it"
-    if options.arithmetic == "shared" and options.workers > 2:
+        return f"--save {options.save}: this is a folder; name a file in it"
+    folder = os.path.dirname(os.path.abspath(options.save or "model"))
+    if options.save and not os.path.isdir(folder):
+        return f"--save {options.save}: there is no folder {folder}; make it first"
+    if options.save and not os.access(folder, os.W_OK):
+        return f"--save {options.save}: the folder {folder} cannot be written; name another"
+    if shared and options.workers > 2:
         return (f"--workers {options.workers}: SecureNN and local truncation are protocols of two "
                 "workers; take --workers 2")
-    if options.ledger and options.arithmetic != "shared":
+    if options.ledger and not shared:
         return f"--ledger: no messages pass with --arithmetic {options.arithmetic}; take shared"
-    if min(options.train_items, options.test_items) < options.workers and options.arithmetic == "shared":
-        return f"--train-items and --test-items: each of {options.workers} workers owns one item or more"
+    for name, items in (("train", options.train_items), ("test", options.test_items)):
+        if shared and items < options.workers:
+            return (f"--{name}-items {items}: each of the {options.workers} workers owns one item or "
+                    f"more; take {options.workers} or more")
+    most = most_digits(options.base)
+    if options.arithmetic != "float" and options.precision_fractional > most:
+        return (f"--precision-fractional {options.precision_fractional}: products in base "
+                f"{options.base} then come so near to the end of the ring that truncation ruins some; "
+                f"take {most} or fewer")
     return None
+
+
+def most_digits(base):
+    """The most digits with which truncation ruins at most one product near 1 in ten million.
+
+    A batch truncates a quarter of a million products, each a little smaller than 1 on average, and
+    local truncation of x fails with probability |x| / 2^64: 6 decimal digits, 20 binary ones.
+    """
+    digits = 0
+    while base ** (2 * digits + 2) * 10**7 <= 2**64:
+        digits += 1
+    return digits
 
 
 def main(argv=None):
@@ -324,6 +367,9 @@ def main(argv=None):
         if options.save and (run.world is None or run.world.has(run.world.server)):
             save_model(run.model, options.save)
             print(f"Model written to {options.save}")
+    except BrokenPipeError:             # whoever read our lines has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, OSError) as error:
         print(f"train_mnist: {error}", file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mpc.ledger import step
+from mpc.ring import Z2k
 
 
 @step
@@ -29,7 +30,7 @@ def truncate(x, d):
     ------
     ValueError
         With another number of workers, since the signed rows of three or more add up to the secret
-        plus a multiple of 2^l; and for a divisor out of range.
+        plus a multiple of 2^l; over another ring; and for a divisor out of range.
 
     Notes
     -----
@@ -44,8 +45,10 @@ def truncate(x, d):
     if len(x.world.workers) != 2:
         raise ValueError(f"truncate: local truncation is wrong for {len(x.world.workers)} workers; "
                          "make the World with two")
-    if not 1 <= d < ring.modulus // 2:
-        raise ValueError(f"truncate: divisor {d} is out of range for {ring}; take 1 to "
+    if not isinstance(ring, Z2k):
+        raise ValueError(f"truncate: a share over {ring} has no sign; truncate over Z_2^l")
+    if d != int(d) or not 1 <= d < ring.modulus // 2:
+        raise ValueError(f"truncate: divisor {d} is out of range for {ring}; take an integer from 1 to "
                          f"{ring.modulus // 2 - 1}")
     if d == 1:
         return x

@@ -40,6 +40,14 @@ class Role:
         return self.name
 
 
+class MaskReused(RuntimeError):
+    """A coin was about to hide a second value: whoever sees both learns their difference."""
+
+    def __init__(self, label, counter):
+        super().__init__(f"the coin {label} of step {counter} has hidden a value already; deal a fresh "
+                         "one, or use the first opening again if the value is the same")
+
+
 class World:
     """All roles of a protocol, seen from one process.
 
@@ -72,6 +80,7 @@ class World:
         self.here = names if here is None else tuple(here)
         self.ring, self.ledger = Z2k(ring_bits), Ledger()
         self.tagged, self.coins, self.counter = tagged, coins, 0
+        self._spent = set()
         self._link = Tape() if record else link
         keys = make_keys(names, seed) if keys is None else keys
         self._keys = {group: key for group, key in keys.items() if group & set(self.here)}
@@ -80,7 +89,7 @@ class World:
 
     def has(self, role):
         """Does `role` live in this process? For local effects only: printing, reading, saving."""
-        return str(role) in self.here
+        return self._named(role) in self.here
 
     def j(self, like):
         """The indices of the workers here, a column: (workers_here, 1, ..., 1), in the ndim and dtype
@@ -117,10 +126,11 @@ class World:
         """
         dealer = str(self.crypto_provider)
         rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
-        clear = None
+        clear, share = None, self._share(ring, rows, shape)
         if self.has(dealer):
             clear = ring.sum(np.stack(rows), axis=0)
-        return (self._share(ring, rows, shape),
+        share.masks = self.coin(name)
+        return (share,
                 self._tag(self._one(clear, ring, shape, self.has(dealer)), private(dealer)))
 
     def zero_share(self, ring, shape, name):
@@ -145,7 +155,7 @@ class World:
 
         Returns a `Private` with rows (role_here, *shape). Rounds: 0.
         """
-        role, shape = str(role), tuple(shape)
+        role, shape = self._named(role), tuple(shape)
         if not self.has(role):
             return Private(role, self._tag(np.zeros((0, *shape), dtype), private(role)))
         array = np.asarray(load(), dtype)
@@ -161,13 +171,13 @@ class World:
         owner itself, if it is a worker) has what remains. Rounds: 1, or 0 when the owner is a
         worker. Bytes: one row of each value, from the owner to the last worker.
         """
-        owner = str(owner)
+        owner = self._named(owner)
         last = owner if owner in self._workers else self._workers[-1]
         others = [w for w in self._workers if w != last]
         names = _names(name, len(values))
         masks, rests = [], []
         for (value, ring), label in zip(values, names):
-            value = self._untag(value, private(owner))
+            value = self._owned(value, owner, ring)
             drawn = self._draw([group(w, owner) for w in others], ring, value.shape[1:], label)
             rest = value
             if self.has(owner):
@@ -189,7 +199,9 @@ class World:
         """Every worker learns the secrets: common arrays (1 or 0, *shape).
 
         Rounds: 1. Bytes: each worker sends its row of each share to every other worker.
+        Raises `MaskReused` when a dealt coin that hides one of them has hidden another before.
         """
+        self.spend(*(s.masks for s in shares))
         rows, names = [self._rows(s) for s in shares], _names(name, len(shares))
         sent = [(src, dst, label, s.ring, self._row_of(src, r))
                 for label, s, r in zip(names, shares, rows)
@@ -216,7 +228,8 @@ class World:
 
         Their sum over axis 1 is the secret. Rounds: 1. Bytes: one row from each worker.
         """
-        role = str(role)
+        self.spend(*(s.masks for s in shares))
+        role = self._named(role)
         sent = [(w, role, label, s.ring, self._row_of(w, self._rows(s)))
                 for label, s in zip(_names(name, len(shares)), shares) for w in self._workers]
         received = self._exchange(name, [m for m in sent if m[0] != role])
@@ -234,7 +247,7 @@ class World:
         `ints` matters where the role lives only. The one way from a held value to a decision.
         Rounds: 1. Bytes: 8 n to each other role.
         """
-        role, ring = str(role), Z2k(64)
+        role, ring = self._named(role), Z2k(64)
         value = np.zeros((0, n), np.uint64)
         if self.has(role):
             value = ring.from_int(np.array([[int(i) for i in ints]]))
@@ -249,6 +262,22 @@ class World:
 
     def _tick(self):
         self.counter += 1
+
+    def spend(self, *masks):
+        """The mask ledger: these sets of coins hide a value from now on, and no other one later.
+
+        A coin is known by its label and the step counter at which it was drawn. `open` and `gather`
+        spend what hides their shares; a step spends the coins that it was given.
+        """
+        for coins in masks:
+            used = sorted(coins & self._spent)
+            if used:
+                raise MaskReused(*used[0])
+            self._spent |= coins
+
+    def coin(self, name):
+        """The identity of the coins `name` that were drawn last, for `spend`."""
+        return frozenset([(self.ledger.label(name), self.counter)])
 
     def _exchange(self, name, messages):
         """Carry one round of (src, dst, name, ring, rows (src_here, *shape)); what arrives, in order.
@@ -287,6 +316,14 @@ class World:
                              "live: a common value is not a share")
         return rows
 
+    def _owned(self, value, owner, ring):
+        rows = self._untag(value, private(owner))
+        if rows.shape[:1] != (self.has(owner),) or rows.dtype != ring.dtype:
+            raise ValueError(f"share: {rows.dtype} of shape {rows.shape} is not what {owner} holds in "
+                             f"{ring}; give ({int(self.has(owner))}, *shape) of {ring.dtype}, as "
+                             "held() makes it")
+        return rows
+
     def _row_of(self, worker, rows):
         """The row of `worker` as (worker_here, *shape)."""
         if worker not in self.workers_here:
@@ -297,12 +334,18 @@ class World:
     def _one(self, array, ring, shape, here):
         return array[None] if here else np.zeros((0, *shape), ring.dtype)
 
+    def _named(self, role):
+        if str(role) not in self.roles:
+            raise ValueError(f"{role} has no part in this World; take one of {', '.join(self.roles)}")
+        return str(role)
+
     def _tag(self, array, kind):
         return tags.tag(array, kind) if self.tagged else array
 
     def _untag(self, array, kind):
-        if self.tagged and getattr(array, "kind", kind) != kind:
-            raise tags.RoleError(f"a {array.kind} value came where a {kind} value is due")
+        if self.tagged and getattr(array, "kind", None) != kind:
+            raise tags.RoleError(f"a {getattr(array, 'kind', 'public')} value came where a {kind} value "
+                                 "is due; only share, open and gather turn one kind into another")
         return tags.strip(array)
 
     # ------------------------------------------------------------------ other ways to run a program
@@ -315,7 +358,7 @@ class World:
         """
         if not isinstance(self._link, Tape):
             raise ValueError("replay: this World kept no messages; make it with record=True")
-        role = str(role)
+        role = self._named(role)
         options.setdefault("ring_bits", self.ring.bits)
         return World(len(self.workers), here=(role,), keys=self._keys,
                      link=Playback(self._link, role), **options)

@@ -1,0 +1,105 @@
+"""What every protocol test uses: one program, run in all the ways that must agree."""
+
+import numpy as np
+
+from mpc import FixedPoint, Private, Share, World, run_threads
+from mpc.tags import strip
+
+
+def rows_of(value):
+    """The plain rows (holders here, *shape) behind a Share, FixedPoint, Private or held array."""
+    if isinstance(value, FixedPoint):
+        value = value.value
+    return strip(value.rows if isinstance(value, (Share, Private)) else value)
+
+
+def reconstruct(share):
+    """The ring elements behind a Share of a simulation: tests are omniscient."""
+    return share.ring.sum(rows_of(share), axis=0)
+
+
+def give(world, values, ring=None, owner="server"):
+    """Shares of public ring elements `values`, as their owner would deal them."""
+    ring = world.ring if ring is None else ring
+    values = np.asarray(values, ring.dtype)
+    held = world.held(owner, values.shape, lambda: values, ring.dtype)
+    return world.share(owner, (held.rows, ring), name="given")
+
+
+def common(world, values, dtype=np.uint64):
+    """`values` as something that all workers know and nobody else, (workers here, at most 1)."""
+    values = np.asarray(values, dtype)
+    rows = np.broadcast_to(values, (int(bool(world.workers_here)), *values.shape)).copy()
+    return world._tag(rows, "common")
+
+
+def everywhere(program, n_workers=2, seed=7, **options):
+    """Run ``program(world)`` in the tagged simulation, by replay of each role, and in threads.
+
+    The program returns a dict of Shares, FixedPoints, Privates or held arrays. All must agree bit
+    for bit, and so must all ledgers. Returns (world, results) of the simulation.
+    """
+    world = World(n_workers, seed=seed, tagged=True, record=True, **options)
+    expected = program(world)
+    alone = {}
+    for role in world.roles:
+        replay = world.replay(role, tagged=True, **options)
+        alone[role] = (program(replay), replay.ledger)
+        replay.finish()
+
+    def with_ledger(own):
+        return program(own), own.ledger
+
+    threads = run_threads(with_ledger, n_workers, seed, tagged=True, **options)
+    for results in (alone, threads):
+        for role in world.roles:
+            values, ledger = results[role]
+            assert ledger.messages == world.ledger.messages, f"the ledger of {role} differs"
+            for name, value in values.items():
+                assert_own_rows(world, role, name, rows_of(value), expected[name])
+    return world, expected
+
+
+def assert_own_rows(world, role, name, own, everybodys):
+    """`own` is what `role` should hold of a value that the simulation holds for everybody."""
+    whole = rows_of(everybodys)
+    workers = [str(w) for w in world.workers]
+    if isinstance(everybodys, FixedPoint):
+        everybodys = everybodys.value
+    if isinstance(everybodys, Share):
+        due = whole[[workers.index(role)]] if role in workers else whole[:0]
+    else:                               # common, or private to one role: all of it or nothing
+        kind = (everybodys.rows if isinstance(everybodys, Private) else everybodys).kind
+        holders = workers if kind == "common" else [kind.removeprefix("private to ")]
+        due = whole if role in holders else whole[:0]
+    assert own.dtype == whole.dtype and own.shape == due.shape, f"{name} at {role}"
+    np.testing.assert_array_equal(own, due, err_msg=f"{name} at {role}")
+
+
+def with_rows(world, rows, ring=None):
+    """A Share with exactly these `rows`, one for each worker of a simulation."""
+    ring = world.ring if ring is None else ring
+    return Share(world, ring, world._tag(np.asarray(rows, ring.dtype), "share"))
+
+
+def every_sharing(world, values, ring=None):
+    """A Share of `values` in every sharing between two workers: shape (len(values), modulus)."""
+    ring = world.ring if ring is None else ring
+    values, first = np.meshgrid(np.asarray(values, ring.dtype),
+                                np.arange(ring.modulus).astype(ring.dtype), indexing="ij")
+    return with_rows(world, [first, ring.sub(values, first)], ring)
+
+
+class Injected:
+    """``World(coins=Injected({label: values}))``: these coins, one array for each key; others drawn.
+
+    `unused` holds the labels that no step has asked for yet.
+    """
+
+    def __init__(self, coins):
+        self.coins, self.unused = coins, set(coins)
+
+    def __call__(self, label, ring, shape):
+        if label in self.coins:
+            self.unused.discard(label)
+            return np.broadcast_to(np.asarray(self.coins[label], ring.dtype), shape)

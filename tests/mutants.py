@@ -1,0 +1,382 @@
+"""Every coin of every step, broken: who then learns what. The tables of the unbroken steps are equal.
+
+A row replaces one coin and leaves the code alone. "pairs" is the table of two elements, which is
+also that of two calls, since elements are independent: tying their coins passes every table of a
+single element. `python tests/mutants.py` prints the table that stands in docs/COINS.md.
+"""
+
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+import view_steps as steps
+from mpc.views import Experiment
+from view_steps import ALICE, BOB, P2, SERVER
+
+# ------------------------------------------------------------------ how a coin is broken
+
+
+def always(value):
+    return lambda v, coins: v * 0 + value
+
+
+def shared(v, coins):
+    """The second element (the last digit axis) gets the first one's."""
+    v = v.copy()
+    v[..., 1, :] = v[..., 0, :]
+    return v
+
+
+def shared_row(row):
+    """One party's row is the same for both elements."""
+    def mutant(v, coins):
+        v = v.copy()
+        v[row, ..., 1, :] = v[row, ..., 0, :]
+        return v
+    return mutant
+
+
+def row(index, value):
+    """One party's row of a dealt coin stands still."""
+    def mutant(v, coins):
+        v = v.copy()
+        v[index] = value
+        return v
+    return mutant
+
+
+def clear(f, modulus):
+    """A dealt value f(v, coins) in place of a uniform one, in uniform shares."""
+    def mutant(v, coins):
+        return np.stack([v[0], (np.asarray(f(v, coins)).astype(np.int64) - v[0]) % modulus])
+    return mutant
+
+
+def like(name):
+    """Equal to another coin."""
+    return lambda v, coins: coins[name]
+
+
+def row_like(index, name, other):
+    """One row equal to a row of another coin."""
+    def mutant(v, coins):
+        v = v.copy()
+        v[index] = coins[name][other]
+        return v
+    return mutant
+
+
+def one_for_all_bits(v, coins):
+    return np.repeat(v[:, :1], v.shape[1], axis=1)
+
+
+def first_bit(value):
+    def mutant(v, coins):
+        v = v.copy()
+        v[:, 0] = value
+        return v
+    return mutant
+
+
+# ------------------------------------------------------------------ the experiments they are made in
+
+
+class Setting(NamedTuple):
+    """A step, its free coins, and the groups of inputs that each role must not tell apart."""
+
+    step: object
+    free: list
+    groups: dict
+    bits: int = 2
+    fixed: dict = {}
+    patches: dict = {}      # nested steps replaced by their ideal: {(module, name): function}
+    workers: int = 2
+
+    def experiment(self, mutants=None, extra=None):
+        return Experiment(self.step, self.free, self.bits, self.workers, mutants, self.fixed, extra)
+
+
+class Mutant(NamedTuple):
+    setting: str
+    coin: str
+    how: str            # in words, for the table
+    mutant: object
+    roles: tuple        # who must be able to tell inputs apart; all of them
+    learns: str
+    extra: dict = {}        # further coins that the mutant uses
+
+
+def _compare_cases(l, deals, rs):
+    return {P2: [[dict(x=x, r=r, x_0=x_0) for r in rs] for x, x_0 in deals]}
+
+
+def _two(names, role, size, own):
+    """Two elements: the own rows fixed, all rows of the other."""
+    values = list(product(range(size), repeat=2))
+    return [[{name: (m, o) if role == ALICE else (o, m) for name, m, o in zip(names, own, other)}
+             for other in product(values, repeat=len(names))]]
+
+
+def _sum_of_d(l):
+    def step(world, **inputs):
+        steps.private_compare(l, check=False)(world, **inputs)
+        (label, d_0, field), (_, d_1, _) = world.seen[P2][-2:]
+        world.seen[P2][-2:] = [(label, field.add(d_0, d_1), field)]
+    return step
+
+
+def _less_bits(step):
+    """The view of bob less the bit shares, which he only hands on to the provider under z."""
+    def run(world, **inputs):
+        result = step(world, **inputs)
+        world.seen[BOB] = [s for s in world.seen[BOB] if not s[0].endswith("x bits")]
+        return result
+    return run
+
+
+def _shown(step, name):
+    """The step, whose result's rows are then shown to the provider."""
+    def run(world, **inputs):
+        world.gather(world.crypto_provider, step(world, **inputs), name=name)
+    return run
+
+
+PRODUCT = ["multiply/a", "multiply/b", "multiply/c"]
+COMPARE = ["beta", "s", "z", "turn"]
+IDEAL = {("mpc.securenn", "private_compare"): steps.ideal_private_compare,
+         ("mpc.securenn", "multiply"): steps.ideal_multiply}
+JOINT = ["r_0", "r_1", "eta''", "delta", "eta'", "compute_msb/beta", "compute_msb/x", "x[0]", "beta'"]
+
+
+def _both(groups):
+    return {ALICE: groups(ALICE), BOB: groups(BOB)}
+
+
+SETTINGS = {
+    "sharing": Setting(steps.share_by(SERVER), ["x"], {BOB: [[dict(x=v) for v in range(4)]]}),
+    "reveal": Setting(steps.reveal, ["zero"],
+                      {SERVER: [[dict(x=(a, (1 - a) % 4)) for a in range(4)]]}),
+    "multiply": Setting(steps.multiply, PRODUCT, _both(lambda r: list(
+        steps.splits("xy", r, (4, 4), own=[(1, 2), (3, 0)])))),
+    "multiply, pairs": Setting(steps.multiply, PRODUCT, _both(lambda r: _two(
+        "xy", r, 2, ((0, 1), (1, 1)))), bits=1),
+    "W before and after an update": Setting(
+        steps.multiply_twice, [*PRODUCT], _both(lambda r: list(
+            steps.splits(("x", "x2", "y"), r, (2, 2, 2), own=[(1, 0, 1)]))), bits=1),
+    "square": Setting(steps.square, ["a", "c"], _both(lambda r: list(
+        steps.splits("x", r, (4,), own=[(1,), (2,)])))),
+    "matmul": Setting(steps.matmul, ["a", "b", "c"], _both(lambda r: _two(
+        "xy", r, 2, ((0, 1), (1, 1)))), bits=1),
+    "select_share": Setting(
+        _shown(steps.select_share, "z"), [*PRODUCT, "zero"],
+        {P2: [[dict(alpha=(1, 0), x=x, y=(2, 3)) for x in ((1, 0), (0, 1))]]}),
+    "private_compare": Setting(
+        steps.private_compare(2, check=False), COMPARE,
+        _compare_cases(2, [(1, (1, 3)), (2, (0, 4)), (3, (2, 2)), (0, (4, 1)), (1, (0, 0))], range(4))),
+    "private_compare, three bits": Setting(
+        _sum_of_d(3), ["beta", "s", "turn"],
+        _compare_cases(3, [(5, (1, 3, 0)), (2, (0, 1, 4))], range(8)), bits=3),
+    "private_compare, pairs": Setting(
+        steps.private_compare(1, check=False), COMPARE,
+        _compare_cases(1, [((0, 1), ((1, 2),)), ((0, 0), ((1, 1),))], list(product(range(2), repeat=2)))),
+    "private_compare, pairs of two bits": Setting(
+        _sum_of_d(2), ["beta", "s", "turn"],
+        _compare_cases(2, [((1, 2), ((1, 3), (0, 2)))], list(product(range(4), repeat=2)))),
+    "share_convert": Setting(
+        steps.share_convert, ["r_0", "r_1", "eta''", "x bits", "delta", "eta'"],
+        _both(lambda r: list(steps.splits("a", r, (4,))))),
+    "share_convert, provider": Setting(
+        steps.share_convert, ["r_0", "r_1", "eta''", "s", "z", "turn"], {P2: [steps.every("a", (4,))]},
+        fixed={"x bits": [[2, 4]]}),
+    "share_convert, pairs": Setting(
+        steps.share_convert, ["x bits", "delta", "eta'"],
+        {BOB: _two("a", BOB, 4, ((1, 2),))}, fixed={"r_0": 1, "r_1": 2}),
+    "share_convert, pairs, provider": Setting(
+        steps.share_convert, ["r_0", "r_1", "eta''"],
+        {P2: [[dict(a=(o, p)) for o in product(range(4), repeat=2) for p in ((1, 2), (0, 3))]]},
+        patches=IDEAL),
+    "share_convert with its result": Setting(
+        _shown(steps.share_convert, "y"),
+        ["r_0", "r_1", "eta''", "x bits", "delta", "eta'", "zero"],
+        {P2: [[dict(a=(a, (1 - a) % 4)) for a in range(4)]]}, patches=IDEAL),
+    "compute_msb": Setting(
+        steps.compute_msb, ["compute_msb/beta", "compute_msb/x", "x bits", "x[0]", "beta'", "product"],
+        _both(lambda r: list(steps.splits("a", r, (3,)))), patches=IDEAL),
+    "compute_msb, provider": Setting(
+        steps.compute_msb, ["compute_msb/beta", "compute_msb/s", "compute_msb/z", "turn", "compute_msb/x"],
+        {P2: [steps.every("a", (3,))]}, fixed={"x bits": [[3, 1]]}),
+    "compute_msb, pairs": Setting(
+        _less_bits(steps.compute_msb), ["compute_msb/x", "x[0]", "beta'", "product"],
+        _both(lambda r: [_two("a", r, 3, ((1, 2),))[0][::2]]), patches=IDEAL),
+    "compute_msb, pairs, provider": Setting(
+        steps.compute_msb, ["compute_msb/beta", "compute_msb/x"],
+        {P2: [[dict(a=((1, 2), o)) for o in product(range(3), repeat=2)]]}, patches=IDEAL),
+    "compute_msb with its result": Setting(
+        _shown(steps.compute_msb, "bit"), ["compute_msb/beta", "zero"],
+        {P2: [[dict(a=(0, 0)), dict(a=(1, 2)), dict(a=(2, 2)), dict(a=(0, 1))]]},
+        fixed={"compute_msb/x": [1, 1], "x[0]": 3, "beta'": 2, "multiply/a": [1, 2], "multiply/c": 3},
+        patches={key: IDEAL[key] for key in [("mpc.securenn", "private_compare")]}),
+    "drelu as a whole": Setting(
+        _less_bits(steps.drelu), JOINT,
+        {P2: [steps.every("a", (4,))], **_both(lambda r: list(steps.splits("a", r, (4,))))},
+        patches=IDEAL),
+}
+
+
+# ------------------------------------------------------------------ the mutants
+
+_AB = "multiply/a"
+MUTANTS = [
+    Mutant("sharing", "x", "the mask is 0", always(0), (BOB,), "the value"),
+    Mutant("sharing", "x", "half its range", lambda v, c: v // 2, (BOB,), "a part of the value"),
+    Mutant("reveal", "zero", "no fresh sharing of zero", always(0), (SERVER,), "both workers' rows"),
+    # products
+    Mutant("multiply", "multiply/a", "a = 0", clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB), "x"),
+    Mutant("multiply", "multiply/b", "b = 0", clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB), "y"),
+    Mutant("multiply", "multiply/a", "half its range", clear(lambda v, c: v[1] // 2, 4), (ALICE, BOB),
+           "a part of x"),
+    Mutant("multiply", "multiply/a", "even only", clear(lambda v, c: v[1] // 2 * 2, 4), (ALICE, BOB),
+           "the parity of x"),
+    Mutant("multiply", "multiply/b", "b = a", like(_AB), (ALICE, BOB), "x - y"),
+    Mutant("multiply", "multiply/a", "alice's row is 0", row(0, 0), (BOB,), "x"),
+    Mutant("multiply", "multiply/a", "bob's row is 0", row(1, 0), (ALICE,), "x"),
+    Mutant("multiply", "multiply/b", "alice's row is 0", row(0, 0), (BOB,), "y"),
+    Mutant("multiply", "multiply/b", "bob's row is 0", row(1, 0), (ALICE,), "y"),
+    Mutant("multiply", "multiply/b", "alice's row is that of a", row_like(0, _AB, 0), (BOB,),
+           "a relation of x and y"),
+    Mutant("multiply", "multiply/c", "alice's row is 0", always(0), (BOB,), "a b, so x y with the opened"),
+    Mutant("multiply", "multiply/c", "alice's row is that of a", row_like(0, _AB, 0), (BOB,),
+           "a relation of the masks"),
+    Mutant("multiply, pairs", "multiply/a", "one mask for two elements", shared, (ALICE, BOB), "x - x'"),
+    Mutant("multiply, pairs", "multiply/b", "one mask for two elements", shared, (ALICE, BOB), "y - y'"),
+    Mutant("multiply, pairs", "multiply/b", "alice's row for two elements", shared_row(0), (BOB,),
+           "a relation of y and y'"),
+    Mutant("multiply, pairs", "multiply/c", "alice's row for two elements", shared, (BOB,),
+           "a relation of the products"),
+    Mutant("W before and after an update", "multiply/a#2", "the mask of W again", like("multiply/a"),
+           (ALICE, BOB), "the update"),
+    Mutant("W before and after an update", "multiply/c#2", "alice's row again", like("multiply/c"),
+           (BOB,), "a relation of the products"),
+    Mutant("square", "a", "a = 0", clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB), "x"),
+    Mutant("square", "a", "half its range", clear(lambda v, c: v[1] // 2, 4), (ALICE, BOB), "a part of x"),
+    Mutant("square", "a", "alice's row is 0", row(0, 0), (BOB,), "x"),
+    Mutant("square", "c", "alice's row is 0", always(0), (BOB,), "a^2, so x up to its sign"),
+    Mutant("matmul", "a", "one mask for all entries", shared, (ALICE, BOB), "differences of entries"),
+    Mutant("matmul", "b", "one mask for all entries",
+           lambda v, c: np.repeat(v[:, :1], 2, axis=1), (ALICE, BOB), "differences of entries"),
+    Mutant("select_share", "zero", "no fresh sharing of zero, result shown to the provider", always(0),
+           (P2,), "the rows that went in"),
+    # private_compare
+    Mutant("private_compare", "beta", "beta = 0", always(0), (P2,), "x > r"),
+    Mutant("private_compare", "beta", "beta = 1", always(1), (P2,), "x > r"),
+    Mutant("private_compare", "s", "s = 1", always(1), (P2,), "r"),
+    Mutant("private_compare", "s", "one s for all bits", one_for_all_bits, (P2,), "r, in part"),
+    Mutant("private_compare", "s", "s is 1 or -1", lambda v, c: np.where(v % 2 == 0, 4, 1), (P2,),
+           "r, in part"),
+    Mutant("private_compare", "s", "s may be 0", lambda v, c: v - 1, (P2,), "r, in part"),
+    Mutant("private_compare", "s", "s = 1 in one place", first_bit(1), (P2,), "r, in part"),
+    Mutant("private_compare", "z", "no fresh sharing of zero", always(0), (P2,), "r, by its own deal"),
+    Mutant("private_compare", "z", "one z for all bits", one_for_all_bits, (P2,), "r, in part"),
+    Mutant("private_compare", "z", "z = 0 in one place", first_bit(0), (P2,), "r, in part"),
+    Mutant("private_compare", "z", "z is never 0", lambda v, c: np.where(v == 0, 1, v), (P2,),
+           "r, in part"),
+    Mutant("private_compare", "z", "z = s", like("s"), (P2,), "r, in part"),
+    Mutant("private_compare", "turn", "no rotation", always(0), (P2,), "the deciding bit"),
+    Mutant("private_compare, three bits", "turn", "two of three rotations",
+           lambda v, c: v % 2, (P2,), "the deciding bit, in part"),
+    Mutant("private_compare, pairs", "beta", "one beta for a tensor", shared, (P2,),
+           "which answers agree"),
+    Mutant("private_compare, pairs", "s", "one s for two elements", shared, (P2,), "r and r', in part"),
+    Mutant("private_compare, pairs", "z", "one z for two elements", shared, (P2,), "r and r', in part"),
+    Mutant("private_compare, pairs of two bits", "turn", "one rotation for a tensor", shared, (P2,),
+           "whether the same bit decides"),
+    Mutant("private_compare, pairs of two bits", "s", "one s for two elements", shared, (P2,),
+           "r and r', in part"),
+    Mutant("private_compare, pairs of two bits", "beta", "one beta for a tensor", shared, (P2,),
+           "which answers agree"),
+    # share_convert
+    Mutant("share_convert, provider", "r_0", "r_0 = 0", always(0), (P2,), "alice's row"),
+    Mutant("share_convert, provider", "r_1", "r_1 = 0", always(0), (P2,), "bob's row"),
+    Mutant("share_convert, provider", "r_1", "r_0 = r_1", like("share_convert/r_0"), (P2,),
+           "the difference of the rows"),
+    Mutant("share_convert, provider", "r_1", "r = 0 always", lambda v, c: -c["share_convert/r_0"] % 4,
+           (P2,), "a"),
+    Mutant("share_convert, provider", "r_0", "half its range", lambda v, c: v // 2, (P2,),
+           "a part of alice's row"),
+    Mutant("share_convert, provider", "eta''", "eta'' = 0", always(0), (P2,), "x > r - 1"),
+    Mutant("share_convert", "x bits", "alice's row is 0", always(0), (BOB,), "x, so a"),
+    Mutant("share_convert", "x bits", "one row for all bits", one_for_all_bits, (BOB,), "which bits agree"),
+    Mutant("share_convert", "delta", "alice's row is 0", always(0), (BOB,), "delta"),
+    Mutant("share_convert", "eta'", "alice's row is 0", always(0), (BOB,), "eta', so x > r - 1"),
+    Mutant("share_convert", "delta", "alice's row is that of eta'", like("share_convert/eta'"), (BOB,),
+           "delta - eta'"),
+    Mutant("share_convert", "eta'", "alice's row is eta''", like("share_convert/eta''"), (BOB,), "eta'"),
+    Mutant("share_convert", "delta", "alice's row is that of a bit",
+           lambda v, c: c["share_convert/x bits"][:, 0] % 3, (BOB,), "a relation of delta and x"),
+    Mutant("share_convert, pairs", "x bits", "alice's row for two elements", shared, (BOB,),
+           "differences of bits of x and x'"),
+    Mutant("share_convert, pairs", "delta", "alice's row for two elements", shared, (BOB,),
+           "delta - delta'"),
+    Mutant("share_convert, pairs", "eta'", "alice's row for two elements", shared, (BOB,),
+           "whether the answers agree"),
+    Mutant("share_convert, pairs, provider", "r_0", "one r_0 for a tensor", shared, (P2,),
+           "differences of alice's rows"),
+    Mutant("share_convert, pairs, provider", "eta''", "one eta'' for a tensor", shared, (P2,),
+           "which answers agree"),
+    Mutant("share_convert with its result", "zero", "no fresh sharing of zero", always(0), (P2,),
+           "the rows of a, if the result's rows are shown to it"),
+    # compute_msb
+    Mutant("compute_msb", "compute_msb/x", "x = 0", clear(lambda v, c: 0 * v[1], 3), (ALICE, BOB), "a"),
+    Mutant("compute_msb", "compute_msb/x", "half its range", clear(lambda v, c: c["coin"], 3),
+           (ALICE, BOB), "a, in part", {"coin": 2}),
+    Mutant("compute_msb", "compute_msb/x", "even only", clear(lambda v, c: 2 * c["coin"], 3),
+           (ALICE, BOB), "a, in part", {"coin": 2}),
+    Mutant("compute_msb", "compute_msb/x", "one value too many: uniform in 0 .. 2^l - 1",
+           clear(lambda v, c: c["coin"] % 3, 3), (ALICE, BOB), "a, in part", {"coin": 4}),
+    Mutant("compute_msb", "compute_msb/x", "alice's row is 0", row(0, 0), (BOB,), "a"),
+    Mutant("compute_msb", "x bits", "alice's row is 0", always(0), (BOB,), "x, so a"),
+    Mutant("compute_msb", "x[0]", "alice's row is 0", always(0), (BOB,), "the answer"),
+    Mutant("compute_msb", "beta'", "alice's row is 0", always(0), (BOB,), "x > r"),
+    Mutant("compute_msb", "product", "alice's row is 0", always(0), (BOB,), "gamma delta"),
+    Mutant("compute_msb", "beta'", "alice's row is that of x[0]", like("compute_msb/x[0]"), (BOB,),
+           "a relation of both"),
+    Mutant("compute_msb", "compute_msb/x", "alice's row is that of a bit",
+           lambda v, c: np.stack([c["compute_msb/x bits"][0, 0] % 3, v[1]]), (BOB,), "a, in part"),
+    Mutant("compute_msb, provider", "compute_msb/beta", "beta = 0", always(0), (P2,), "x > r, so the sign"),
+    Mutant("compute_msb, pairs", "compute_msb/x", "one x for a tensor", shared, (ALICE, BOB),
+           "differences of all secrets"),
+    Mutant("compute_msb, pairs", "compute_msb/x", "alice's row for two elements", shared_row(0), (BOB,),
+           "a relation of two secrets"),
+    Mutant("compute_msb, pairs", "x[0]", "alice's row for two elements", shared, (BOB,),
+           "whether the answers agree"),
+    Mutant("compute_msb, pairs", "beta'", "alice's row for two elements", shared, (BOB,),
+           "whether both wrapped"),
+    Mutant("compute_msb, pairs, provider", "compute_msb/beta", "one beta for a tensor", shared, (P2,),
+           "which signs agree"),
+    Mutant("compute_msb with its result", "zero", "no fresh sharing of zero", always(0), (P2,),
+           "the rows before, if the result's rows are shown to it"),
+    # coins tied across steps pass every table of a step; the joint table sees them
+    Mutant("drelu as a whole", "eta''", "eta'' = beta", like("drelu/compute_msb/beta"), (P2,),
+           "a relation of the two answers"),
+    Mutant("drelu as a whole", "beta'", "alice's row is that of eta'", like("drelu/share_convert/eta'"),
+           (BOB,), "a relation of the two answers"),
+    Mutant("drelu as a whole", "compute_msb/x", "alice's row is that of delta",
+           lambda v, c: np.stack([c["drelu/share_convert/delta"][0], v[1]]), (BOB,), "a, in part"),
+    Mutant("drelu as a whole", "compute_msb/x", "the provider's x is the workers' r",
+           clear(lambda v, c: (c["drelu/share_convert/r_0"][0].astype(int)
+                               + c["drelu/share_convert/r_1"][0]) % 4 % 3, 3),
+           (ALICE, BOB, P2), "a"),
+]
+
+
+def table():
+    """The mutants as a table in Markdown."""
+    lines = ["| step | coin | broken how | who can tell | what is learnt |", "| --- | --- | --- | --- | --- |"]
+    for m in MUTANTS:
+        lines.append(f"| {m.setting} | {m.coin} | {m.how} | {', '.join(m.roles)} | {m.learns} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())
