@@ -39,7 +39,7 @@ def tournament(x):
     Bytes: n*(m - 1)*(11*w + 5*l + 2*w*(m + 2)) online, n*(m - 1)*(2*w + l + w*(m + 1)) offline
         for n maxima of m candidates of w bytes and l bits; levels is log2 m, rounded up
     Security: that of drelu and multiply; the bit is opened once under one mask for value and row.
-    Source: a knock-out tree with log2 m levels of comparisons, where SecureNN's MaxPool takes m - 1.
+    Source: a knock-out tree of log2 m levels of comparisons, where SecureNN's MaxPool takes m - 1.
     """
     if x.ndim == 0 or x.shape[-1] == 0:
         raise ValueError(f"tournament: shape {x.shape} has no candidates along its last axis")
@@ -50,10 +50,10 @@ def tournament(x):
     field = concatenate([x.reshape(*x.shape, 1), *rows], axis=-1)        # (..., m, 1 + m)
     while field.shape[-2] > 1:
         pairs = field.shape[-2] // 2 * 2
-        left, right, rest = field[..., 0:pairs:2, :], field[..., 1:pairs:2, :], field[..., pairs:, :]
+        left, right = field[..., 0:pairs:2, :], field[..., 1:pairs:2, :]
         wins = drelu((left - right)[..., 0])
         winner = right + multiply(wins.reshape(*wins.shape, 1), left - right)
-        field = concatenate([winner, rest], axis=-2)
+        field = concatenate([winner, field[..., pairs:, :]], axis=-2)
     return field[..., 0, 0], field[..., 0, 1:]
 
 

@@ -69,7 +69,7 @@ class Clear(Share):
 
 
 def _numeric(operator):
-    """A binary operator of FixedPoint, left to the other operand where that is no number or array."""
+    """A binary operator of FixedPoint, left to the other operand if that is no number or array."""
     @functools.wraps(operator)
     def checked(self, other):
         if isinstance(other, FixedPoint):
@@ -154,7 +154,8 @@ class FixedPoint:
     def _public(self, numbers):
         """Public `numbers` at the scale of this value."""
         raw = encode(numbers, self.scale, self.ring)[None]
-        return self._with(Clear(Public(), self._number.ring, raw))
+        like = self._number
+        return self._with(Clear(Public() if _secret(like) else like.world, like.ring, raw))
 
     def _factor(self, other):
         """`other` as an operand of a product: a public array has depth 1."""
@@ -192,8 +193,8 @@ class FixedPoint:
     @_numeric
     def __truediv__(self, number):
         if isinstance(number, FixedPoint) or np.ndim(number):
-            raise TypeError("division by a secret or an array is not provided; divide by one public "
-                            "number, or multiply by a public array")
+            raise TypeError("division by a secret or an array is not provided; divide by one "
+                            "public number, or multiply by a public array")
         if number == 0:
             raise ZeroDivisionError("fixed point: division by 0; divide by a number other than 0")
         return self._times_number(1 / as_fraction(number))
@@ -208,7 +209,7 @@ class FixedPoint:
 
     def __pow__(self, exponent):
         if exponent != 2:
-            raise ValueError(f"** {exponent!r} is not provided; ** 2 is, and products give the rest")
+            raise ValueError(f"** {exponent!r} is not provided; ** 2 is, products give the rest")
         x = self._settled()
         return x._with(_square(x.value), 2 * x.depth, x.factor ** 2)
 
@@ -259,7 +260,8 @@ class FixedPoint:
         x, y = self._pair(other)
         difference = _add(x.value, -y.value)
         if isinstance(difference, Clear):
-            return self._with(difference._with((difference.rows == 0).astype(self.ring.dtype)), 0, 1)
+            same = (difference.rows == 0).astype(self.ring.dtype)
+            return self._with(difference._with(same), 0, 1)
         zero = difference.times(np.zeros((1,) * (self.ndim + 1), self.ring.dtype))
         return self._with(argmax.equal(difference, zero), 0, 1)
 
@@ -336,8 +338,8 @@ class FixedPoint:
         if isinstance(self.value, Share) and not isinstance(self.value, Clear):
             raise TypeError("share: this value is shared already; reveal it with get() first")
         if self.ring != world.ring:
-            raise ValueError(f"share: a value over {self.ring} does not fit a World over {world.ring}; "
-                             "encode it with fix_precision(..., ring=world.ring)")
+            raise ValueError(f"share: a value over {self.ring} does not fit a World over "
+                             f"{world.ring}; encode it with fix_precision(..., ring=world.ring)")
         if owner is not None and str(owner) not in world.roles:
             raise ValueError(f"share: no role of this World is called {owner}; the owner is one of "
                              f"{', '.join(world.roles)}")
@@ -413,8 +415,8 @@ def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_se
                          "integer from 0 on")
     base, precision_fractional = int(base), int(precision_fractional)
     if base ** (2 * precision_fractional) >= ring.modulus // 4:
-        raise ValueError(f"fix_precision: {precision_fractional} digits in base {base} leave no room "
-                         f"for a product in {ring}; take fewer")
+        raise ValueError(f"fix_precision: {precision_fractional} digits in base {base} leave no "
+                         f"room for a product in {ring}; take fewer")
     if isinstance(array, Private):
         value = Private(array.role, encode(array.rows, base ** precision_fractional, ring))
         value.ring = ring
@@ -430,20 +432,20 @@ def concatenate(values, axis=0):
     for v in values:
         _same_format(first, v)
         if _secret(v.value) != _secret(first.value):
-            raise TypeError("concatenate: some values are secret and some public; share() these first")
+            raise TypeError("concatenate: some are secret and some public; share() these first")
     return first._with(join([v._at(first.depth, first.factor).value for v in values], axis))
 
 
 def encode(numbers, scale, ring):
-    """Real `numbers` as ring elements at `scale`, rounded to the nearest; raises beyond the ring."""
+    """Real `numbers` as ring elements at `scale`, to the nearest; raises beyond the ring."""
     with np.errstate(over="ignore"):
         raw, limit = np.rint(numbers * float(scale)), 2.0 ** (ring.bits - 1)
     bad = ~(np.abs(raw) < limit)
     if np.asarray(bad).any():
         worst = np.asarray(numbers)[np.asarray(bad)].flat[0]
         raise ValueError(f"fixed point: {worst} cannot be represented at scale {scale} in {ring}, "
-                         f"whose limit is {limit / float(scale):g}; take fewer fractional digits or "
-                         "scale the data")
+                         f"whose limit is {limit / float(scale):g}; take fewer fractional digits "
+                         "or scale the data")
     return ring.from_int(raw)
 
 
@@ -459,8 +461,8 @@ def as_fraction(number):
     if max(abs(exact.numerator), exact.denominator) <= 10**6:
         return exact
     if not Fraction(1, 10**9) <= size <= 10**9:
-        raise ValueError(f"fixed point: the factor {number} is out of range; take 0 or a number between "
-                         "1e-09 and 1e+09 in size, or scale the data")
+        raise ValueError(f"fixed point: the factor {number} is out of range; take 0 or one of size "
+                         "1e-09 to 1e+09, or scale the data")
     if size > 1:
         return 1 / as_fraction(1 / exact)
     return exact.limit_denominator(10**6) if size > Fraction(1, 10**6) else Fraction(
@@ -473,7 +475,7 @@ def _same_format(x, y):
                          f"meet {y.precision} in base {y.base} over {y.ring}; encode both alike")
 
 
-# ------------------------------------------------------------------ the same line for secret and public
+# --------------------------------------------------------------- one line for secret and public
 
 
 def _secret(value):
@@ -496,8 +498,8 @@ def _matmul(x, y):
     if _secret(x) and _secret(y):
         return beaver.matmul(x, y)
     if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2]:
-        raise ValueError(f"matmul: {x.shape} @ {y.shape} is no product of matrices; reshape a vector "
-                         "to one row or one column")
+        raise ValueError(f"matmul: {x.shape} @ {y.shape} is no product of matrices; reshape a "
+                         "vector to one row or one column")
     keeper = x if _secret(x) else y
     return keeper._with(keeper.ring.matmul(*matched(x.rows, y.rows)))
 
@@ -514,4 +516,6 @@ def _times_integer(x, n):
 
 
 def _truncate(x, d):
+    if d == 1:
+        return x
     return truncate(x, d) if _secret(x) else x.truncate(d)

@@ -31,6 +31,7 @@ class Masked(NamedTuple):
 def mask(x, name):
     """A mask for the secret `x`: the one that it is kept under, or a freshly dealt one."""
     if x.masked is None:
+        x.rows.flags.writeable = False          # what is kept under a mask stays what it is
         x.masked = Masked(*x.world.dealt(x.ring, x.shape, name), None)
     return x.masked
 

@@ -1,10 +1,11 @@
 """Rings: the finite arithmetic in which secrets live.
 
-Three rings serve the protocols, each a small object with the same methods on NumPy arrays:
+Four rings serve the protocols, each a small object with the same methods on NumPy arrays:
 
     Z2k(l)    integers mod 2^l, 1 <= l <= 64   uint64; shares of values
     Odd(l)    integers mod 2^l - 1             uint64; where SecureNN reads a sign as a parity
     Zm(m)     integers mod m, 2 <= m <= 251    uint8;  bits of a number mod a prime, coins, positions
+    Bits()    eight bits in a byte             uint8;  sum is XOR, product is AND
 
 Every array holds canonical elements, 0 <= x < modulus, and every result is canonical again. Nothing
 here knows about parties: an array's first axis may run over holders, and often does.
@@ -20,7 +21,7 @@ INNER_LIMIT = 1024          # the longest inner dimension whose limb products ar
 
 
 class Ring:
-    """What the three rings share: arithmetic built from `add`, `neg` and `mul`, and the wire."""
+    """What the rings share: arithmetic built from `add`, `neg` and `mul`, and the wire."""
 
     def sub(self, x, y):
         """``x - y``."""
@@ -316,6 +317,49 @@ class Zm(Ring):
             high = high - high // m * m
             found = np.concatenate([low, high])[:size].astype(np.uint8)
         return (found + np.uint8(self.nonzero)).reshape(shape)
+
+
+# ------------------------------------------------------------------ bits, eight in a byte
+
+
+@dataclass(frozen=True)
+class Bits(Ring):
+    """Single bits of many elements, packed eight to a byte: one NumPy operation serves all eight.
+
+    The last axis of an array runs over bytes, as `pack_bits` makes them. Sum is XOR, product is AND.
+    """
+
+    bits = 8
+    modulus = 256
+    dtype = np.dtype("u1")
+
+    def __str__(self):
+        return "bits"
+
+    def add(self, x, y):
+        return x ^ y
+
+    sub = add
+
+    def neg(self, x):
+        return x
+
+    def mul(self, x, y):
+        return x & y
+
+    def uniform(self, take, shape):
+        """Uniform bytes of a stream, which are eight uniform bits each."""
+        return np.frombuffer(take(self.nbytes(shape)), np.uint8).reshape(shape)
+
+
+def pack_bits(bits):
+    """0 and 1 in (..., n) as bytes in (..., ceil(n / 8)), the last filled up with zeros."""
+    return np.packbits(bits, axis=-1, bitorder="little")
+
+
+def unpack_bits(packed, n):
+    """The inverse of `pack_bits` for n elements."""
+    return np.unpackbits(packed, axis=-1, count=n, bitorder="little")
 
 
 def prime_above(bits):

@@ -17,7 +17,8 @@ class Share:
 
     def __init__(self, world, ring, rows, masks=frozenset()):
         if rows.dtype != ring.dtype:        # int64 beside uint64 makes float64, without a word
-            raise TypeError(f"Share: {rows.dtype} holds no elements of {ring}; compute in {ring.dtype}")
+            raise TypeError(f"Share: {rows.dtype} holds no elements of {ring}; compute in "
+                            f"{ring.dtype}")
         self.world, self.ring, self.rows = world, ring, rows
         self.masks = masks          # the dealt coins that hide this value; to be opened under once
         self.masked = None          # this value under a mask, once a product has opened it
@@ -96,8 +97,8 @@ class Share:
 
     def __getitem__(self, key):
         key = key if isinstance(key, tuple) else (key,)
-        if any(isinstance(k, bool) or not isinstance(k, (int, np.integer, slice, type(None), type(...)))
-               for k in key):
+        places = int, np.integer, slice, type(None), type(...)
+        if any(isinstance(k, bool) or not isinstance(k, places) for k in key):
             raise TypeError(f"indexing a share with {key!r}: only integers, slices, None and ... are "
                             "public positions; select by a secret with a product")
         return self._with(self.rows[(slice(None), *key)], self.masks)
@@ -132,8 +133,8 @@ def concatenate(shares, axis=0):
     """Several shares of one ring, joined along an `axis` of the secrets."""
     first = shares[0]
     if any(s.ring != first.ring for s in shares):
-        raise ValueError(f"concatenate: shares over {', '.join(str(s.ring) for s in shares)} do not "
-                         "join; convert them to one ring first")
+        raise ValueError(f"concatenate: shares over {', '.join(str(s.ring) for s in shares)} do "
+                         "not join; convert them to one ring first")
     return first._with(np.concatenate([s.rows for s in shares], axis=behind(axis, first.ndim)),
                        frozenset().union(*(s.masks for s in shares)))
 

@@ -2,8 +2,8 @@
 
 In a simulation every role's numbers lie in one process, and NumPy would happily add a worker's
 share to a mask that only the crypto provider knows. In a World made with ``tagged=True`` every held
-array is a `Tagged` one, and such a line raises `RoleError` where it stands. Two questions are put to
-every operation:
+array is a `Tagged` one, and such a line raises `RoleError` where it stands. Two questions are put
+to every operation:
 
 - Does one party hold all of its operands? Shares meet shares and common values, nothing else.
 - Could each holder have done it alone? Without any rows it must give a result of the same shape
@@ -55,8 +55,8 @@ class Tagged(np.ndarray):
     def __getitem__(self, key):
         first, *others = key if isinstance(key, tuple) and key else (key,)
         if not (first is Ellipsis or isinstance(first, slice) and first == slice(None)):
-            raise RoleError(f"[{first!r}] picks among the holders of a {self.kind} value; the first "
-                            "axis belongs to them: index behind it, as in x[:, i]")
+            raise RoleError(f"[{first!r}] picks among the holders of a {self.kind} value; the "
+                            "first axis belongs to them: index behind it, as in x[:, i]")
         if first is not Ellipsis and all(isinstance(k, (int, slice, type(None))) for k in others):
             return super().__getitem__(key)
         return _checked("indexing", np.ndarray.__getitem__, (self, key), {}, apart=True)
@@ -68,8 +68,8 @@ class Tagged(np.ndarray):
     def reshape(self, *shape, **kwargs):
         shape = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
         if not shape or shape[0] != len(self) or -1 in shape:
-            raise RoleError(f"reshape of {self.shape} to {tuple(shape)}: the first axis belongs to the "
-                            "holders and stays, and a role without rows cannot resolve -1")
+            raise RoleError(f"reshape of {self.shape} to {tuple(shape)}: the first axis belongs to "
+                            "the holders and stays, and a role without rows cannot resolve -1")
         return super().reshape(shape, **kwargs)
 
     def transpose(self, *axes):
@@ -80,8 +80,8 @@ class Tagged(np.ndarray):
         return np.transpose(self)
 
     def _refuse(self, *_, **__):
-        raise RoleError(f"a {self.kind} value is about to leave its arrays, for a branch, a loop or a "
-                        "number; what decides is public: let world.announce tell it to every role")
+        raise RoleError(f"a {self.kind} value is about to leave its arrays, for a branch, a loop or "
+                        "a number; what decides is public: let world.announce tell every role")
 
     __iter__ = __bool__ = __int__ = __float__ = __index__ = item = tolist = _refuse
     sort = partition = put = _refuse            # in place, behind the back of the rules
@@ -147,12 +147,12 @@ def _must_fit(target, value):
     """Raise unless `value` may be written into `target`, an array that exists already."""
     kind, own = _kind(target, value), getattr(target, "kind", None)
     if kind != own:
-        raise RoleError(f"a {kind} value is written into a {own or 'public'} array; make a new array")
+        raise RoleError(f"a {kind} value is written into a {own or 'public'} array; make a new one")
     shape, is_held = np.shape(strip(value)), isinstance(value, Tagged)
     same_depth = len(shape) == target.ndim
     if own and (is_held and not same_depth or same_depth and not is_held and shape[0] != 1):
-        raise RoleError(f"shape {shape} is written into shape {target.shape} of a {kind} value: the "
-                        "first axis belongs to its holders; give a public value 1 row")
+        raise RoleError(f"shape {shape} is written into shape {target.shape} of a {kind} value: "
+                        "the first axis belongs to its holders; give a public value 1 row")
 
 
 def _checked(name, function, args, kwargs, apart=False):
@@ -167,8 +167,8 @@ def _checked(name, function, args, kwargs, apart=False):
     try:
         alone = [call(slice(0))] + [call(slice(i, i + 1)) for i in range(n) if apart and n > 1]
     except Exception as error:
-        raise RoleError(f"{name}: a role that holds no row of this {kind} value, or one only, fails "
-                        f"here: {error}") from error
+        raise RoleError(f"{name}: a role that holds no row of this {kind} value, or one only, "
+                        f"fails here: {error}") from error
     return _retag(result, alone, n, kind, name)
 
 
@@ -180,6 +180,6 @@ def _retag(result, alone, n, kind, name):
     if (nobody.shape[:1] != (0,) or result.shape != (n, *nobody.shape[1:])
             or any(a.tobytes() != result[i:i + 1].tobytes() for i, a in enumerate(each))):
         raise RoleError(f"{name} mixes the {n} rows of a {kind} value, which belong to different "
-                        f"holders, or loses them: its shape is {result.shape}. Compute behind axis 0, "
-                        "and combine rows by world.open or world.gather")
+                        f"holders, or loses them: its shape is {result.shape}. Compute behind axis "
+                        "0, and combine rows by world.open or world.gather")
     return tag(result, kind)

@@ -39,7 +39,7 @@ def truncate(x, d):
     Security: no message. The rounding depends on the cut-off digits and on a worker's own row, so
         that a worker who is later told the exact result learns one inequality about those digits.
     Source: Mohassel and Zhang, S&P 2017, theorem 1, for any d. For |x| <= 2^(l-2) the result is off
-        by about 2^l / d with probability |x| / 2^l (half the theorem's bound, exact on small rings).
+        by about 2^l / d with probability |x| / 2^l exactly, half the theorem's bound.
     """
     ring = x.ring
     if len(x.world.workers) != 2:
@@ -48,8 +48,8 @@ def truncate(x, d):
     if not isinstance(ring, Z2k):
         raise ValueError(f"truncate: a share over {ring} has no sign; truncate over Z_2^l")
     if d != int(d) or not 1 <= d < ring.modulus // 2:
-        raise ValueError(f"truncate: divisor {d} is out of range for {ring}; take an integer from 1 to "
-                         f"{ring.modulus // 2 - 1}")
+        raise ValueError(f"truncate: divisor {d} is out of range for {ring}; take an integer from "
+                         f"1 to {ring.modulus // 2 - 1}")
     if d == 1:
         return x
     first, d = x.world.j(x.rows) == 0, np.uint64(d)

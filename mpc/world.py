@@ -319,8 +319,8 @@ class World:
     def _owned(self, value, owner, ring):
         rows = self._untag(value, private(owner))
         if rows.shape[:1] != (self.has(owner),) or rows.dtype != ring.dtype:
-            raise ValueError(f"share: {rows.dtype} of shape {rows.shape} is not what {owner} holds in "
-                             f"{ring}; give ({int(self.has(owner))}, *shape) of {ring.dtype}, as "
+            raise ValueError(f"share: {rows.dtype} of shape {rows.shape} is not what {owner} holds "
+                             f"in {ring}; give ({int(self.has(owner))}, *shape) of {ring.dtype}, as "
                              "held() makes it")
         return rows
 
@@ -336,7 +336,8 @@ class World:
 
     def _named(self, role):
         if str(role) not in self.roles:
-            raise ValueError(f"{role} has no part in this World; take one of {', '.join(self.roles)}")
+            raise ValueError(f"{role} has no part in this World; take one of "
+                             f"{', '.join(self.roles)}")
         return str(role)
 
     def _tag(self, array, kind):
@@ -344,8 +345,8 @@ class World:
 
     def _untag(self, array, kind):
         if self.tagged and getattr(array, "kind", None) != kind:
-            raise tags.RoleError(f"a {getattr(array, 'kind', 'public')} value came where a {kind} value "
-                                 "is due; only share, open and gather turn one kind into another")
+            raise tags.RoleError(f"a {getattr(array, 'kind', 'public')} value came where a {kind} "
+                                 "value is due; only share, open and gather turn kinds into others")
         return tags.strip(array)
 
     # ------------------------------------------------------------------ other ways to run a program

@@ -91,9 +91,9 @@ def every_sharing(world, values, ring=None):
 
 
 class Injected:
-    """``World(coins=Injected({label: values}))``: these coins, one array for each key; others drawn.
+    """``World(coins=Injected({label: values}))``: these coins; all others are drawn.
 
-    `unused` holds the labels that no step has asked for yet.
+    `values` have a row for each key. `unused` holds the labels that no step has asked for yet.
     """
 
     def __init__(self, coins):

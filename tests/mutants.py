@@ -2,7 +2,9 @@
 
 A row replaces one coin and leaves the code alone. "pairs" is the table of two elements, which is
 also that of two calls, since elements are independent: tying their coins passes every table of a
-single element. `python tests/mutants.py` prints the table that stands in docs/COINS.md.
+single element. docs/COINS.md ends with this table; to print it anew:
+
+    PYTHONPATH=.:tests python -c "import mutants; print(mutants.table())"
 """
 
 from itertools import product
@@ -377,6 +379,3 @@ def table():
         lines.append(f"| {m.setting} | {m.coin} | {m.how} | {', '.join(m.roles)} | {m.learns} |")
     return "\n".join(lines)
 
-
-if __name__ == "__main__":
-    print(table())

@@ -1,0 +1,178 @@
+"""The carry tree: comparison with zero for any number of workers, with a provider that hears nothing.
+
+A secret x is opened under a mask r whose bits the provider has shared: c = x + r is uniform, and
+x = c - r. The top bit of that difference is c's top bit, r's top bit and the borrow from the bits
+below, added mod 2. The borrow is a carry of c + not r + 1, which a tree of ANDs finds in log2 l
+levels: the Catrina-de Hoogh and edaBits family, as in MP-SPDZ's comparisons.
+
+All bits are packed: byte k of row i holds bit i of the elements 8 k to 8 k + 7, so that one AND of
+two arrays of bytes serves eight comparisons a byte. Shares of bits are XOR shares.
+"""
+
+import numpy as np
+
+from mpc.beaver import multiply
+from mpc.ledger import step
+from mpc.ring import Bits, pack_bits, unpack_bits
+from mpc.securenn import flip, one
+from mpc.share import concatenate
+
+BITS = Bits()
+
+
+@step
+def masked_bits(x):
+    """Open x under a mask, and give the workers shares of the mask's bits.
+
+    Parameters
+    ----------
+    x : Share over Z_2^l, (n,)
+
+    Returns
+    -------
+    c_bits : common (1 or 0, l, n / 8)
+        The packed bits of c = x + r.
+    r_bits : Share of packed bits, (l, n / 8)
+
+    Notes
+    -----
+    Rounds: 1
+    Bytes: (k - 1)*k*w*n online, l*ceil(n/8) offline
+        for n elements of w bytes and l bits, k workers
+    Security: c is uniform; any coalition that leaves one worker out. The provider receives nothing.
+    Source: Catrina and de Hoogh, SCN 2010; Escudero et al., CRYPTO 2020 (edaBits).
+    """
+    world, ring = x.world, x.ring
+    r, r_clear = world.dealt(ring, x.shape, "r")
+    with world.ledger.offline():
+        r_bits = world.share(world.crypto_provider, (pack_bits(ring.bits_of(r_clear)), BITS),
+                             name="r bits")
+    c = world.open(x + r, name="c")
+    return pack_bits(ring.bits_of(c)), r_bits
+
+
+@step
+def carry(g, p):
+    """The workers get shares of the carry out of bits that generate (g) or propagate (p) one.
+
+    Two neighbours combine to (g_hi XOR p_hi g_lo, p_hi p_lo), so that l bits take log2 l rounds.
+    Both products of a node share p_hi, which is opened once.
+
+    Parameters
+    ----------
+    g, p : Share of packed bits, (l, m)
+        The lowest bit first; no bit both generates and propagates.
+
+    Returns
+    -------
+    Share of packed bits, (m,)
+
+    Notes
+    -----
+    Rounds: levels
+    Bytes: (k - 1)*k*3*(l - 1)*m online, 2*(l - 1)*m offline
+        for l rows of m bytes, k workers; levels is log2 l, rounded up
+    Security: that of multiply.
+    Source: Brent and Kung's operator, as in MP-SPDZ's CarryOutRaw.
+    """
+    while g.shape[0] > 1:
+        pairs = g.shape[0] // 2 * 2
+        g_lo, g_hi, p_lo, p_hi = g[0:pairs:2], g[1:pairs:2], p[0:pairs:2], p[1:pairs:2]
+        both = multiply(p_hi, concatenate([g_lo[None], p_lo[None]]))
+        g = concatenate([g_hi + both[0], g[pairs:]])
+        p = concatenate([both[1], p[pairs:]])
+    return g[0]
+
+
+@step
+def msb(x):
+    """The workers get XOR shares of the top bit of x, packed, and learn nothing.
+
+    Parameters
+    ----------
+    x : Share over Z_2^l, (n,)
+        Any value: exact over the whole ring.
+
+    Returns
+    -------
+    Share of packed bits, (n / 8,)
+
+    Notes
+    -----
+    Rounds: 1 + levels
+    Bytes: (k - 1)*k*(w*n + 3*(l - 2)*ceil(n/8)) online, (3*l - 4)*ceil(n/8) offline
+        for n elements of w bytes and l bits, k workers; levels is log2 (l - 1), rounded up
+    Security: that of masked_bits and carry.
+    Source: x = c - r = c + not r + 1, whose carry into the top bit is 1 XOR the borrow.
+    """
+    c, r = masked_bits(x)
+    ones = np.full_like(c, 255)
+    not_r, top = r.plus(ones), x.ring.bits - 1
+    low = not_r[:top]
+    g, p = low.times(c[:, :top]), low.plus(c[:, :top])       # c is known: both are local
+    if top == 0:
+        return r[top].plus(c[:, top])
+    g = concatenate([(g[:1] + p[:1]), g[1:]])               # the carry into bit 0 is 1
+    return (not_r[top] + carry(g, p)).plus(c[:, top])
+
+
+@step
+def to_ring(bits, n, ring):
+    """The workers get shares over `ring` of n packed bits, and learn nothing: a dealt bit opens them.
+
+    Parameters
+    ----------
+    bits : Share of packed bits, (n / 8,)
+    n : int
+    ring : Z2k
+
+    Returns
+    -------
+    Share over `ring`, (n,)
+
+    Notes
+    -----
+    Rounds: 1
+    Bytes: (k - 1)*k*ceil(n/8) online, w*n offline
+        for n elements of w bytes, k workers
+    Security: the opened bit is masked by one that nobody knows; any coalition that leaves one out.
+    Source: Rotaru and Wood, INDOCRYPT 2019 (daBits): b XOR m = b + m - 2 b m.
+    """
+    world = bits.world
+    b, b_clear = world.dealt(BITS, bits.shape, "b")
+    with world.ledger.offline():
+        b_ring = world.share(world.crypto_provider, (_unpacked(b_clear, n, ring), ring), name="b")
+    m = world.open(bits + b, name="m")
+    return flip(b_ring, _unpacked(m, n, ring))
+
+
+def _unpacked(packed, n, ring):
+    return unpack_bits(packed, n).astype(ring.dtype)
+
+
+@step
+def drelu(x):
+    """The workers get shares of [x >= 0], and learn nothing. The provider receives nothing.
+
+    Parameters
+    ----------
+    x : Share over Z_2^l
+        Any shape and any value of the ring.
+
+    Returns
+    -------
+    Share over Z_2^l
+        0 or 1, without a scale, of the same shape. drelu(0) = 1.
+
+    Notes
+    -----
+    Rounds: 2 + levels
+    Bytes: (k - 1)*k*(w*n + (3*l - 5)*ceil(n/8)) online, w*n + (3*l - 4)*ceil(n/8) offline
+        for n elements of w bytes and l bits, k workers; levels is log2 (l - 1), rounded up. At
+        l = 64 and two workers each sends 31.4 bytes for an element.
+    Security: semi-honest; any coalition that leaves one worker out, and the provider.
+    Source: the carry tree of this module; SecureNN's DReLU has the same 8 rounds.
+    """
+    flat = x.reshape(-1)
+    bit = to_ring(msb(flat), flat.shape[0], x.ring)
+    return (-bit).plus(one(bit)).reshape(x.shape)

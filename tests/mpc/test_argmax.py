@@ -1,0 +1,114 @@
+"""Maximum, its place, and equality: all candidates on toy rings, edges and ties at 64 bits."""
+
+import numpy as np
+import pytest
+
+import mpc
+from helpers import every_sharing, everywhere, give, reconstruct
+from mpc import World
+
+END = 2**62     # differences must stay below it
+
+
+def tuples(values, m):
+    """All tuples of m of the `values`, one a row."""
+    return np.stack(np.meshgrid(*[values] * m), axis=-1).reshape(-1, m)
+
+
+def check_tournament(world, x):
+    """Maximum and first place of each row of signed `x`, against NumPy."""
+    maximum, place = mpc.tournament(give(world, x.astype(np.int64) % world.ring.modulus
+                                         if world.ring.bits < 64 else x.view(np.uint64)))
+    np.testing.assert_array_equal(world.ring.to_int(reconstruct(maximum)), x.max(axis=-1))
+    np.testing.assert_array_equal(reconstruct(place), np.eye(x.shape[-1])[x.argmax(axis=-1)])
+
+
+@pytest.mark.parametrize("bits, values, m", [
+    (3, [-1, 0], 1), (3, [-1, 0], 2), (3, [0, 1], 5), (3, [-4, -3], 4), (3, [3, 2], 6),
+    (5, range(-4, 4), 1), (5, range(-4, 4), 2), (5, range(8), 3), (5, range(-16, -8), 3),
+])
+def test_tournament_is_right_for_all_candidates(bits, values, m):
+    for seed in range(3):
+        check_tournament(World(seed=seed, ring_bits=bits), tuples(np.array(values), m))
+
+
+def test_tournament_is_right_for_all_sharings():
+    world = World(seed=1, ring_bits=3)
+    x = every_sharing(world, [1, 0]).reshape(2, 8, 1), every_sharing(world, [0, 1]).reshape(2, 1, 8)
+    zeros = [give(world, np.zeros(s)) for s in ((1, 1, 8), (1, 8, 1))]
+    pair = mpc.share.concatenate([(a + z).reshape(2, 64, 1) for a, z in zip(x, zeros)], axis=-1)
+    maximum, place = mpc.tournament(pair)
+    np.testing.assert_array_equal(reconstruct(maximum), np.ones((2, 64)))
+    np.testing.assert_array_equal(reconstruct(place)[:, :, 0], [[1] * 64, [0] * 64])
+
+
+@pytest.mark.parametrize("x", [
+    [0, 0], [1, 1, 1], [0, -1], [-1, 0], [END // 2 - 1, -END // 2], [-END // 2, END // 2 - 1],
+    [END - 1, 0, END - 1], [5, 7, 7, 5, 7], [-3, -3, -4], [2**63 - 1, 2**63 - 2],
+    [3, 1, 4, 1, 5, 9, 2, 6, 5, 9],
+])
+def test_tournament_at_the_edges_of_64_bits(x):
+    check_tournament(World(seed=1), np.array(x))
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 2), (2, 3), (2, 3, 5), (3, 10)])
+def test_tournament_of_small_numbers_with_many_ties(shape):
+    check_tournament(World(seed=1), np.random.default_rng(0).integers(-2, 3, shape))
+
+
+@pytest.mark.parametrize("bits", [3, 5])
+def test_equal_is_right_for_all_inputs_in_range_and_never_true_of_a_difference(bits):
+    x, y = np.indices((2**bits, 2**bits)).reshape(2, -1)
+    near = np.minimum((x - y) % 2**bits, (y - x) % 2**bits) < 2 ** (bits - 2)
+    for seed in range(10):
+        world = World(seed=seed, ring_bits=bits)
+        got = reconstruct(mpc.equal(give(world, x), give(world, y)))
+        np.testing.assert_array_equal(got[near], (x == y)[near])
+
+
+def test_equal_is_right_for_all_sharings():
+    world = World(seed=1, ring_bits=5)
+    x, y = every_sharing(world, [3, 4, 5]), every_sharing(world, [4])
+    got = reconstruct(mpc.equal(x.reshape(3, 32, 1), y))
+    np.testing.assert_array_equal(got, np.broadcast_to([[[0]], [[1]], [[0]]], (3, 32, 32)))
+
+
+def test_equal_at_the_edges_of_64_bits_and_with_broadcasting():
+    world = World(seed=1)
+    x = np.array([0, 1, -1, END // 2 - 1, -END // 2, 1000])
+    column, row = give(world, x.view(np.uint64)[:, None]), give(world, x.view(np.uint64))
+    np.testing.assert_array_equal(reconstruct(mpc.equal(column, row)), np.eye(6))
+    np.testing.assert_array_equal(reconstruct(mpc.equal(row, column)), np.eye(6))
+
+
+def test_tournament_and_equal_are_the_same_in_every_way_to_run_them():
+    def program(world):
+        x = give(world, [[1, 5, 5], [7, 2, 1]])
+        maximum, place = mpc.tournament(x)
+        return {"maximum": maximum, "place": place, "equal": mpc.equal(x[:, 0], x[:, 2])}
+    _, got = everywhere(program)
+    assert reconstruct(got["maximum"]).tolist() == [5, 7]
+    assert reconstruct(got["place"]).tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert reconstruct(got["equal"]).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0)])
+def test_a_tournament_without_candidates_is_refused(world, shape):
+    with pytest.raises(ValueError, match="has no candidates along its last axis"):
+        mpc.tournament(give(world, np.zeros(shape)))
+
+
+@pytest.mark.parametrize("protocol", [mpc.tournament, lambda x: mpc.equal(x, x)])
+def test_three_workers_are_refused(protocol):
+    with pytest.raises(ValueError, match="not 3; make the World with two"):
+        protocol(give(World(3, seed=1), [1, 2]))
+
+
+def test_equal_over_two_rings_is_refused(world):
+    with pytest.raises(ValueError, match="do not add; convert one first"):
+        mpc.equal(give(world, [1]), give(world, [1], mpc.ring.Odd(64)))
+
+
+def test_equal_of_shapes_that_do_not_broadcast_is_refused(world):
+    with pytest.raises(ValueError, match="could not be broadcast together"):
+        mpc.equal(give(world, [1, 2]), give(world, [1, 2, 3]))

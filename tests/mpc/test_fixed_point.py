@@ -1,0 +1,507 @@
+"""Fixed point: every operator against NumPy, on shares and on public values; scales; errors."""
+
+import operator
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies
+
+import mpc
+import nn
+from helpers import everywhere, reconstruct, rows_of
+from mpc import World, fix_precision
+from mpc.fixed_point import as_fraction
+from mpc.ring import Z2k
+
+BASES = [(10, 3), (2, 10)]
+
+
+def share(world, array, owner=None, base=10, precision=3):
+    x = fix_precision(array, precision, base, ring=world.ring)
+    return x.share(*world.workers, crypto_provider=world.crypto_provider, owner=owner)
+
+
+def decode(x):
+    return x.get().float_precision()
+
+
+def numbers(*shape):
+    """Multiples of 1/8 in -3 .. 3, which both bases hold exactly."""
+    rng = np.random.default_rng([*shape, 5])
+    return rng.integers(-24, 25, shape) / 8
+
+
+# ---- encoding and decoding
+
+@pytest.mark.parametrize("base, precision, number, raw", [
+    (10, 3, 0, 0), (10, 3, 1.5, 1500), (10, 3, -0.001, -1), (10, 3, 0.0004, 0),
+    (10, 3, -0.0006, -1), (10, 0, 7, 7), (2, 10, 1.5, 1536), (2, 10, -2**-10, -1), (2, 0, -3, -3),
+    (10, 3, 9.2e15, 9.2e18), (2, 10, -(2.0**52), -2.0**62),
+])
+def test_encode_rounds_to_the_nearest_multiple(base, precision, number, raw):
+    x = fix_precision(number, precision, base)
+    assert x.ring.to_int(rows_of(x)).tolist() == [raw]
+    assert x.float_precision() == raw / base**precision
+
+
+@pytest.mark.parametrize("number, shown", [
+    (1e16, r"1e\+16"), (-1e16, r"-1e\+16"), (1e308, r"1e\+308"), (9.3e15, "9300000000000000"),
+    (np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf"),
+])
+def test_a_number_out_of_range_is_refused_with_value_scale_and_limit(world, number, shown):
+    remedy = (rf"{shown}(\.0)? cannot be represented at scale 1000 in Z_2\^64, whose limit is "
+              r"9.22337e\+15; take fewer fractional digits or scale the data")
+    with pytest.raises(ValueError, match=remedy):
+        fix_precision([1.0, number])
+    with pytest.raises(ValueError, match=remedy):       # at its owner, before anything is sent
+        fix_precision(world.held(world.workers[0], (2,), lambda: np.array([1.0, number])))
+    with pytest.raises(ValueError, match=remedy):
+        share(world, [1.0, 2.0]) + np.array([1.0, number])
+
+
+def test_the_limit_depends_on_digits_base_and_ring():
+    assert fix_precision(2.0**40, 3).float_precision() == 2.0**40
+    for digits, base, bits in ((7, 10, 64), (24, 2, 64), (3, 10, 32)):
+        with pytest.raises(ValueError, match=f"scale {base**digits} in Z_2.{bits}, whose limit is"):
+            fix_precision(2.0**40, digits, base, Z2k(bits))
+
+
+# ---- operators: one line each, on secret and on public operands, against NumPy
+
+TWO = ["x + y", "x - y", "x * y", "x * y + x", "x * x - y * y", "(x + 1) * (y - 1)", "-x * y",
+       "x * y * 0.5", "(x * y).sum()", "(x - y) / 64 + y", "x + y * y"]
+TWO_SHAPES = [((2, 3), (2, 3)), ((3, 2), (3, 2)), ((2, 2), (2,)), ((3,), (2, 3)), ((2, 1), (2,)),
+              ((2, 2, 2), (2, 2)), ((), (2,)), ((3, 1), (1, 2))]
+KINDS = [("secret", "secret"), ("secret", "public"), ("public", "secret"), ("public", "public"),
+         ("secret", "array"), ("array", "secret"), ("array", "public")]
+
+
+def operand(kind, array, world):
+    made = {"secret": lambda: share(world, array), "public": lambda: fix_precision(array),
+            "array": lambda: array}
+    return made[kind]()
+
+
+@pytest.mark.parametrize("kinds", KINDS, ids="-".join)
+@pytest.mark.parametrize("line", TWO)
+def test_two_operands_as_in_numpy(line, kinds):
+    world = World(seed=1)
+    for shapes in TWO_SHAPES:
+        x, y = numbers(*shapes[0]), numbers(*shapes[1])
+        got = eval(line, dict(x=operand(kinds[0], x, world), y=operand(kinds[1], y, world)))
+        expected = eval(line, dict(x=x, y=y))
+        if not isinstance(got, np.ndarray):     # no part of it was fixed point
+            got = decode(got)
+        assert got.shape == expected.shape
+        np.testing.assert_allclose(got, expected, atol=0.0011)
+
+
+ONE = ["1 - x", "x - 1", "2.5 + x", "A + x", "x - A", "A - x", "A * x", "x * A", "x ** 2", "-x",
+       "3 * x", "x * 0.5", "x * -0.02", "x / 64", "x / 0.5", "x * 0", "np.float64(0.5) * x",
+       "np.int64(3) - x", "x * np.array(0.25)", "np.array(2.0) + x", "True + x", "x / 3",
+       "x * (1 / 3)",
+       "x.T", "x.sum()", "x.sum(0)", "x.sum(axis=-1)", "x.sum(1, keepdims=True)", "x.reshape(-1)",
+       "x.reshape(3, -1)", "x.reshape((1, 6))", "x[0]", "x[-1, 1:]", "x[:, None]", "x[..., 0]",
+       "x.T @ A", "A @ x.T", "A.T @ x", "x @ B", "B.T @ x.T", "(x @ B + 1) * 0.5"]
+
+
+@pytest.mark.parametrize("kind", ["secret", "public"])
+@pytest.mark.parametrize("line", ONE)
+def test_one_operand_as_in_numpy(line, kind):
+    world = World(seed=1)
+    for shape in ((2, 3), (3, 2)):
+        x = numbers(*shape)
+        public = dict(A=numbers(*shape), B=numbers(shape[1], 4), np=np)
+        expected = eval(line, dict(public, x=x))
+        got = decode(eval(line, dict(public, x=operand(kind, x, world))))
+        assert got.shape == expected.shape
+        np.testing.assert_allclose(got, expected, atol=0.0011)
+
+
+@pytest.mark.parametrize("x, y", [((2, 2), (2, 2)), ((3, 2), (2, 3)), ((2, 3, 2), (2, 2)),
+                                  ((2, 2), (3, 2, 1)), ((1, 3), (3, 1))])
+@pytest.mark.parametrize("kinds", KINDS, ids="-".join)
+def test_products_of_matrices_as_in_numpy(kinds, x, y):
+    world, x, y = World(seed=1), numbers(*x), numbers(*y)
+    got = operand(kinds[0], x, world) @ operand(kinds[1], y, world)
+    np.testing.assert_allclose(decode(got), x @ y, atol=0.0011)
+
+
+COMPARED = [("x > y", "x > y"), ("x >= y", "x >= y"), ("x < y", "x < y"), ("x <= y", "x <= y"),
+            ("x.eq(y)", "x == y"), ("x > 0.5", "x > 0.5"), ("0.5 >= x", "0.5 >= x"),
+            ("x.eq(0.5)", "x == 0.5"), ("(x - y).drelu()", "x >= y"), ("x.drelu()", "x >= 0"),
+            ("(x - y).relu()", "np.maximum(x - y, 0)"), ("(x > y) * x", "(x > y) * x")]
+
+
+@pytest.mark.parametrize("kinds", [k for k in KINDS if k[0] != "array"] + [("public", "array")],
+                         ids="-".join)
+def test_comparisons_as_in_numpy_also_where_both_are_equal(kinds):
+    world, values = World(seed=1), np.array([-2.5, -0.001, 0, 0.001, 0.5, 0.501])
+    x, y = values[:, None], values
+    xs, ys = operand(kinds[0], x, world), operand(kinds[1], y, world)
+    for line, numpy_line in COMPARED:
+        got = decode(eval(line, dict(x=xs, y=ys)))
+        expected = eval(numpy_line, dict(x=x, y=y, np=np))
+        np.testing.assert_allclose(got, expected, atol=1e-12, err_msg=line)
+
+
+def test_an_array_may_stand_on_the_left_of_a_comparison():
+    y = share(World(seed=1), [1.0, 2.0, 3.0])
+    for op in (operator.gt, operator.ge, operator.lt, operator.le):
+        np.testing.assert_array_equal(decode(op(np.full(3, 2.0), y)), op(2, np.arange(1, 4)))
+
+
+@pytest.mark.parametrize("line", [
+    "x.max()", "x.max(0)", "x.max(axis=1)", "x.max(-1)", "x.max(axis=-2)",
+    "x.argmax()", "x.argmax(0)", "x.argmax(axis=1)", "x.argmax(-1)", "x.argmax(axis=-2)"])
+@pytest.mark.parametrize("kind", ["secret", "public"])
+def test_maxima_as_in_numpy_with_many_ties(line, kind):
+    world = World(seed=1)
+    for shape in ((2, 2), (2, 3), (3, 2), (2, 3, 2)):
+        x = np.random.default_rng(0).integers(-1, 2, shape) / 8
+        got = decode(eval(line, dict(x=operand(kind, x, world))))
+        np.testing.assert_array_equal(got, eval(line, dict(x=x)))
+
+
+@pytest.mark.parametrize("kind", ["secret", "public"])
+def test_a_one_hot_argmax_marks_the_first_maximum(kind):
+    x = operand(kind, np.array([[1.0, 3, 3], [0, -1, 0]]), World(seed=1))
+    hot = x.argmax(axis=1, one_hot=True)
+    np.testing.assert_array_equal(decode(hot), [[0, 1, 0], [1, 0, 0]])
+    assert hot.depth == 0 and hot.scale == 1
+    np.testing.assert_array_equal(decode(x.argmax(0, one_hot=True)), [[1, 0], [1, 0], [1, 0]])
+
+
+@pytest.mark.parametrize("base, precision", BASES)
+def test_both_bases_compute_alike(base, precision):
+    world, x, y = World(seed=1), numbers(3, 2), numbers(2, 3)
+    xs, ys = (share(world, v, base=base, precision=precision) for v in (x, y))
+    np.testing.assert_allclose(decode(xs @ ys / 3), x @ y / 3, atol=0.0011)
+    np.testing.assert_array_equal(decode(xs.T > ys), x.T > y)
+    np.testing.assert_array_equal(decode(xs.max(axis=0)), x.max(axis=0))
+
+
+@pytest.mark.parametrize("bits", [20, 32, 48])
+def test_smaller_rings_compute_alike(bits):
+    world = World(seed=1, ring_bits=bits)
+    x, y = np.array([[0.5, -0.1, 0], [0.3, 0.2, -0.4]])
+    xs, ys = (share(world, v, precision=1) for v in (x, y))
+    np.testing.assert_allclose(decode(xs + ys), x + y)
+    np.testing.assert_array_equal(decode(xs > ys), x > y)
+    np.testing.assert_array_equal(decode(xs.max()), 0.5)
+
+
+def test_any_number_of_workers_computes_what_needs_no_truncation():
+    world = World(3, seed=1)
+    s, t = share(world, [1.0, 2.0]), share(world, [0.5, 4.0])
+    assert decode(2 * s + t - 1).tolist() == [1.5, 7]
+    with pytest.raises(ValueError, match="make the World with two"):
+        decode(s * t)
+
+
+def test_the_same_program_everywhere():
+    def program(world):
+        alice, bob = world.workers
+        x = share(world, [[1.0, -2.0], [0.5, 4.0]], owner=alice)
+        y = share(world, [[0.5, 0.25], [-1.0, 2.0]], owner=bob)
+        z = (x @ y * 0.5 + x / 64 - 1).relu()
+        return {"z": z, "more": x > y, "place": z.argmax(axis=1, one_hot=True), "equal": x.eq(y),
+                "loss": (z ** 2).sum(), "revealed": z.get(), "to bob": (z * y).get(bob)}
+    _, got = everywhere(program)
+    revealed = got["revealed"].float_precision()
+    np.testing.assert_allclose(revealed, [[0.266, 0], [0, 3.125]], atol=0.003)
+    assert reconstruct(got["place"].value).tolist() == [[1, 0], [0, 1]]
+
+
+# ---- scales, and what a truncation costs
+
+PUBLIC = np.array([0.5, 2.0])
+
+
+@pytest.mark.parametrize("line, truncations", [
+    ("s", 0), ("s + t", 0), ("s - 0.25", 0), ("3 * s", 0), ("-s", 0), ("s.sum()", 0), ("s > t", 0),
+    ("s.relu()", 0), ("s.max()", 0), ("s * bit", 0), ("bit * bit", 0), ("bit * s + t", 0),
+    ("bit / 2", 0), ("bit * PUBLIC", 0), ("s / 1", 0), ("s * 1.0", 0), ("1 - bit", 0),
+    ("s * t", 1), ("s ** 2", 1), ("s * t + 1", 1), ("s * t - s * t", 1), ("(s * t).sum()", 1),
+    ("s * 0.5", 1), ("s / 64", 1), ("s / 64 * 0.02 * t", 1), ("(s * t).sum() / 64", 1),
+    ("s * PUBLIC", 1), ("s * 0.5 * PUBLIC", 1), ("s * t + s", 1), ("s - 0.02 * (s * t) / 64", 1),
+    ("s * t * t", 2), ("s * t * PUBLIC", 2), ("s * t > 0", 1),
+])
+def test_truncations_are_as_few_as_possible(line, truncations):
+    world = World(seed=1)
+    s, t = share(world, [1.0, 2.0]), share(world, [3.0, 4.0])
+    names = dict(s=s, t=t, bit=s > 1.5, PUBLIC=PUBLIC)
+    world.ledger.calls.clear()
+    decode(eval(line, names))
+    calls = {path: n for path, n in world.ledger.calls.items() if path.endswith("truncate")}
+    assert sum(calls.values()) == truncations
+
+
+@pytest.mark.parametrize("line, depth, factor", [
+    ("s", 1, 1), ("s * t", 2, 1), ("s > t", 0, 1), ("(s > t) * s", 1, 1), ("s / 64", 1, 64),
+    ("s * 0.02", 1, 50), ("s / 64 * t * 0.02", 2, 3200), ("3 * s", 1, 1), ("s * t + s", 1, 1),
+    ("(s / 64) ** 2", 2, 4096), ("(s * t).relu()", 1, 1), ("s.argmax()", 0, 1),
+    ("s.eq(t) / 2", 0, 2),
+])
+def test_scales_add_their_depths_and_gather_public_divisors(line, depth, factor):
+    world = World(seed=1)
+    got = eval(line, dict(s=share(world, [1.0, 2.0]), t=share(world, [3.0, 4.0])))
+    assert (got.depth, got.factor, got.scale) == (depth, factor, 1000**depth * factor)
+
+
+def test_many_public_factors_do_not_outgrow_the_ring():
+    s, expected = share(World(seed=1), [1000.0, -1000.0]), np.array([1000.0, -1000.0])
+    for _ in range(12):
+        s, expected = s * 0.97 * 1.37, expected * 0.97 * 1.37
+    np.testing.assert_allclose(decode(s), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("base, precision", BASES)
+@pytest.mark.parametrize("kind", ["secret", "public"])
+def test_products_round_without_bias(kind, base, precision):
+    n, ulp = 40_000, float(base) ** -precision
+    for x, y in ((37, 0.125), (-37, 0.125), (3, 0.5), (-1, 0.75)):
+        xs = fix_precision(np.full(n, x * ulp), precision, base, rounding_seed=1)
+        if kind == "secret":
+            world = World(seed=1)
+            xs = xs.share(*world.workers, crypto_provider=world.crypto_provider)
+        raw = decode(xs * np.full(n, y)) / ulp
+        assert set(np.rint(raw)) <= {np.floor(x * y), np.ceil(x * y)}
+        assert abs(raw.mean() - x * y) < 5 * 0.5 / np.sqrt(n)
+
+
+def test_the_rounding_of_public_products_repeats_with_a_seed_only():
+    def product(seed):
+        return decode(fix_precision(np.full(1000, 0.001), rounding_seed=seed) * np.full(1000, 0.5))
+    np.testing.assert_array_equal(product(5), product(5))
+    assert np.any(product(5) != product(6)) and np.any(product(None) != product(None))
+
+
+# ---- public factors as fractions
+
+@pytest.mark.parametrize("number, fraction", [
+    (0, (0, 1)), (0.0, (0, 1)), (-0.0, (0, 1)), (1, (1, 1)), (True, (1, 1)), (64, (64, 1)),
+    (0.5, (1, 2)), (0.02, (1, 50)), (-0.1, (-1, 10)), (1 / 3, (1, 3)), (-2 / 3, (-2, 3)),
+    (0.1 + 0.2, (3, 10)), (1e-6, (1, 10**6)), (1e-9, (1, 10**9)), (-1e-9, (-1, 10**9)),
+    (1e6, (10**6, 1)), (1e9, (10**9, 1)), (10**7, (10**7, 1)), (-10**7, (-10**7, 1)),
+    (np.float32(0.1), (1, 10)), (np.float64(0.02), (1, 50)), (np.int8(-3), (-3, 1)),
+    (np.True_, (1, 1)), (np.array(0.25), (1, 4)), (Fraction(2, 7), (2, 7)),
+])
+def test_a_factor_is_the_fraction_that_was_meant(number, fraction):
+    assert as_fraction(number) == Fraction(*fraction)
+
+
+@given(strategies.floats(1e-9, 1e9), strategies.sampled_from([1, -1]))
+def test_a_factor_is_right_to_one_part_in_a_million(size, sign):
+    fraction = as_fraction(sign * size)
+    assert abs(float(fraction) / (sign * size) - 1) < 1.000001e-6
+    assert max(abs(fraction.numerator), fraction.denominator) <= 10**9
+
+
+@pytest.mark.parametrize("number", [1e-10, -1e-12, 1e-300, 5e-324, 1e10, -1e18, 1e300,
+                                    Fraction(1, 10**12)])
+def test_a_factor_that_would_be_lost_or_outgrow_the_ring_is_refused(number):
+    with pytest.raises(ValueError, match="out of range; take 0 or one of size 1e-09 to 1e.09, or"):
+        fix_precision([1.0]) * number
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_a_factor_that_is_no_number_is_refused(number):
+    for op in (operator.mul, operator.truediv):
+        with pytest.raises(ValueError, match="is no factor; take a finite number"):
+            op(fix_precision([1.0]), number)
+
+
+def test_small_and_large_factors_reach_the_value():
+    s = share(World(seed=1), [3e6, -5e6])
+    np.testing.assert_allclose(decode(s * 1e-6), [3, -5], atol=0.0011)
+    np.testing.assert_allclose(decode(s / 1e6), [3, -5], atol=0.0011)
+    np.testing.assert_allclose(decode(s * 1e6), [3e12, -5e12])
+    np.testing.assert_allclose(decode(s * 1e-9 * 1e9), [3e6, -5e6], atol=2e6)   # 0.003 in between
+
+
+def test_division_by_zero_is_refused():
+    with pytest.raises(ZeroDivisionError, match="division by 0; divide by a number other than 0"):
+        fix_precision([1.0]) / 0
+
+
+# ---- to and from the parties
+
+def test_get_tells_the_server_and_nan_to_everybody_else():
+    def program(world):
+        return decode(share(world, [[1.5, -2.0]]) * 2), decode(share(world, [3.0]).get("bob"))
+    results = mpc.run_threads(program, seed=1)
+    assert sorted(results) == ["alice", "bob", "crypto_provider", "server"]
+    nan = np.nan
+    for role, (to_server, to_bob) in results.items():
+        np.testing.assert_array_equal(to_server, [[3, -4]] if role == "server" else [[nan, nan]])
+        np.testing.assert_array_equal(to_bob, [3] if role == "bob" else [nan])
+
+
+def test_get_refreshes_after_the_last_truncation():
+    world = World(seed=1, record=True)
+    product = share(world, [1.0, 2.0]) * share(world, [3.0, 4.0])
+    assert decode(product).tolist() == [3, 8]
+    assert [*world.ledger.calls] == ["multiply", "truncate", "refresh"]
+    stale = rows_of(product._at(1))
+    sent = [np.frombuffer(p.payload, "<u8") for p in world.tape if p.dst == "server"]
+    assert not np.any(stale == sent)
+
+
+def test_refresh_truncates_first_and_keeps_the_number():
+    world = World(seed=1)
+    fresh = (share(world, [1.5, 2.0]) * share(world, [3.0, 4.0])).refresh()
+    assert fresh.depth == 1 and decode(fresh / 2).tolist() == [2.25, 4]
+    x = fix_precision([1.0])                # public: nothing to do
+    assert x.refresh().float_precision() == x.get().float_precision() == 1
+
+
+def test_what_one_worker_holds_is_shared_by_that_worker(world):
+    alice, bob = world.workers
+    x = fix_precision(world.held(bob, (2,), lambda: [1.5, -2]))
+    s = x.share(alice, bob, crypto_provider=world.crypto_provider)
+    assert decode(s).tolist() == [1.5, -2]
+    assert {m.src for m in world.ledger.messages} == {"alice", "bob"}
+    assert s.get(bob).value.role == "bob"
+
+
+def test_concatenate_joins_values_of_different_scales():
+    world = World(seed=1)
+    s, t = share(world, [[1.0, 2.0]]), share(world, [[3.0, 4.0]])
+    assert decode(mpc.concatenate([s, t])).tolist() == [[1, 2], [3, 4]]
+    joined = mpc.concatenate([s * 2, s * t, t / 2], axis=-1)
+    assert decode(joined).tolist() == [[2, 4, 3, 8, 1.5, 2]]
+
+
+def test_the_representation_is_a_chain_down_to_each_workers_numbers(world):
+    parameter = nn.Tensor(share(world, [1.0, 2.0]), requires_grad=True)
+    alice, bob = rows_of(parameter.value)
+    assert repr(parameter).split("\n") == [
+        "Tensor(requires_grad=True) > FixedPoint(3 decimal digits) > Share(Z_2^64, shape (2,))",
+        f"  -> alice: {alice}", f"  -> bob: {bob}"]
+
+
+@pytest.mark.parametrize("value, shown", [
+    (lambda s: s * s, "FixedPoint(3 decimal digits, scale 1000000) > Share(Z_2^64, shape (1,))"),
+    (lambda s: s / 64, "FixedPoint(3 decimal digits, scale 64000) > Share"),
+    (lambda s: s.get(), "FixedPoint(3 decimal digits) > Private(server, shape (1,))\n"
+                        "  -> server: [1000]"),
+    (lambda s: fix_precision([0.5], 4, 2), "FixedPoint(4 base-2 digits) > "),
+])
+def test_the_representation_shows_scale_and_holder(world, value, shown):
+    assert repr(value(share(world, [1.0]))).startswith(shown)
+
+
+# ---- errors
+
+REFUSED = [
+    ("bool(s)", "no branch may depend on a secret"),
+    ("s == s", "use .eq() for a secret answer"),
+    ("s != 1", "use .eq() for a secret answer"),
+    ("s in [1]", "use .eq() for a secret answer"),
+    ("float(s)", "reveal with .get() and decode with .float_precision()"),
+    ("[*s]", "cannot be iterated; index it: x[i]"),
+    ("len(s)", "has no len()"),
+    ("hash(s)", "unhashable type"),
+    ("s.float_precision()", "this value is secret; reveal it first with .get()"),
+    ("s / s", "divide by one public number, or multiply by a public array"),
+    ("s / np.ones(2)", "divide by one public number, or multiply by a public array"),
+    ("1 / s", "unsupported operand"),
+    ("s + '1'", "unsupported operand"),
+    ("s @ [1, 2]", "unsupported operand"),
+    ("s > None", "not supported between instances"),
+    ("s[s > 0]", "select by a secret with a product"),
+    ("mpc.concatenate([s, fix_precision([1.0])])", "secret and some public; share() these"),
+]
+
+
+@pytest.mark.parametrize("line, remedy", REFUSED)
+def test_what_no_party_could_do_raises_a_type_error(world, line, remedy):
+    with pytest.raises(TypeError) as error:
+        eval(line, dict(globals(), s=share(world, [1.0, 2.0])))
+    assert remedy in str(error.value)
+
+
+@pytest.mark.parametrize("line", [
+    "p + 1", "s + p", "p - s", "p * 2", "p / 2", "p * s", "p @ np.eye(2)", "p ** 2", "-p",
+    "p.sum()", "p.reshape(2, 1)", "p.T", "p[0]", "p > 0", "p.eq(s)", "p.relu()", "p.drelu()",
+    "p.max()", "p.argmax()", "p.refresh()", "mpc.concatenate([s, p])",
+])
+def test_what_one_role_holds_takes_part_in_no_computation(world, line):
+    s = share(world, [1.0, 2.0])
+    with pytest.raises(TypeError, match=r"server alone holds this value; share\(\) it to compute "
+                                        r"with it, or decode it with float_precision\(\)"):
+        eval(line, dict(globals(), s=s, p=s.get()))
+
+
+UNFIT = [
+    ("s ** 3", "** 3 is not provided; ** 2 is, products give the rest"),
+    ("s ** 0.5", "** 0.5 is not provided"),
+    ("s @ s", "is no product of matrices; reshape a vector to one row or one column"),
+    ("s @ np.eye(2)", "(2,) @ (2, 2) is no product of matrices; reshape a vector"),
+    ("np.eye(2) @ s", "(2, 2) @ (2,) is no product of matrices; reshape a vector"),
+    ("s.reshape(1, 2) @ np.eye(3)", "(1, 2) @ (3, 3) is no product of matrices"),
+    ("s.T", "has no two axes to exchange; reshape it first"),
+    ("s.sum(1)", "axis 1 does not exist in 1 dimensions"),
+    ("s.max(-2)", "axis -2 does not exist in 1 dimensions"),
+    ("s + fix_precision([1.0], 10, 2)", "do not meet 10 in base 2 over Z_2^64; encode both alike"),
+    ("s * fix_precision([1.0], 2)", "do not meet 2 in base 10 over Z_2^64; encode both alike"),
+    ("s > fix_precision([1.0], ring=Z2k(32))", "do not meet 3 in base 10 over Z_2^32; encode both"),
+    ("s.eq(fix_precision([1.0], 1))", "do not meet 1 in base 10 over Z_2^64; encode both alike"),
+    ("s.reshape(1, 2) @ fix_precision(np.eye(2), 5)", "do not meet 5 in base 10"),
+    ("mpc.concatenate([s, fix_precision([1.0], 4)])", "do not meet 4 in base 10"),
+]
+
+
+@pytest.mark.parametrize("line, remedy", UNFIT)
+def test_operands_that_do_not_fit_are_refused(world, line, remedy):
+    with pytest.raises(ValueError) as error:
+        eval(line, dict(globals(), s=share(world, [1.0, 2.0])))
+    assert remedy in str(error.value)
+
+
+@pytest.mark.parametrize("digits, base, bits, remedy", [
+    (3, 16, 64, "base 16 is not provided; take 2 or 10"),
+    (-1, 10, 64, "-1 is no number of digits; take an integer from 0 on"),
+    (2.5, 10, 64, "2.5 is no number of digits; take an integer from 0 on"),
+    (10, 10, 64, "10 digits in base 10 leave no room for a product in Z_2.64; take fewer"),
+    (31, 2, 64, "31 digits in base 2 leave no room for a product in Z_2.64; take fewer"),
+    (5, 10, 32, "5 digits in base 10 leave no room for a product in Z_2.32; take fewer"),
+])
+def test_a_format_that_the_ring_has_no_room_for_is_refused(digits, base, bits, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        fix_precision([1.0], digits, base, Z2k(bits))
+
+
+@pytest.mark.parametrize("digits, base, bits", [(9, 10, 64), (30, 2, 64), (4, 10, 32),
+                                                (np.int64(3), 10, 64)])
+def test_the_longest_formats_compute(digits, base, bits):
+    world = World(seed=1, ring_bits=bits)
+    x, y = (share(world, [v], precision=digits, base=base) for v in (0.5, -0.25))
+    np.testing.assert_allclose(decode(x * y), -0.125, atol=base ** -float(digits))
+
+
+def test_sharing_names_all_parties_of_one_world(world):
+    alice, bob = world.workers
+    provider, x = world.crypto_provider, fix_precision([1.0])
+    for workers, dealer in [((alice,), provider), ((bob, alice), provider), ((), provider),
+                            ((alice, bob), World().crypto_provider), ((alice, bob), world.server)]:
+        with pytest.raises(ValueError, match="not the parties of one World; name all its workers"):
+            x.share(*workers, crypto_provider=dealer)
+
+
+def test_sharing_needs_a_role_of_this_world_as_owner(world):
+    with pytest.raises(ValueError, match="called carol; the owner is one of server, alice, bob"):
+        share(world, [1.0], owner="carol")
+
+
+def test_sharing_twice_is_refused(world):
+    with pytest.raises(TypeError, match=r"shared already; reveal it with get\(\) first"):
+        share(world, [1.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+
+
+def test_sharing_over_another_ring_is_refused():
+    world = World(ring_bits=32)
+    with pytest.raises(ValueError, match=r"encode it with fix_precision\(..., ring=world.ring\)"):
+        fix_precision([1.0]).share(*world.workers, crypto_provider=world.crypto_provider)

@@ -1,0 +1,150 @@
+"""The ledger: which step sent what, what a stretch of it costs, and how it reads."""
+
+import pytest
+
+from helpers import everywhere, give
+from mpc import World, compute_msb, multiply
+from mpc.ledger import Cost, Ledger, step
+from mpc.ring import Odd
+
+
+def message(nbytes=8, src="alice", dst="bob", name="x"):
+    return (src, dst, name, "Z_2^64", (nbytes // 8,), nbytes)
+
+
+@pytest.fixture
+def ledger():
+    """Two products inside a layer, each with an offline correction, and a loose message."""
+    ledger = Ledger()
+    with ledger.step("layer"):
+        for _ in range(2):
+            with ledger.step("multiply"):
+                with ledger.offline():
+                    ledger.add_round(1, [message(16, "crypto_provider", "bob", "c")])
+                ledger.add_round(2, [message(name="epsilon"), message(8, "bob", "alice", "delta")])
+        with ledger.step("multiply2"):
+            ledger.add_round(3, [message(80)])
+    ledger.add_round(4, [message(800)])
+    return ledger
+
+
+def test_a_message_knows_its_step_round_and_parties(ledger):
+    first, second, third, *_ = ledger.messages
+    assert first == (1, 1, "layer/multiply", "c", "crypto_provider", "bob", "Z_2^64", (2,), 16,
+                     True)
+    assert (second.round, third.round, second.path) == (2, 2, "layer/multiply")
+    assert (second.src, second.dst, second.offline) == ("alice", "bob", False)
+    assert ledger.messages[-1].path == "" and ledger.round == 6
+
+
+def test_steps_nest_and_their_calls_are_counted(ledger):
+    assert dict(ledger.calls) == {"layer": 1, "layer/multiply": 2, "layer/multiply2": 1}
+    assert ledger.path == () and ledger.label("x") == "x"
+    with ledger.step("relu"), ledger.step("drelu"):
+        assert ledger.label("x") == "relu/drelu/x"
+
+
+def test_a_cost_is_that_of_a_step_and_all_within_it(ledger):
+    assert ledger.cost() == Cost(4, 2 * 16 + 80 + 800, offline_rounds=2, offline_bytes=32)
+    assert ledger.cost(path="layer") == Cost(3, 112, 2, 32)
+    assert ledger.cost(path="layer/multiply") == Cost(2, 32, 2, 32)
+    assert ledger.cost(path="layer/multiply2") == Cost(1, 80, 0, 0)
+    assert ledger.cost(path="lay") == ledger.cost(path="multiply") == Cost(0, 0, 0, 0)
+
+
+def test_a_cost_can_be_that_of_a_stretch(ledger):
+    assert ledger.cost(since=len(ledger.messages) - 1) == Cost(1, 800, 0, 0)
+    assert ledger.cost(slice(0, 3)) == Cost(1, 16, 1, 16)
+    assert ledger.cost(slice(0, 3), "layer/multiply2") == Cost(0, 0, 0, 0)
+
+
+def test_a_round_without_messages_is_none():
+    ledger = Ledger()
+    ledger.add_round(1, [])
+    assert (ledger.round, ledger.messages) == (0, [])
+
+
+def test_an_error_inside_a_step_leaves_no_step_or_mark_behind():
+    ledger = Ledger()
+    with pytest.raises(ZeroDivisionError):
+        with ledger.step("outer"), ledger.offline(), ledger.step("inner"), ledger.offline():
+            1 / 0
+    ledger.add_round(1, [message()])
+    assert (ledger.messages[0].path, ledger.messages[0].offline) == ("", False)
+
+
+def test_what_is_offline_stays_so_after_an_inner_mark_ends():
+    ledger = Ledger()
+    with ledger.offline():
+        with ledger.offline():
+            pass
+        ledger.add_round(1, [message()])
+    assert ledger.messages[0].offline
+
+
+def test_the_decorator_gives_a_step_the_name_of_its_function():
+    @step
+    def halve(x, by=2):
+        """Halves."""
+        return x.world.ledger.label("y"), by
+
+    world = World()
+    share = give(world, [1])
+    assert halve(share, by=3) == ("halve/y", 3)
+    assert (halve.__name__, halve.__doc__, world.ledger.calls["halve"]) == ("halve", "Halves.", 1)
+
+
+def test_a_step_may_call_itself_and_others():
+    world = World(seed=1)
+    with world.ledger.step("mine"):
+        x = give(world, [1, 2, 3])
+        multiply(multiply(x, x), x)
+    assert {m.path for m in world.ledger.messages} == {"mine", "mine/multiply"}
+    assert world.ledger.calls["mine/multiply"] == 2
+
+
+def test_the_table_lists_every_step_below_its_parent(ledger):
+    lines = ledger.table().splitlines()
+    assert lines[0].split() == ["step", "rounds", "bytes", "offline", "rounds", "bytes"]
+    assert [line.split() for line in lines[1:]] == [
+        ["all", "4", "912", "2", "32"], ["layer", "3", "112", "2", "32"],
+        ["multiply", "2", "32", "2", "32"], ["multiply2", "1", "80", "0", "0"]]
+    assert [len(line) - len(line.lstrip()) for line in lines[1:]] == [0, 2, 4, 4]
+
+
+def test_a_table_of_a_stretch_shows_nothing_else(ledger):
+    names = [line.split()[0] for line in ledger.table(slice(6, 7)).splitlines()]
+    assert names == ["step", "all", "layer", "multiply2"]
+    assert ledger.table(len(ledger.messages)).count("\n") == 0
+
+
+def test_a_step_stands_below_its_parent_whatever_its_neighbours_are_called():
+    ledger = Ledger()
+    for path in (("relu",), ("relu", "drelu"), ("relu-1",), ("relu 2", "z")):
+        with ledger.step(path[0]), ledger.step("/".join(path[1:]) or "own"):
+            ledger.add_round(1, [message()])
+    names = [line[:52].strip() for line in ledger.table().splitlines()[1:]]
+    assert names == ["all", "relu", "drelu", "own", "relu 2", "z", "relu-1", "own"]
+
+
+def test_the_transcript_is_a_line_for_each_message(ledger):
+    lines = ledger.transcript().splitlines()
+    assert len(lines) == len(ledger.messages) == 8
+    assert lines[0].split() == ("round 1 layer/multiply crypto_provider -> bob c Z_2^64 (2,) 16 B "
+                                "offline").split()
+    assert lines[1].split() == "round 2 layer/multiply alice -> bob epsilon Z_2^64 (1,) 8 B".split()
+    assert ledger.transcript(7) == lines[7]
+
+
+def test_all_roles_keep_the_same_ledger():
+    def program(world):
+        with world.ledger.step("lesson"):
+            x = give(world, [1, 2, 3], Odd(8))
+            return {"msb": compute_msb(x, world.ring)}
+
+    world, _ = everywhere(program, ring_bits=8)
+    paths = {m.path for m in world.ledger.messages}
+    assert {"lesson", "lesson/compute_msb", "lesson/compute_msb/private_compare",
+            "lesson/compute_msb/multiply"} == paths
+    assert world.ledger.cost(path="lesson") == world.ledger.cost()
+    assert world.ledger.cost().offline_rounds == 2

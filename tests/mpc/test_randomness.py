@@ -1,0 +1,109 @@
+"""Streams are repeatable to those who hold the key, and different wherever anything differs."""
+
+import ast
+import hashlib
+import pathlib
+
+import numpy as np
+import pytest
+
+import mpc
+from helpers import rows_of
+from mpc import World, randomness
+from mpc.randomness import fresh_key, lesson_key, stream
+from mpc.ring import Z2k
+
+KEY = bytes(range(16))
+SOURCES = sorted(pathlib.Path(mpc.__file__).parent.glob("**/*.py"))
+
+
+def test_a_stream_is_shake_128_of_key_counter_and_label():
+    expected = hashlib.shake_128(KEY + b"\x05\0\0\0\0\0\0\0" + b"relu/s Z_67*").digest(40)
+    assert stream(KEY, "relu/s Z_67*", 5)(40) == expected
+
+
+def test_a_stream_gives_the_bytes_that_it_gave_on_the_day_this_was_written():
+    assert stream(KEY, "a", 1)(16).hex() == "4b168a2de352b31bfdea6abe64ebdb39"
+
+
+def test_a_longer_piece_of_a_stream_begins_with_the_shorter():
+    take = stream(KEY, "a", 1)
+    assert take(1000)[:10] == take(10) == stream(KEY, "a", 1)(10)
+
+
+def test_streams_differ_by_key_label_and_counter():
+    draws = [stream(key, label, counter)(16) for key in (KEY, KEY[::-1])
+             for label in ("a", "b", "a ") for counter in (0, 1, 256, 2**40)]
+    assert len(set(draws)) == 2 * 3 * 4
+
+
+def test_a_lesson_key_repeats_and_differs_by_seed_and_group():
+    assert lesson_key(1, "alice bob") == lesson_key(1, "alice bob")
+    keys = {lesson_key(seed, name) for seed in (0, 1, 11, "1") for name in ("alice bob", "1 alice")}
+    assert len(keys) == 8 and {len(key) for key in keys} == {16}
+
+
+def test_a_fresh_key_comes_from_the_operating_system(monkeypatch):
+    monkeypatch.setattr(randomness.os, "urandom", lambda n: b"\x2a" * n)
+    assert fresh_key() == b"\x2a" * 16
+
+
+def test_fresh_keys_differ():
+    assert len({fresh_key() for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize("seeds, equal", [
+    ((None, None), False), ((1, 2), False), ((0, None), False), ((1, 1), True), ((0, 0), True)])
+def test_masks_repeat_with_a_seed_and_only_then(seeds, equal):
+    def masks(world):
+        share, clear = world.dealt(Z2k(64), (50,), "a")
+        zero = world.zero_share(Z2k(64), (50,), "z")
+        return np.concatenate([rows_of(v).ravel() for v in (
+            share, zero, world.common(Z2k(64), (50,), "c"))])
+
+    a, b = (masks(World(seed=seed)) for seed in seeds)
+    assert (a == b).all() if equal else (a != b).all()
+    assert len(np.unique(a)) == a.size == 250
+
+
+def imported(path):
+    """The modules that the file at `path` imports, and the names it takes from attributes."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute):
+            yield ast.unparse(node)
+
+
+# Initial weights are public; the labs show what becomes of masks that NumPy's generator made.
+ALLOWED = {"train_mnist.py": {"np.random", "np.random.default_rng", "time", "time.perf_counter"},
+           "labs.py": {"np.random", "np.random.default_rng"}}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_generator_but_the_streams_hides_anything(path):
+    weak = {name for name in imported(path) if name.split(".")[:2] == ["np", "random"]
+            or name.split(".")[:2] == ["numpy", "random"]
+            or name.split(".")[0] in ("random", "uuid", "time")}
+    assert weak <= ALLOWED.get(path.name, set())
+
+
+def test_no_protocol_imports_a_module_that_may_use_other_generators():
+    users = {path.name for path in SOURCES for name in imported(path)
+             if name.startswith(("mpc.labs", "mpc.train_mnist"))}
+    assert users == set()
+
+
+def test_the_search_for_other_generators_sees_all_modules():
+    names = {path.stem for path in SOURCES}
+    assert {"world", "ring", "randomness", "securenn", "beaver", "fixed_point", "provider"} <= names
+    train = next(path for path in SOURCES if path.name == "train_mnist.py")
+    assert "np.random.default_rng" in set(imported(train))
+
+
+def test_only_the_randomness_module_knows_where_bytes_come_from():
+    users = {path.stem for path in SOURCES for name in imported(path)
+             if name.split(".")[0] in ("hashlib", "secrets") or name == "os.urandom"}
+    assert users == {"randomness"}

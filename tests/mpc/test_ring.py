@@ -1,0 +1,318 @@
+"""Rings against Python's integers, and uniform elements against the words they are made from."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from mpc import ring as ring_module
+from mpc.randomness import lesson_key, stream
+from mpc.ring import Odd, Z2k, Zm, bits_of, matmul_mod_2_64, prime_above, split_limbs
+
+BITS = (3, 5, 8, 32, 64)
+RINGS = [Z2k(l) for l in BITS] + [Odd(l) for l in BITS] + [Zm(m) for m in (2, 5, 7, 67, 251)]
+SMALL = [ring for ring in RINGS if ring.modulus <= 32]
+every_ring = pytest.mark.parametrize("ring", RINGS, ids=str)
+OPERATIONS = {"add": lambda x, y: x + y, "sub": lambda x, y: x - y, "mul": lambda x, y: x * y}
+
+
+def integers(array):
+    """The elements as Python's integers, which never overflow."""
+    return np.asarray(array).astype(object)
+
+
+def same(ring, result, expected):
+    """`result` holds canonical elements of `ring`, equal to integers `expected` mod its modulus."""
+    expected = np.asarray(expected, object) % ring.modulus
+    assert result.dtype == ring.dtype and result.shape == expected.shape
+    assert integers(result).tolist() == expected.tolist()
+
+
+def elements(ring, shape):
+    """Every kind of element: edges more often than chance has them."""
+    edges = sorted({0, 1, ring.modulus // 2, ring.modulus - 1})
+    one = st.sampled_from(edges) | st.integers(0, ring.modulus - 1)
+    size = int(np.prod(shape))
+    return st.lists(one, min_size=size, max_size=size).map(
+        lambda values: np.array(values, dtype=ring.dtype).reshape(shape))
+
+
+# ---- arithmetic
+
+
+@pytest.mark.parametrize("ring", SMALL, ids=str)
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_pair_of_a_small_ring_computes_as_integers_do(ring, name):
+    x, y = np.array(list(product(range(ring.modulus), repeat=2)), ring.dtype).T
+    same(ring, getattr(ring, name)(x, y), OPERATIONS[name](integers(x), integers(y)))
+
+
+@every_ring
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_every_ring_computes_as_integers_do(ring, data):
+    x, y = data.draw(elements(ring, (2, 9)))
+    same(ring, ring.neg(x), -integers(x))
+    for name, operation in OPERATIONS.items():
+        same(ring, getattr(ring, name)(x, y), operation(integers(x), integers(y)))
+
+
+@every_ring
+@given(data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_matmul_and_sum_of_every_ring_compute_as_integers_do(ring, data):
+    x, y = data.draw(elements(ring, (2, 2, 3))), data.draw(elements(ring, (1, 3, 4)))
+    same(ring, ring.matmul(x, y), integers(x) @ integers(y))
+    same(ring, ring.sum(x, axis=0), integers(x).sum(0))
+    same(ring, ring.sum(x, axis=(0, -1)), integers(x).sum((0, 2)))
+    same(ring, ring.sum(x, axis=1, keepdims=True), integers(x).sum(1, keepdims=True))
+
+
+@every_ring
+def test_the_greatest_elements_do_not_overflow(ring):
+    top = np.full((1, 300), ring.modulus - 1, ring.dtype)
+    same(ring, ring.sum(top, axis=1), [300 * (ring.modulus - 1)])
+    same(ring, ring.matmul(top, top.T), [[300 * (ring.modulus - 1) ** 2]])
+
+
+@every_ring
+def test_a_sum_over_nothing_is_zero_and_a_role_without_rows_sums_none(ring):
+    same(ring, ring.sum(ring.zeros((2, 0, 3)), axis=1), np.zeros((2, 3), int))
+    same(ring, ring.matmul(ring.zeros((2, 3, 0)), ring.zeros((2, 0, 4))), np.zeros((2, 3, 4), int))
+    assert ring.sum(ring.zeros((0, 5, 3)), axis=1).shape == (0, 3)
+    assert ring.matmul(ring.zeros((0, 2, 3)), ring.zeros((0, 3, 4))).shape == (0, 2, 4)
+
+
+@pytest.mark.parametrize("l", BITS)
+def test_signed_integers_come_back_from_their_ring(l):
+    x = np.array([0, 1, -1, 2 ** (l - 1) - 1, -(2 ** (l - 1))])
+    same(Z2k(l), Z2k(l).from_int(x), integers(x))
+    back = Z2k(l).to_int(Z2k(l).from_int(x))
+    assert back.dtype == np.int64 and back.tolist() == x.tolist()
+
+
+@pytest.mark.parametrize("ring", [Z2k(l) for l in BITS] + [Odd(l) for l in BITS], ids=str)
+def test_any_word_is_brought_into_the_ring(ring):
+    words = [0, 1, 2**64 - 1, 2**63, 2**33 + 5, ring.modulus, min(ring.modulus + 1, 2**64 - 1)]
+    words = np.array([w for w in words if w < 2**64], np.uint64)
+    same(ring, ring.reduce(words), integers(words))
+
+
+@pytest.mark.parametrize("ring", [Z2k(l) for l in BITS] + [Odd(l) for l in BITS], ids=str)
+def test_bits_stand_behind_the_holders_lowest_first(ring):
+    x = np.array([[0, 1, 2], [ring.modulus - 1, ring.modulus // 2, 5]], np.uint64)
+    bits = ring.bits_of(x)
+    assert bits.shape == (2, ring.bits, 3) and bits.dtype == np.uint8
+    for row, element in np.ndindex(2, 3):
+        assert bits[row, :, element].tolist() == [int(x[row, element]) >> i & 1
+                                                  for i in range(ring.bits)]
+    assert bits_of(x[:0], 64).shape == (0, 64, 3)
+
+
+@pytest.mark.parametrize("make, remedy", [
+    (lambda: Z2k(65), "take 1 to 64"), (lambda: Z2k(0), "take 1 to 64"),
+    (lambda: Odd(1), "take 2 to 64"), (lambda: Odd(65), "take 2 to 64"),
+    (lambda: Zm(252), "take 1 to 251"), (lambda: Zm(0), "take 1 to 251"),
+    (lambda: Zm(1).units, "take 2")])
+def test_a_ring_that_does_not_fit_its_words_is_refused(make, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        make()
+
+
+def test_prime_above_is_the_smallest_prime_above_the_bits_and_one():
+    primes = [p for p in range(2, 80) if all(p % q for q in range(2, p))]
+    for bits in range(1, 65):
+        assert prime_above(bits) == min(p for p in primes if p > bits + 1)
+    assert (prime_above(3), prime_above(5), prime_above(64)) == (5, 7, 67)
+
+
+# ---- products of long words
+
+
+def compose(a, b, c):
+    """The words whose limbs are a, b and c."""
+    a, b, c = (np.atleast_1d(limb).astype(np.int64).view(np.uint64) for limb in (a, b, c))
+    return a + (b << np.uint64(22)) + (c << np.uint64(44))
+
+
+LIMBS = [(-2**21, -2**21, -2**19), (2**21 - 1, 2**21 - 1, 2**19 - 1),
+         (-2**21, 2**21 - 1, -2**19), (1 - 2**21, 1 - 2**21, 1 - 2**19)]
+
+
+@pytest.mark.parametrize("limbs", LIMBS)
+def test_a_word_splits_into_small_signed_limbs(limbs):
+    word = compose(*limbs)
+    assert [int(limb[0]) for limb in split_limbs(word)] == list(limbs)
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20))
+def test_the_limbs_of_any_word_give_it_back(words):
+    words = np.array(words, np.uint64)
+    limbs = [limb.astype(np.int64) for limb in split_limbs(words)]
+    assert [np.abs(limb).max() <= 2**n for limb, n in zip(limbs, (21, 21, 19))] == [True] * 3
+    assert compose(*limbs).tolist() == words.tolist()
+
+
+@pytest.mark.parametrize("inner", [1, 1024, 1025, 2049])
+@pytest.mark.parametrize("left, right", list(product(LIMBS, repeat=2)))
+def test_long_products_are_exact_at_the_extremes_of_every_limb(inner, left, right):
+    x = np.broadcast_to(compose(*left), (1, inner)).copy()
+    y = np.broadcast_to(compose(*right), (inner, 1)).copy()
+    expected = inner * int(x[0, 0]) * int(y[0, 0]) % 2**64
+    assert int(matmul_mod_2_64(x, y)[0, 0]) == expected
+
+
+@pytest.mark.parametrize("inner", [1024, 1025, 2049])
+def test_long_products_are_those_of_numpys_integers(inner):
+    take = stream(lesson_key(0, "matmul"), "x", 0)
+    x, y = Z2k(64).uniform(take, (2, 2 * inner, 3))
+    x, y = x.reshape(2, 3, inner), y.reshape(2, inner, 3)
+    np.testing.assert_array_equal(matmul_mod_2_64(x, y), x @ y)
+
+
+@pytest.mark.parametrize("x, y", [((0, 2, 3), (0, 3, 4)), ((1, 2, 3), (2, 3, 4)),
+                                  ((2, 1, 2, 3), (2, 5, 3, 4)), ((2, 2, 0), (2, 0, 4)),
+                                  ((0, 2, 2049), (0, 2049, 4))])
+def test_stacks_of_matrices_multiply_as_numpys_do(x, y):
+    x, y = (np.arange(np.prod(s), dtype=np.uint64).reshape(s) * np.uint64(0x9E3779B97F4A7C15)
+            for s in (x, y))
+    result = matmul_mod_2_64(x, y)
+    assert result.dtype == np.uint64 and result.shape == (x @ y).shape
+    assert result.tolist() == (x @ y).tolist()
+
+
+def test_without_blocks_a_long_product_would_be_wrong(monkeypatch):
+    x = np.broadcast_to(compose(*LIMBS[3]), (1, 4097)).copy()
+    expected = 4097 * int(x[0, 0]) ** 2 % 2**64
+    assert int(matmul_mod_2_64(x, x.T)[0, 0]) == expected
+    monkeypatch.setattr(ring_module, "INNER_LIMIT", 8192)
+    assert int(matmul_mod_2_64(x, x.T)[0, 0]) != expected
+
+
+# ---- the wire
+
+
+@every_ring
+def test_elements_come_back_from_the_wire(ring):
+    x = ring.uniform(stream(lesson_key(1, "wire"), "x", 0), (3, 4))
+    payload = ring.pack(x)
+    assert len(payload) == ring.nbytes(x.shape) == 12 * ring.width
+    assert ring.width == -(-(ring.modulus - 1).bit_length() // 8)
+    assert ring.unpack(payload, (3, 4)).tolist() == x.tolist()
+    assert ring.pack(x.T) == ring.pack(x.T.copy())
+
+
+@every_ring
+def test_no_elements_are_no_bytes(ring):
+    assert ring.pack(ring.zeros((0, 3))) == b"" and ring.nbytes((0, 3)) == 0
+    empty = ring.unpack(b"", (2, 0))
+    assert empty.shape == (2, 0) and empty.dtype == ring.dtype
+
+
+def test_the_wire_is_little_endian_and_no_wider_than_needed():
+    assert Z2k(16).pack(np.array([0x0102, 3], np.uint64)) == b"\2\1\3\0"
+    assert Z2k(20).pack(np.array([0x01020], np.uint64)) == b"\x20\x10\0"
+    assert Odd(64).pack(np.array([2], np.uint64)) == b"\2" + bytes(7)
+    assert Zm(67).pack(np.array([66, 0], np.uint8)) == b"\x42\0"
+
+
+@every_ring
+def test_a_payload_of_another_size_is_refused(ring):
+    with pytest.raises(ValueError, match="sender and receiver run different programs"):
+        ring.unpack(bytes(5 * ring.width + 1), (5,))
+
+
+# ---- uniform elements
+
+
+def chi_square(counts):
+    """Standardised: near 0 if `counts` could come from a uniform choice."""
+    expected = counts.sum() / len(counts)
+    freedom = len(counts) - 1
+    return (((counts - expected) ** 2 / expected).sum() - freedom) / (2 * freedom) ** 0.5
+
+
+@pytest.mark.parametrize("ring", SMALL + [Z2k(8), Odd(8)] + [
+    Zm(67), Zm(251), Zm(64), Zm(10), Zm(5).units, Zm(67).units, Zm(2).units], ids=str)
+def test_uniform_elements_are_all_reached_and_equally_often(ring):
+    x = ring.uniform(stream(lesson_key(0, "chi"), "x", 0), (200, 500))
+    first = int(getattr(ring, "nonzero", False))
+    assert x.dtype == ring.dtype and (x.min(), x.max()) == (first, ring.modulus - 1)
+    counts = np.bincount(x.ravel(), minlength=ring.modulus)[first:]
+    assert counts.min() > 0
+    if len(counts) > 1:
+        assert chi_square(counts) < 4
+
+
+@pytest.mark.parametrize("m", [5, 7, 67, 251])
+def test_the_two_residues_of_one_word_are_independent(m):
+    x = Zm(m).uniform(stream(lesson_key(0, "pairs"), "x", 0), (2 * 300_000,))
+    pairs = x[:300_000].astype(int) * m + x[300_000:]
+    assert chi_square(np.bincount(pairs, minlength=m * m)) < 4
+
+
+@pytest.mark.parametrize("ring", [Z2k(32), Z2k(64), Odd(32), Odd(64), Z2k(33), Odd(33)], ids=str)
+def test_every_bit_of_a_long_element_is_fair(ring):
+    x = ring.uniform(stream(lesson_key(0, "bits"), "x", 0), (1, 40_000))
+    ones = ring.bits_of(x).sum(axis=(0, 2), dtype=int)
+    assert ones.shape == (ring.bits,) and np.abs(ones - 20_000).max() < 450     # 4.5 deviations
+
+
+def test_words_of_a_power_of_two_become_elements_as_they_are():
+    words = bytes(range(250, 256)) + bytes(range(10))
+    assert Z2k(8).uniform(lambda n: words[:n], (2, 2)).tolist() == [[250, 251], [252, 253]]
+    assert Z2k(5).uniform(lambda n: words[:n], (2,)).tolist() == [250 % 32, 251 % 32]
+    assert Zm(4).uniform(lambda n: words[:n], (3,)).tolist() == [2, 3, 0]
+
+
+def refusing(bad, ring, size, width):
+    """A stream whose first words `bad` must be refused, and the same stream without them."""
+    rest = stream(lesson_key(2, "refuse"), str(ring), 0)(100 * size * width)
+    return (lambda n: (bad + rest)[:n]), (lambda n: rest[:n])
+
+
+@pytest.mark.parametrize("ring", [Odd(3), Odd(8), Odd(32), Odd(64)], ids=str)
+@pytest.mark.parametrize("refused", [1, 3, 200])
+def test_all_ones_are_refused_and_the_next_words_move_up(ring, refused):
+    bad, without = refusing(b"\xff" * ring.width * refused, ring, 60, ring.width)
+    assert ring.uniform(bad, (60,)).tolist() == ring.uniform(without, (60,)).tolist()
+
+
+@pytest.mark.parametrize("ring", [Zm(5), Zm(7), Zm(67), Zm(251), Zm(67).units], ids=str)
+@pytest.mark.parametrize("refused", [1, 3, 200])
+def test_words_above_the_last_multiple_are_refused_and_the_next_move_up(ring, refused):
+    m = ring.modulus - ring.nonzero
+    limit = 2**16 // m**2 * m**2
+    for word in (limit, 2**16 - 1):
+        bad, without = refusing(word.to_bytes(2, "little") * refused, ring, 60, 2)
+        assert ring.uniform(bad, (60,)).tolist() == ring.uniform(without, (60,)).tolist()
+
+
+@pytest.mark.parametrize("m", [5, 67, 251])
+def test_the_last_word_below_the_multiple_gives_the_greatest_residues(m):
+    word = (2**16 // m**2 * m**2 - 1).to_bytes(2, "little")
+    assert Zm(m).uniform(lambda n: (word * n)[:n], (4,)).tolist() == [m - 1] * 4
+
+
+@pytest.mark.parametrize("ring", [Odd(3), Zm(7), Zm(182)], ids=str)
+def test_a_stream_that_must_be_extended_gives_the_same_elements(ring):
+    take = stream(lesson_key(3, "extend"), "x", 0)
+    asked = []
+
+    def recording(n):
+        asked.append(n)
+        return take(n)
+
+    x = ring.uniform(recording, (4000,))
+    generous = ring.uniform(lambda n: take(20 * n), (4000,))
+    assert x.tolist() == generous.tolist()
+    assert asked == sorted(asked) and (len(asked) > 1 or ring != Zm(182))
+
+
+@every_ring
+def test_no_shape_is_too_small_for_uniform_elements(ring):
+    take = stream(lesson_key(4, "shape"), "x", 0)
+    assert ring.uniform(take, ()).shape == ()
+    assert ring.uniform(take, (0, 3)).shape == (0, 3)
+    assert 0 <= int(ring.uniform(take, (1,))[0]) < ring.modulus

@@ -1,0 +1,227 @@
+"""What each worker does with its own row: the secret follows as NumPy's own array would."""
+
+import numpy as np
+import pytest
+
+from helpers import common, everywhere, give, reconstruct, rows_of
+from mpc import Private, Share, World
+from mpc.ring import Odd, Z2k, Zm
+from mpc.share import concatenate
+
+RINGS = [Z2k(64), Z2k(5), Odd(64), Odd(3), Zm(67)]
+every_ring = pytest.mark.parametrize("ring", RINGS, ids=str)
+every_size = pytest.mark.parametrize("n_workers", [2, 3])
+
+
+def numbers(ring, shape, start=1):
+    """Ring elements that differ from each other where the ring is large enough."""
+    integers = [i % ring.modulus for i in range(start, start + int(np.prod(shape)))]
+    return np.array(integers, ring.dtype).reshape(shape)
+
+
+def agrees(compute, expected, *shapes, n_workers=2, ring=Z2k(64)):
+    """``compute(*shares)`` stands for ``expected(*clear)`` mod the ring, in every role alike."""
+    clear = [numbers(ring, shape, 5 * i + 1) for i, shape in enumerate(shapes)]
+
+    def program(world):
+        return {"result": compute(*(give(world, x, ring) for x in clear))}
+
+    world, results = everywhere(program, n_workers)
+    due = np.asarray(expected(*(x.astype(object) for x in clear)), object)
+    due = np.asarray(due % ring.modulus, object)
+    assert results["result"].shape == due.shape and results["result"].ndim == due.ndim
+    assert rows_of(results["result"]).shape == (n_workers, *due.shape)
+    assert reconstruct(results["result"]).tolist() == due.tolist()
+
+
+# ---- linear operators
+
+
+@every_ring
+@every_size
+def test_shares_add_subtract_and_negate(ring, n_workers):
+    agrees(lambda x, y: x + y - (-x), lambda x, y: x + y + x, (2, 3), (2, 3), n_workers=n_workers,
+           ring=ring)
+
+
+@every_size
+@pytest.mark.parametrize("x, y", [((2,), (2, 2)), ((3,), (3, 3)), ((2, 3), (3,)), ((3, 2), (2,)),
+                                  ((), (2,)), ((3, 3), ()), ((2, 1), (1, 2)), ((3,), (2, 1, 3))])
+def test_shares_broadcast_as_their_secrets_do_also_when_sizes_equal_the_workers(n_workers, x, y):
+    agrees(lambda x, y: x + y, lambda x, y: x + y, x, y, n_workers=n_workers)
+    agrees(lambda x, y: x - y, lambda x, y: x - y, x, y, n_workers=n_workers)
+
+
+@every_ring
+@pytest.mark.parametrize("n_workers", [2, 3, 5])
+def test_exactly_one_worker_adds_what_all_know(ring, n_workers):
+    world = World(n_workers, seed=1, tagged=True)
+    share = give(world, numbers(ring, (4,)), ring)
+    sum_ = share.plus(common(world, numbers(ring, (4,), 3), ring.dtype))
+    assert reconstruct(sum_).tolist() == ring.add(
+        numbers(ring, (4,)), numbers(ring, (4,), 3)).tolist()
+    unchanged = (rows_of(sum_) == rows_of(share)).all(axis=1)
+    assert unchanged.tolist() == [False] + [True] * (n_workers - 1)
+
+
+@every_size
+@pytest.mark.parametrize("x, y", [((2,), (2, 2)), ((3,), (3, 3)), ((2, 2), (2,)), ((3, 3), (3,)),
+                                  ((), (2,)), ((2,), ()), ((3, 1), (1, 2))])
+def test_what_all_know_broadcasts_as_a_secret_would(n_workers, x, y):
+    def known(share, shape):
+        return common(share.world, numbers(Z2k(64), shape, 9))
+
+    agrees(lambda s: s.plus(known(s, y)), lambda s: s + numbers(Z2k(64), y, 9).astype(object), x,
+           n_workers=n_workers)
+    agrees(lambda s: s.times(known(s, y)), lambda s: s * numbers(Z2k(64), y, 9).astype(object), x,
+           n_workers=n_workers)
+
+
+@every_ring
+def test_a_public_factor_multiplies_in_the_ring(ring):
+    two = np.full((1, 1), 2, ring.dtype)
+    agrees(lambda s: s.times(two).plus(two), lambda s: 2 * s + 2, (3,), ring=ring)
+
+
+# ---- the shape of the secret
+
+
+@every_size
+@pytest.mark.parametrize("shape, new", [((2, 3), (6,)), ((2, 3), (-1,)), ((2, 3), (3, -1)),
+                                        ((6,), (-1, 2)), ((), (1, -1)), ((2, 0), (-1,)),
+                                        ((4,), (1, -1, 2)), ((2, 3), (1, 2, 3))])
+def test_a_reshape_resolves_minus_one_also_without_rows(n_workers, shape, new):
+    agrees(lambda s: s.reshape(new), lambda x: x.reshape(new), shape, n_workers=n_workers)
+    agrees(lambda s: s.reshape(*new), lambda x: x.reshape(*new), shape, n_workers=n_workers)
+
+
+@pytest.mark.parametrize("role", ["alice", "server"])
+@pytest.mark.parametrize("new", [(5,), (4, -1), (-1, -1), (2, 2)])
+def test_a_reshape_that_does_not_fit_is_refused_in_every_role(role, new):
+    world = World(here=(role,), seed=1)
+    share, _ = world.dealt(world.ring, (6,), "x")
+    with pytest.raises(ValueError, match=r"reshape: shape \(6,\) does not fit"):
+        share.reshape(new)
+
+
+@every_size
+@pytest.mark.parametrize("axis", [None, 0, 1, -1, -3, (0, 2), (-1, 0), (0, 1, 2), (1,)])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_a_sum_counts_its_axes_in_the_secret(n_workers, axis, keepdims):
+    agrees(lambda s: s.sum(axis, keepdims), lambda x: x.sum(axis, keepdims=keepdims), (2, 3, 4),
+           n_workers=n_workers)
+
+
+@every_ring
+def test_a_sum_stays_in_its_ring(ring):
+    agrees(lambda s: s.sum(), lambda x: x.sum(), (3, 40), ring=ring)
+    agrees(lambda s: s.sum(0), lambda x: x.sum(0), (0, 2), ring=ring)
+
+
+@every_size
+@pytest.mark.parametrize("shape", [(2, 3), (3, 3), (2, 3, 4), (0, 2)])
+def test_the_transpose_exchanges_the_last_two_axes(n_workers, shape):
+    agrees(lambda s: s.T, lambda x: x.swapaxes(-1, -2), shape, n_workers=n_workers)
+
+
+@pytest.mark.parametrize("source, destination", [(0, -1), (-1, 0), (1, 2), (-2, -3), (0, 0)])
+def test_an_axis_moves_among_those_of_the_secret(source, destination):
+    agrees(lambda s: s.moveaxis(source, destination),
+           lambda x: np.moveaxis(x, source, destination), (2, 3, 4))
+
+
+KEYS = [0, -1, slice(1, None), slice(None, None, -1), (0, 1), (slice(None), 0), (..., 0), None,
+        (None, 1, ..., None), np.int64(1), (slice(0, 0),), (..., slice(None, None, 2)), ...]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+@every_size
+def test_an_index_counts_its_axes_in_the_secret(key, n_workers):
+    agrees(lambda s: s[key], lambda x: x[key], (2, 3, 4), n_workers=n_workers)
+
+
+@pytest.mark.parametrize("key", [True, [0, 1], np.array([0, 1]), (slice(None), [0]), 1.0,
+                                 np.array([True, False]), (0, False), "x"], ids=str)
+def test_an_index_is_a_public_position(world, key):
+    share = give(world, numbers(world.ring, (2, 3)))
+    with pytest.raises(TypeError, match="select by a secret with a product"):
+        share[key]
+    with pytest.raises(TypeError, match="select by a secret with a product"):
+        share[share]
+
+
+@pytest.mark.parametrize("role", ["alice", "server"])
+def test_an_index_out_of_range_is_seen_in_every_role(role):
+    world = World(here=(role,), seed=1)
+    share, _ = world.dealt(world.ring, (3, 2), "x")
+    for key in (3, (0, 2), (0, 0, 0)):
+        with pytest.raises(IndexError):
+            share[key]
+
+
+@every_size
+@pytest.mark.parametrize("axis", [0, 1, -1, -2])
+def test_shares_join_along_an_axis_of_the_secret(n_workers, axis):
+    agrees(lambda x, y: concatenate([x, y, x], axis),
+           lambda x, y: np.concatenate([x, y, x], axis), (2, 2), (2, 2), n_workers=n_workers)
+
+
+# ---- errors
+
+
+@pytest.mark.parametrize("line, error, remedy", [
+    ("x + 1", TypeError, r"use plus\(\) or times\(\)"),
+    ("x - np.ones((1, 3))", TypeError, r"use plus\(\) or times\(\)"),
+    ("np.ones((2, 3)) + x", TypeError, r"use plus\(\) or times\(\)"),
+    ("sum([x, x])", TypeError, r"use plus\(\) or times\(\)"),
+    ("1 - x", TypeError, "unsupported operand"),
+    ("np.add(x, x)", TypeError, "does not support ufuncs"),
+    ("x + odd", ValueError, r"Z_2\^64 and Z_\(2\^64 - 1\) do not add; convert one first"),
+    ("concatenate([x, odd])", ValueError, "convert them to one ring first"),
+    ("x.T", ValueError, "reshape it first"),
+    ("x[0].T", ValueError, "reshape it first"),
+    ("x.sum(1)", ValueError, "axis 1 does not exist in 1 dimensions"),
+    ("x.sum((0, -2))", ValueError, "axis -2 does not exist"),
+    ("x.moveaxis(0, 1)", ValueError, "axis 1 does not exist"),
+    ("concatenate([x, x], 1)", ValueError, "axis 1 does not exist"),
+    ("bool(x)", TypeError, "reveal it first"),
+    ("list(x)", TypeError, r"index it: x\[i\]"),
+    ("x.times(np.ones((1, 3), int))", TypeError, "compute in uint64"),
+    ("x.plus(np.ones((1, 3)))", TypeError, "compute in uint64"),
+])
+def test_a_mistake_with_a_share_names_its_remedy(line, error, remedy):
+    world = World(seed=7)
+    names = dict(x=give(world, [1, 2, 3]), odd=give(world, [1, 2, 3], Odd(64)), np=np,
+                 concatenate=concatenate)
+    with pytest.raises(error, match=remedy):
+        eval(line, names)
+
+
+def test_a_share_shows_the_numbers_of_each_worker(world):
+    share = give(world, [1, 2])
+    lines = repr(share).splitlines()
+    assert lines[0] == "Share(Z_2^64, shape (2,))" and len(lines) == 3
+    for line, name, row in zip(lines[1:], ("alice", "bob"), rows_of(share)):
+        assert line == f"  -> {name}: {row}"
+
+
+@pytest.mark.parametrize("role, shown", [("alice", ["alice"]), ("bob", ["bob"]), ("server", [])])
+def test_a_role_sees_its_own_row_only(role, shown):
+    world = World(here=(role,), seed=1)
+    share, _ = world.dealt(world.ring, (2,), "x")
+    assert [line.split()[1] for line in repr(share).splitlines()[1:]] == [f"{n}:" for n in shown]
+
+
+def test_a_private_value_is_shown_where_it_lives():
+    here = World(seed=1).held("server", (2,), lambda: [1.5, 2])
+    there = World(here=("alice",), seed=1).held("server", (2,), lambda: 1 / 0)
+    assert isinstance(here, Private) and (here.shape, here.ndim, there.shape) == ((2,), 1, (2,))
+    assert repr(here) == "Private(server, shape (2,))\n  -> server: [1.5 2. ]"
+    assert repr(there) == "Private(server, shape (2,))\n  -> server: not in this process"
+
+
+def test_no_operation_on_one_share_sends_a_message(world):
+    x = give(world, numbers(world.ring, (2, 3)))
+    before = len(world.ledger.messages), world.counter
+    y = concatenate([(x + x - x).T, (-x).reshape(3, -1)]).sum(0)[1:].plus(np.ones((1, 1), "<u8"))
+    assert isinstance(y, Share) and (len(world.ledger.messages), world.counter) == before

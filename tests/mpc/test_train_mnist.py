@@ -1,0 +1,425 @@
+"""The training command: what it prints, reveals and refuses; that it learns; that all roles agree."""
+
+import os
+import re
+import stat
+import statistics
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from helpers import everywhere
+
+import data
+import nn
+from mpc import run_threads, train_mnist
+
+SMALL = "--train-items 10 --batch-size 4 --test-items 6 --epochs 2 --reproducible"
+ONE_EPOCH = SMALL.replace("--epochs 2", "--epochs 1")
+TRAIN_LINE = r"Train Epoch: (\d+) \[(\d+)/10 \((\d+)%\)\]  Loss: \d+\.\d{6}  Time: \d+\.\d{3}s"
+TEST_LINE = r"Test set: Accuracy: (\d+)/6 \((\d+)%\)"
+PARAMETERS = {"fc1.weight": (784, 128), "fc1.bias": (128,), "fc2.weight": (128, 64),
+              "fc2.bias": (64,), "fc3.weight": (64, 10), "fc3.bias": (10,)}
+
+
+@pytest.fixture(autouse=True)
+def embedded_data(monkeypatch):
+    monkeypatch.delenv("MNIST_DIR", raising=False)
+
+
+def options(text):
+    return train_mnist.parser().parse_args(text.split())
+
+
+def trained(text, world=None):
+    """The `Run` with these options, and its lines."""
+    lines = []
+    return train_mnist.train(options(text), lines.append, world), lines
+
+
+def command(capsys, text):
+    """Exit status, output and error output of the command."""
+    try:
+        status = train_mnist.main(text.split())
+    except SystemExit as stop:
+        status = stop.code
+    return status, *capsys.readouterr()
+
+
+# ---------------------------------------------------------------------- what it prints
+
+
+def test_the_lines_have_the_form_of_the_tutorial():
+    _, lines = trained(SMALL)
+    progress = [("4", "40"), ("8", "80"), ("10", "100")]        # the last batch is a short one
+    for epoch in ("1", "2"):
+        for done in progress:
+            assert re.fullmatch(TRAIN_LINE, lines.pop(0)).groups() == (epoch, *done)
+        correct, percent = map(int, re.fullmatch(TEST_LINE, lines.pop(0)).groups())
+        assert percent == round(100 * correct / 6)
+    assert lines == []
+
+
+def test_the_report_says_accuracy_cost_and_what_was_revealed(capsys):
+    status, out, err = command(capsys, SMALL)
+    assert (status, err) == (0, "")
+    training, report = out.split("\n\n")
+    last = re.findall(TEST_LINE, training)[-1][0]
+    assert re.match(rf"Accuracy after 2 epochs: {last}/6 \(\d+\.\d %\)\n"
+                    r"Time per batch: \d+\.\d{3} s \(median of 6\)\n"
+                    r"Rounds per batch: \d+\n"
+                    r"Bytes per batch sent by server: 0\n"
+                    r"Bytes per batch sent by alice: [\d,]+\n"
+                    r"Bytes per batch sent by bob: [\d,]+\n"
+                    r"Bytes per batch sent by crypto_provider: [\d,]+ and [\d,]+ ahead of time\n",
+                    report)
+    revealed = report[report.index("Revealed, to the server alone:\n"):].splitlines()
+    assert [line.split()[0] for line in revealed[1:4]] == ["6", "2", "6"]
+
+
+def test_one_epoch_is_not_many():
+    run, _ = trained("--train-items 2 --test-items 2 --epochs 1")
+    assert "Accuracy after 1 epoch: " in "\n".join(train_mnist.report(run, options("--epochs 1")))
+
+
+@pytest.mark.parametrize("arithmetic", ["float", "fixed"])
+def test_in_the_clear_the_report_claims_no_secrecy(capsys, arithmetic):
+    status, out, _ = command(capsys, f"{SMALL} --arithmetic {arithmetic}")
+    assert status == 0
+    assert out.endswith(f"Arithmetic: {arithmetic}; nothing was secret\n")
+
+
+def test_ledger_prints_one_batch_by_step(capsys):
+    _, out, _ = command(capsys, f"{SMALL} --ledger")
+    header, total, *steps = out[out.index("\nstep "):].strip().splitlines()
+    assert header.split() == ["step", "rounds", "bytes", "offline", "rounds", "bytes"]
+    rounds, nbytes, _, _ = (int(n.replace(",", "")) for n in total.split()[1:])
+    assert f"Rounds per batch: {rounds}\n" in out
+    assert nbytes == sum(int(n.replace(",", "")) for n in re.findall(r"sent by \w+: ([\d,]+)", out))
+    assert {"drelu", "share_convert", "compute_msb", "private_compare", "matmul"} <= {
+        line.split()[0] for line in steps}
+
+
+def test_the_price_of_a_batch():
+    """Change these numbers on purpose only: for fewer rounds or bytes."""
+    run, _ = trained("--train-items 64 --test-items 2 --epochs 1")
+    cost = run.world.ledger.cost(run.batch_messages)
+    assert cost.rounds == 26
+    assert (cost.nbytes, cost.offline_bytes) == (8_556_544, 2_259_968)
+
+
+# ---------------------------------------------------------------------- what it reveals
+
+
+def to_server(run):
+    return [(m.path.split("/")[0], m.shape) for m in run.world.ledger.messages if m.dst == "server"]
+
+
+def test_the_server_learns_the_losses_one_count_an_epoch_and_the_model():
+    run, _ = trained(SMALL)
+    both = 2                                        # one row from each worker
+    assert to_server(run) == [
+        *both * ([("reveal loss", ())] * 3 * both + [("reveal count", ())] * both),
+        *[("reveal model", shape) for shape in PARAMETERS.values() for _ in range(both)]]
+    assert len(run.losses) == 6 and len(run.accuracies) == 2
+
+
+def test_the_server_sends_the_model_and_the_owners_nothing():
+    run, _ = trained(SMALL)
+    sent = [(m.path, m.src, m.dst, m.shape) for m in run.world.ledger.messages
+            if m.src == "server" or "share data" in m.path]
+    assert sent == [("share model", "server", "bob", shape) for shape in PARAMETERS.values()]
+
+
+@pytest.mark.parametrize("interval, due", [(1, 3), (2, 1), (3, 1), (4, 0)])
+def test_log_interval_reveals_fewer_losses(interval, due):
+    run, lines = trained(f"{ONE_EPOCH} --log-interval {interval}")
+    assert len(run.losses) == due == sum(line.startswith("Train") for line in lines)
+    assert to_server(run).count(("reveal loss", ())) == 2 * due
+    assert len(run.seconds) == 3                    # of every batch, shown or not
+    assert f"  {due:>5}  the loss of a batch each" in train_mnist.report(run, options(SMALL))
+
+
+def test_nobody_reads_the_data_but_their_owners(monkeypatch):
+    """Each role in a thread of its own: alice and bob load their items, the others never do."""
+    readers, load = set(), data.load_mnist
+
+    def watched(*args):
+        readers.add(threading.current_thread())
+        return load(*args)
+
+    monkeypatch.setattr(data, "load_mnist", watched)
+
+    def program(world):
+        trained("--train-items 4 --test-items 2 --epochs 1", world)
+        return threading.current_thread()
+
+    thread = run_threads(program)
+    assert readers == {thread["alice"], thread["bob"]}
+
+
+# ---------------------------------------------------------------------- reproducible or not
+
+
+def test_reproducible_runs_are_alike_and_others_share_no_mask():
+    def run_and_coins(text):
+        run, _ = trained(text)
+        return run, run.world.common(run.world.ring, (4,), "the next coins")
+
+    one, coins_of_one = run_and_coins(SMALL)
+    same, coins_of_same = run_and_coins(SMALL)
+    other, coins_of_other = run_and_coins(SMALL.replace(" --reproducible", ""))
+    assert one.losses == same.losses and one.accuracies == same.accuracies
+    np.testing.assert_array_equal(coins_of_one, coins_of_same)
+    assert not np.any(coins_of_one == coins_of_other)
+    for mine, its in zip(one.model.parameters(), same.model.parameters()):
+        np.testing.assert_array_equal(mine.value, its.value)
+
+
+def test_fixed_point_in_the_clear_can_be_reproduced_too():
+    one, _ = trained(f"{SMALL} --arithmetic fixed")
+    same, _ = trained(f"{SMALL} --arithmetic fixed")
+    assert one.losses == same.losses
+
+
+def test_every_encoded_value_rounds_with_coins_of_its_own():
+    arithmetic = train_mnist.Fixed(options("--reproducible"))
+    x, y = (arithmetic.encode(np.full(500, 0.5)) for _ in range(2))
+    half = np.full(500, 0.001)                      # 0.5 * 0.001 lies half-way between two steps
+    mine, its = ((v * half + 0.0).refresh().float_precision() for v in (x, y))
+    assert set(mine) == set(its) == {0.0, 0.001} and 150 < np.sum(mine != its) < 350
+
+
+# ---------------------------------------------------------------------- the three arithmetics
+
+
+@pytest.mark.parametrize("variant", ["", "--activation square --lr 0.01", "--precision-fractional 5",
+                                     "--base 2 --precision-fractional 10"])
+@pytest.mark.parametrize("arithmetic", ["fixed", "shared"])
+def test_the_losses_are_those_of_floats(variant, arithmetic):
+    text = f"--train-items 24 --batch-size 8 --test-items 20 --epochs 1 --reproducible {variant}"
+    twin, _ = trained(f"{text} --arithmetic float")
+    run, _ = trained(f"{text} --arithmetic {arithmetic}")
+    np.testing.assert_allclose(run.losses, twin.losses, atol=0.02)
+    assert abs(run.accuracies[-1] - twin.accuracies[-1]) <= 1
+    for name, mine, its in zip(PARAMETERS, run.model.parameters(), twin.model.parameters()):
+        assert np.max(np.abs(mine.value - its.value)) < 0.005, name
+
+
+def test_the_initial_weights_are_uniform_within_the_root_of_the_fan_in():
+    model = train_mnist.Net(np.random.default_rng(1))
+    assert {name: p.shape for name, p in model.named_parameters()} == PARAMETERS
+    for layer in (model.fc1, model.fc2, model.fc3):
+        bound = 1 / np.sqrt(layer.weight.shape[0])
+        assert 0.97 * bound < np.abs(layer.weight.value).max() <= bound
+        assert 0.5 * bound < np.abs(layer.bias.value).max() <= bound
+
+
+def test_values_that_leave_the_ring_are_told():
+    _, lines = trained("--train-items 8 --batch-size 2 --test-items 2 --epochs 3 --lr 500")
+    assert any("take a smaller --lr" in line for line in lines)
+
+
+# ---------------------------------------------------------------------- --save
+
+
+def test_save_writes_the_model_that_was_tested(tmp_path, capsys):
+    path = tmp_path / "model.npz"
+    status, out, _ = command(capsys, f"--train-items 64 --epochs 1 --reproducible --save {path}")
+    assert status == 0 and out.endswith(f"Model written to {path}\n")
+    printed = int(re.findall(r"Accuracy: (\d+)/640", out)[-1])
+    assert list(tmp_path.iterdir()) == [path]
+    with np.load(path) as saved:
+        assert {name: saved[name].shape for name in saved.files} == PARAMETERS
+        w1, b1, w2, b2, w3, b3 = (saved[name] for name in PARAMETERS)
+    images, labels = data.load_mnist("test", 640)
+    hidden = np.maximum(np.maximum(data.normalise(images) @ w1 + b1, 0) @ w2 + b2, 0)
+    correct = np.sum((hidden @ w3 + b3).argmax(1) == labels)
+    assert abs(correct - printed) <= 6.4
+
+
+def test_a_failed_save_leaves_nothing_new_and_the_old_model_whole(tmp_path, monkeypatch, capsys):
+    def full(file, **arrays):
+        file.write(b"half a model")
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "model.npz"
+    path.write_bytes(b"the old model")
+    monkeypatch.setattr(np, "savez", full)
+    status, _, err = command(capsys, f"{SMALL} --arithmetic float --save {path}")
+    assert (status, err) == (2, "train_mnist: [Errno 28] No space left on device\n")
+    assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == b"the old model"
+
+
+# ---------------------------------------------------------------------- bad options
+
+
+@pytest.mark.parametrize("text, came, remedy", [
+    ("--epochs 0", "--epochs: 0 is out of range", "take a whole number from 1 up"),
+    ("--epochs ten", "--epochs: 'ten' is not a whole number", "--help"),
+    ("--batch-size 0", "--batch-size: 0", "from 1 up"),
+    ("--batch-size 1.5", "--batch-size: '1.5' is not a whole number", "--help"),
+    ("--log-interval 0", "--log-interval: 0", "from 1 up"),
+    ("--seed -1", "--seed: -1", "from 0 up"),
+    ("--lr 0", "--lr: 0 is out of range", "take a number from 1e-06 to 1e+06"),
+    ("--lr nan", "--lr: nan is out of range", "take a number"),
+    ("--lr inf", "--lr: inf is out of range", "take a number"),
+    ("--lr 1e-9", "--lr: 1e-9 is out of range", "take a number"),
+    ("--activation tanh", "--activation: invalid choice: 'tanh'", "relu"),
+    ("--arithmetic complex", "--arithmetic: invalid choice: 'complex'", "shared"),
+    ("--base 7", "--base: invalid choice: ", "10"),
+    ("--nonsense", "unrecognized arguments: --nonsense", "--help lists the options"),
+    ("--workers 1", "--workers: 1 is out of range", "from 2 up"),
+    ("--workers 3", "--workers 3: SecureNN and local truncation are protocols of two workers",
+     "take --workers 2"),
+    ("--precision-fractional -1", "--precision-fractional: -1", "from 0 up"),
+    ("--precision-fractional 7", "--precision-fractional 7: products in base 10", "take 6 or fewer"),
+    ("--precision-fractional 7 --arithmetic fixed", "products in base 10", "take 6 or fewer"),
+    ("--precision-fractional 21 --base 2", "products in base 2", "take 20 or fewer"),
+    ("--train-items 6401", "holds 6,400 items, 6,401 were asked for", "ask for at most 6,400"),
+    ("--test-items 1281", "holds 1,280 items, 1,281 were asked for", "ask for at most 1,280"),
+    ("--train-items 1", "--train-items 1: each of the 2 workers owns one item", "take 2 or more"),
+    ("--test-items 1", "--test-items 1: each of the 2 workers owns one item", "take 2 or more"),
+    ("--data-dir {tmp}/nowhere", "{tmp}/nowhere: no such directory", "python -m data.mnist"),
+    ("--data-dir {tmp}", "{tmp}/train-images-idx3-ubyte.gz: not there", "python -m data.mnist"),
+    ("--save {tmp}/nowhere/model.npz", "there is no folder {tmp}/nowhere", "make it first"),
+    ("--save {tmp}", "--save {tmp}: this is a folder", "name a file in it"),
+    ("--ledger --arithmetic float", "--ledger: no messages pass with --arithmetic float",
+     "take shared")])
+def test_a_bad_option_is_told_in_one_line_before_training(capsys, tmp_path, text, came, remedy):
+    status, out, err = command(capsys, text.format(tmp=tmp_path))
+    assert (status, out) == (2, "")                 # not one batch was trained
+    line, = err.splitlines()
+    assert line.startswith("train_mnist: ")
+    assert came.format(tmp=tmp_path) in line and remedy in line
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_refused_before_training(capsys, tmp_path):
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    status, out, err = command(capsys, f"--save {tmp_path}/model.npz")
+    assert (status, out) == (2, "") and "cannot be written; name another" in err
+
+
+def test_a_truncated_file_is_told_in_one_line(capsys, tmp_path):
+    for path in (train_mnist.data.load.EMBEDDED).glob("*.gz"):
+        content = path.read_bytes()
+        (tmp_path / path.name).write_bytes(content[:len(content) // 2])
+    status, out, err = command(capsys, f"--data-dir {tmp_path}")
+    assert (status, out) == (2, "")
+    line, = err.splitlines()
+    assert f"{tmp_path}/train-images-idx3-ubyte.gz: truncated" in line
+
+
+def test_the_process_ends_with_the_status_and_the_line():
+    done = subprocess.run([sys.executable, "-m", "mpc.train_mnist", "--workers", "3"],
+                          capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_an_interrupted_run_ends_without_a_traceback(capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_mnist, "train", interrupted)
+    assert command(capsys, "") == (130, "", "train_mnist: interrupted\n")
+
+
+# ---------------------------------------------------------------------- one program for every role
+
+
+def test_a_batch_of_the_real_network_is_the_same_in_every_world():
+    """784-128-64-10, 64 items: shares, openings, gradients, model, bit for bit."""
+    def program(world):
+        opened, open_ = [], world.open
+
+        def recording(*shares, **name):
+            values = open_(*shares, **name)
+            opened.extend(values if isinstance(values, tuple) else (values,))
+            return values
+
+        world.open = recording
+        choice = options("--train-items 64")
+        arithmetic = train_mnist.Shared(choice, world)
+        rng = np.random.default_rng(1) if world.has(world.server) else None
+        model = arithmetic.model(train_mnist.Net(rng))
+        start = {f"initial {name}": p.value for name, p in model.named_parameters()}
+        (pictures, labels), = train_mnist.private_batches(arithmetic, "train", 64, choice)
+        loss = train_mnist.train_batch(model, nn.SGD(model.parameters(), 0.02), pictures, labels)
+        parameters = dict(model.named_parameters())
+        return {"pictures": pictures, "labels": labels, **start, "loss": loss, "shown": loss.get(),
+                **{f"opening {i}": value for i, value in enumerate(opened)},
+                **{f"gradient of {name}": p.grad for name, p in parameters.items()},
+                **{f"trained {name}": p.value for name, p in parameters.items()},
+                **{f"model {name}": p.value.get() for name, p in parameters.items()}}
+
+    world, values = everywhere(program)
+    assert len([name for name in values if name.startswith("opening")]) >= 10
+    shown = float(values["shown"].float_precision())
+    run, _ = trained("--train-items 64 --test-items 1 --epochs 1 --arithmetic float")
+    assert abs(shown - run.losses[0]) < 0.02
+
+
+def test_a_whole_run_is_the_same_in_every_world():
+    """Training, the encrypted test and the revealed model; roles without the server read nan."""
+    lines = {}
+
+    def program(world):
+        run, printed = trained("--train-items 4 --batch-size 4 --test-items 2 --epochs 1", world)
+        printed = [re.sub(r"  Time: .*", "", line) for line in printed]
+        lines.setdefault(world.here, []).append(printed)
+        assert world.has(world.server) or np.isnan(run.losses).all()
+        assert world.has(world.server) or np.isnan(run.model.fc1.weight.value).all()
+        return {}
+
+    everywhere(program)
+    simulation, = lines["server", "alice", "bob", "crypto_provider"]
+    assert lines["server",] == [simulation, simulation]                 # by replay and in its thread
+    assert all("nan" in line for printed in lines["alice",] for line in printed)
+
+
+@pytest.mark.parametrize("digits", [3, 5])
+def test_gradients_on_shares_agree_with_those_on_floats(digits):
+    """In steps of the last digit: 2 on average, and 20 for the one that a ReLU near 0 moves most."""
+    def gradients(arithmetic):
+        choice = options(f"--arithmetic {arithmetic} --precision-fractional {digits} --reproducible")
+        parties = train_mnist.ARITHMETICS[arithmetic](choice)
+        model = parties.model(train_mnist.Net(np.random.default_rng(1)))
+        batch, = train_mnist.private_batches(parties, "train", 64, choice)
+        train_mnist.train_batch(model, nn.SGD(model.parameters(), 0.02), *batch)
+        return {name: parties.reveal(p.grad * 1000, "gradient") / 1000      # with three digits more
+                for name, p in model.named_parameters()}
+
+    exact, shared = gradients("float"), gradients("shared")
+    for name in PARAMETERS:
+        steps = np.abs(shared[name] - exact[name]) * 10**digits
+        assert steps.mean() < 2 and steps.max() < 20, name
+        assert np.abs(exact[name]).max() * 10**digits > 30
+
+
+# ---------------------------------------------------------------------- it learns
+
+
+@pytest.mark.slow
+def test_encrypted_training_is_as_accurate_as_training_on_floats():
+    """Seeds 0 to 3, masks fixed beforehand: within 1 point on average and 2.5 points each."""
+    accuracy = {}
+    for arithmetic in ("float", "shared"):
+        for seed in range(4):
+            run, _ = trained(f"--seed {seed} --reproducible --arithmetic {arithmetic}")
+            accuracy[arithmetic, seed] = run.accuracies[-1] / 6.4
+    gaps = [accuracy["shared", seed] - accuracy["float", seed] for seed in range(4)]
+    assert all(73.5 <= accuracy["float", seed] <= 76.5 for seed in range(4)), accuracy
+    assert abs(statistics.mean(gaps)) <= 1 and max(map(abs, gaps)) <= 2.5, accuracy
+
+
+@pytest.mark.slow
+def test_the_default_run_reaches_73_percent_in_10_epochs(capsys):
+    status, out, _ = command(capsys, "")
+    assert status == 0
+    accuracy, = re.findall(r"^Accuracy after 10 epochs: \d+/640 \((.*) %\)$", out, re.M)
+    seconds, = re.findall(r"^Time per batch: (.*) s \(median of 100\)$", out, re.M)
+    assert float(accuracy) >= 73
+    assert float(seconds) <= 0.5

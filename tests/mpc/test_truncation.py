@@ -1,0 +1,167 @@
+"""Truncation: stochastic rounding without bias, and a failure as rare as promised."""
+
+import numpy as np
+import pytest
+
+import mpc
+from helpers import every_sharing, everywhere, give, reconstruct, rows_of, with_rows
+from mpc import World
+from mpc.ring import Odd
+
+DIVISORS = [10, 1000, 8, 1024]          # one and three digits in base 10, three and ten in base 2
+SIZES = [0, 1, 7, 500, 999, 1023, 12345, 16384]
+VALUES = np.array(SIZES + [-x for x in SIZES[1:]])
+
+
+def floor_floor(x, d):
+    """The mutant: both workers round down, as NumPy's // and >> do on signed rows."""
+    return with_rows(x.world, x.ring.from_int(x.ring.to_int(rows_of(x)) // d), x.ring)
+
+
+def errors(truncation, x, values, d):
+    """How far each result is from values / d, and where it failed: off by about 2^l / d."""
+    error = x.ring.to_int(reconstruct(truncation(x, d))) - values[:, None] / d
+    return error, np.abs(error) > x.ring.modulus / d / 2
+
+
+def exhaustive(values, bits=16):
+    """A Share of `values` in all their sharings."""
+    return every_sharing(World(seed=1, ring_bits=bits), values % 2**bits)
+
+
+def mean_errors_of_all_sharings(truncation, d):
+    error, failed = errors(truncation, exhaustive(VALUES), VALUES, d)
+    return np.array([e[~f].mean() for e, f in zip(error, failed)])
+
+
+def mean_errors_at_64_bits(truncation, d, n=40_000):
+    world = World(seed=1)
+    x = give(world, np.repeat(VALUES[:, None], n, axis=1).astype(np.int64).view(np.uint64))
+    return errors(truncation, x, VALUES, d)[0].mean(axis=1)
+
+
+SAMPLED = 5 * 0.5 / np.sqrt(40_000)     # 5 standard deviations of a mean of coins, or fewer
+
+
+# ---- answers
+
+@pytest.mark.parametrize("d", DIVISORS)
+def test_the_mean_error_is_zero_over_all_sharings(d):
+    assert np.abs(mean_errors_of_all_sharings(mpc.truncate, d)).max() < d / 2**16
+
+
+@pytest.mark.parametrize("d", DIVISORS)
+def test_the_mean_error_is_zero_at_64_bits(d):
+    assert np.abs(mean_errors_at_64_bits(mpc.truncate, d)).max() < SAMPLED
+
+
+@pytest.mark.parametrize("d", DIVISORS)
+def test_two_workers_who_both_round_down_fail_these_checks(d):
+    """Their results are low by (d - 1) / d on average, for every value."""
+    bias = mean_errors_of_all_sharings(floor_floor, d) + (d - 1) / d
+    assert np.abs(bias).max() < d / 2**15
+    assert np.abs(mean_errors_at_64_bits(floor_floor, d) + (d - 1) / d).max() < SAMPLED
+    assert d / 2**16 < (d - 1) / d > SAMPLED
+
+
+def test_minus_one_vanishes_or_stays_but_for_the_mutant_it_always_stays():
+    x = exhaustive(np.array([-1]))
+    assert set(x.ring.to_int(reconstruct(floor_floor(x, 10))).flat) == {-1}
+    right = x.ring.to_int(reconstruct(mpc.truncate(x, 10)))
+    assert (right == 0).sum() > 8 * (right == -1).sum() > 0
+
+
+@pytest.mark.parametrize("d", [2, 3, *DIVISORS, 32767])
+def test_it_fails_for_exactly_x_of_all_sharings(d):
+    """|x| / 2^l of them; a failure is off by 2^l / d, and never by little."""
+    error, failed = errors(mpc.truncate, exhaustive(VALUES), VALUES, d)
+    far = np.abs(error) >= 1
+    np.testing.assert_array_equal(far.sum(axis=1), np.abs(VALUES))
+    assert np.all(np.abs(np.abs(error[far]) - 2**16 / d) < 1 + 1e-9)
+
+
+@pytest.mark.parametrize("d", DIVISORS)
+def test_it_rounds_up_as_often_as_the_part_cut_off(d):
+    x = exhaustive(VALUES)
+    got = x.ring.to_int(reconstruct(mpc.truncate(x, d)))
+    failed = errors(mpc.truncate, x, VALUES, d)[1]
+    for value, results, bad in zip(VALUES, got, failed):
+        up = results[~bad] - value // d
+        assert set(up) <= {0, 1} and abs(up.mean() - value % d / d) < d / 2**16
+
+
+@pytest.mark.parametrize("bits, d", [(3, 2), (3, 3), (5, 3), (5, 8), (5, 10), (5, 15)])
+def test_toy_rings_by_the_formula_in_python_integers(bits, d):
+    ring = 2**bits
+    x = every_sharing(World(seed=1, ring_bits=bits), range(ring))
+    got = rows_of(mpc.truncate(x, d)).reshape(2, -1).T
+    expected = [(a // d, -(-b % ring // d) % ring) for a, b in rows_of(x).reshape(2, -1).T.tolist()]
+    np.testing.assert_array_equal(got, expected)
+
+
+# x, its rows mod 2^8, and what the workers get for d = 10: x_0 // 10 and -((256 - x_1) // 10)
+BY_HAND = [
+    (100, (200, 156), (20, -10)),       # 10
+    (105, (200, 161), (20, -9)),        # 11: 256 - 161 = 95 is cut to 9
+    (105, (209, 152), (20, -10)),       # 10: 209 is cut to 20
+    (-5, (12, 239), (1, -1)),           # 0
+    (-5, (8, 243), (0, -1)),            # -1
+    (0, (137, 119), (13, -13)),         # 0: both cut the same digit
+    (100, (7, 93), (0, -16)),           # a failure: the rows add up without a wrap; off by 26
+]
+
+
+@pytest.mark.parametrize("x, rows, quotients", BY_HAND)
+def test_truncate_by_hand(x, rows, quotients):
+    world = World(seed=1, ring_bits=8, tagged=True)
+    share = with_rows(world, np.array(rows)[:, None])
+    assert world.ring.to_int(reconstruct(share)) == x
+    got = world.ring.to_int(rows_of(mpc.truncate(share, 10)))
+    np.testing.assert_array_equal(got[:, 0], quotients)
+
+
+@pytest.mark.parametrize("d", [2, 1000, 2**13, 10**9, 2**63 - 1])
+@pytest.mark.parametrize("value", [0, 1, -1, 10**6, -10**6, 2**40 + 1, -2**40 - 1])
+def test_the_edges_at_64_bits_are_off_by_less_than_one(value, d):
+    world = World(seed=1)
+    x = give(world, np.full(500, value % 2**64, np.uint64))
+    got = world.ring.to_int(reconstruct(mpc.truncate(x, d)))
+    assert set(got.tolist()) <= {value // d, -(-value // d)}        # rounded down or up; 0 stays 0
+
+
+@pytest.mark.parametrize("value", [2**62, -2**62])
+def test_a_quarter_fails_at_the_end_of_the_range(value):
+    world = World(seed=1)
+    x = give(world, np.full(10_000, value % 2**64, np.uint64))
+    error = world.ring.to_int(reconstruct(mpc.truncate(x, 1000))) - value // 1000
+    assert abs((np.abs(error) > 1).mean() - 0.25) < 5 * 0.0044
+
+
+def test_a_divisor_of_one_changes_nothing(world):
+    x = give(world, [1, 2, 3])
+    np.testing.assert_array_equal(rows_of(mpc.truncate(x, 1)), rows_of(x))
+
+
+def test_truncate_is_the_same_in_every_way_to_run_it():
+    world, got = everywhere(lambda w: {"z": mpc.truncate(give(w, [[100_000], [0], [7000]]), 1000)})
+    np.testing.assert_array_equal(reconstruct(got["z"]), [[100], [0], [7]])
+
+
+# ---- errors
+
+def test_three_workers_are_refused():
+    x = give(World(3, seed=1), [1])
+    with pytest.raises(ValueError, match="wrong for 3 workers; make the World with two"):
+        mpc.truncate(x, 10)
+
+
+@pytest.mark.parametrize("d", [0, -10, 2**63, 2.5])
+def test_a_divisor_out_of_range_is_refused(world, d):
+    with pytest.raises(ValueError, match=f"divisor {d} is out of range for Z_2.64; take an integer "
+                                         f"from 1 to {2**63 - 1}"):
+        mpc.truncate(give(world, [1]), d)
+
+
+def test_a_ring_without_signs_is_refused(world):
+    with pytest.raises(ValueError, match="truncate over Z_2.l"):
+        mpc.truncate(give(world, [1], Odd(64)), 10)

@@ -1,0 +1,599 @@
+"""The World's verbs: answer, price, what each role holds; and what stops a role that strays."""
+
+import threading
+import time
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from helpers import common, everywhere, give, reconstruct, rows_of
+from mpc import OutOfStep, PeerFailed, ProtocolError, RoleError, Share, World, multiply, relu, \
+    run_threads
+from mpc.link import Queues
+from mpc.ring import Odd, Z2k, Zm
+from mpc.world import group, make_keys, role_names
+
+every_size = pytest.mark.parametrize("n_workers", [2, 3, 5])
+RINGS = [Z2k(64), Z2k(20), Odd(8), Zm(67)]
+every_ring = pytest.mark.parametrize("ring", RINGS, ids=str)
+VALUES = np.array([[0, 1, 2], [66, 33, 5]])
+
+
+def sent(world, since=0):
+    """{(sender, receiver): bytes} of the messages `since`."""
+    totals = {}
+    for m in world.ledger.messages[since:]:
+        totals[m.src, m.dst] = totals.get((m.src, m.dst), 0) + m.nbytes
+    return totals
+
+
+# ---- roles and what lives where
+
+
+def test_the_roles_of_a_world_have_names_and_an_order():
+    world = World(3)
+    assert world.roles == ("server", "alice", "bob", "worker3", "crypto_provider")
+    assert [str(w) for w in world.workers] == ["alice", "bob", "worker3"]
+    assert (str(world.server), repr(world.crypto_provider)) == ("server", "crypto_provider")
+    assert world.workers[2].world is world and world.has(world.server) and world.has("worker3")
+
+
+@every_size
+def test_j_numbers_the_workers_that_live_here_in_the_type_of_its_operand(n_workers):
+    def column(world):
+        return {"j": Share(world, Zm(7), world.j(rows_of(give(world, VALUES % 7, Zm(7)))))}
+
+    world, results = everywhere(column, n_workers)
+    j = results["j"].rows
+    assert (j.dtype, j.shape) == (np.uint8, (n_workers, 1, 1)) and j.kind == "share"
+    assert rows_of(j).ravel().tolist() == list(range(n_workers))
+
+
+# ---- share
+
+
+@every_size
+@every_ring
+@pytest.mark.parametrize("owner", ["server", "crypto_provider"])
+def test_sharing_costs_a_row_to_the_last_worker(n_workers, ring, owner):
+    world, results = everywhere(lambda w: {"x": give(w, VALUES, ring, owner)}, n_workers)
+    assert reconstruct(results["x"]).tolist() == VALUES.tolist()
+    assert rows_of(results["x"]).shape == (n_workers, 2, 3) and results["x"].shape == (2, 3)
+    assert results["x"].rows.dtype == ring.dtype and results["x"].rows.kind == "share"
+    assert sent(world) == {(owner, str(world.workers[-1])): 6 * ring.width}
+    assert world.ledger.cost().rounds == 1
+
+
+@every_ring
+@pytest.mark.parametrize("n_workers, owner", [
+    (2, "alice"), (2, "bob"), (3, "alice"), (3, "worker3"), (5, "bob"), (5, "worker5")])
+def test_a_worker_shares_without_a_message(n_workers, owner, ring):
+    world, results = everywhere(lambda w: {"x": give(w, VALUES, ring, owner)}, n_workers)
+    assert reconstruct(results["x"]).tolist() == VALUES.tolist()
+    assert world.ledger.messages == [] and world.ledger.round == 0
+
+
+@every_size
+@pytest.mark.parametrize("owner", ["server", "crypto_provider", "alice"])
+def test_rows_of_a_shared_value_look_fresh(n_workers, owner):
+    world = World(n_workers, seed=1)
+    first, again = (rows_of(give(world, np.zeros(200), owner=owner)) for _ in range(2))
+    assert len(np.unique(np.concatenate([first, again]))) == 2 * n_workers * 200
+    for rows in combinations(range(n_workers), n_workers - 1):      # and so do their sums
+        partial = world.ring.sum(first[list(rows)], axis=0)
+        ones = world.ring.bits_of(partial[None]).mean()
+        assert abs(ones - 0.5) < 0.03 and len(np.unique(partial)) == 200
+
+
+def test_several_values_and_rings_travel_in_one_round(n_workers=3):
+    def program(world):
+        held = world.held("server", (4,), lambda: [1, 2, 3, 4], np.uint64).rows
+        x, y = world.share("server", (held, Z2k(64)), (held.astype(np.uint8), Zm(7)), name="x, y")
+        return {"x": x, "y": y}
+
+    world, results = everywhere(program, n_workers)
+    assert [reconstruct(results[n]).tolist() for n in "xy"] == [[1, 2, 3, 4]] * 2
+    assert [(m.name, m.ring, m.round, m.nbytes) for m in world.ledger.messages] == [
+        ("x", "Z_2^64", 1, 32), ("y", "Z_7", 1, 4)]
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3), (1,)])
+def test_scalars_and_empty_arrays_can_be_shared_and_opened(shape):
+    def program(world):
+        share = give(world, np.zeros(shape))
+        return {"share": share, "open": world.open(share, name="x"),
+                "gather": world.gather("server", share, name="x")}
+
+    _, results = everywhere(program)
+    assert results["open"].shape == (1, *shape) and results["gather"].shape == (1, 2, *shape)
+
+
+# ---- coins
+
+
+@every_size
+@every_ring
+def test_common_coins_are_the_same_for_all_workers_and_for_nobody_else(n_workers, ring):
+    world, results = everywhere(lambda w: {"c": w.common(ring, (2, 3), "c")}, n_workers)
+    assert results["c"].shape == (1, 2, 3) and results["c"].kind == "common"
+    assert results["c"].dtype == ring.dtype and world.ledger.messages == []
+    for role in world.roles:
+        replay = World(n_workers, here=(role,), keys=world._keys)
+        held = replay.common(ring, (2, 3), "c")
+        assert held.shape == ((role in map(str, world.workers)), 2, 3) and held.dtype == ring.dtype
+        assert held.tolist() == rows_of(results["c"])[:len(held)].tolist()
+
+
+@every_size
+@every_ring
+def test_a_dealt_secret_is_the_sum_of_its_rows_and_known_to_the_provider(n_workers, ring):
+    def program(world):
+        share, clear = world.dealt(ring, (2, 3), "a")
+        return {"a": share, "clear": clear}
+
+    world, results = everywhere(program, n_workers)
+    assert reconstruct(results["a"]).tolist() == rows_of(results["clear"])[0].tolist()
+    assert results["clear"].kind == "private to crypto_provider"
+    assert results["clear"].dtype == ring.dtype and world.ledger.messages == []
+    rows = rows_of(results["a"])
+    assert rows.shape == (n_workers, 2, 3) and not (rows[0] == rows[1]).all()
+
+
+@every_size
+@every_ring
+def test_a_zero_share_adds_up_to_nothing_and_looks_like_noise(n_workers, ring):
+    world, results = everywhere(lambda w: {"z": w.zero_share(ring, (20, 30), "z")}, n_workers)
+    assert not reconstruct(results["z"]).any() and world.ledger.messages == []
+    rows = rows_of(results["z"])
+    assert rows.shape == (n_workers, 20, 30) and rows.dtype == ring.dtype
+    for some in range(1, n_workers):
+        for chosen in combinations(range(n_workers), some):         # sums of any n-1 or fewer rows
+            partial = ring.sum(rows[list(chosen)], axis=0)
+            assert len(np.unique(partial)) >= min(ring.modulus - 1, 200)
+
+
+def test_every_draw_is_fresh_and_named():
+    world = World(seed=1)
+    draws = [rows_of(world.common(Z2k(64), (4,), name)) for name in ("a", "a", "b")]
+    draws += [rows_of(world.dealt(Z2k(64), (4,), "a")[0])]
+    draws += [rows_of(world.zero_share(Z2k(64), (4,), "a"))]
+    assert len(np.unique(np.concatenate(draws))) == 4 * (3 + 2 + 2) and world.counter == 5
+
+
+def test_coins_can_be_put_in_the_place_of_drawn_ones():
+    asked = []
+
+    def coins(label, ring, shape):
+        asked.append((label, str(ring), shape))
+        if label == "lesson/r":
+            return np.full(shape, 9, ring.dtype)
+
+    world = World(coins=coins, tagged=True, seed=1)
+    with world.ledger.step("lesson"):
+        r, a = world.common(Z2k(8), (2,), "r"), world.common(Z2k(8), (2,), "a")
+        share, clear = world.dealt(Z2k(8), (3,), "r")
+    assert asked == [("lesson/r", "Z_2^8", (1, 2)), ("lesson/a", "Z_2^8", (1, 2)),
+                     ("lesson/r", "Z_2^8", (2, 3))]
+    assert rows_of(r).tolist() == [[9, 9]] and rows_of(a).tolist() != [[9, 9]]
+    assert rows_of(share).tolist() == [[9] * 3] * 2 and rows_of(clear).tolist() == [[18] * 3]
+
+
+def test_a_shared_value_and_a_zero_share_take_given_coins_too():
+    world = World(3, coins=lambda label, ring, shape: np.full(shape, 2, ring.dtype))
+    assert rows_of(give(world, [10])).tolist() == [[2], [2], [6]]
+    assert rows_of(world.zero_share(Zm(7), (1,), "z")).tolist() == [[4], [0], [3]]
+
+
+# ---- open, gather, announce
+
+
+@every_size
+@every_ring
+def test_an_opening_tells_every_worker_and_nobody_else(n_workers, ring):
+    def program(world):
+        x, y = give(world, VALUES, ring), give(world, [1, 2], ring)
+        a, b = world.open(x, y, name="a, b")
+        return {"a": a, "b": b, "x again": world.open(x, name="x")}
+
+    world, results = everywhere(program, n_workers)
+    assert rows_of(results["a"]).tolist() == [VALUES.tolist()]
+    assert rows_of(results["x again"]).tolist() == [VALUES.tolist()]
+    assert rows_of(results["b"]).tolist() == [[1, 2]] and results["a"].kind == "common"
+    workers = [str(w) for w in world.workers]
+    assert sent(world, since=2) == {(a, b): (6 + 2 + 6) * ring.width
+                                    for a in workers for b in workers if a != b}
+    assert world.ledger.round == 2 + 2      # two to share, two to open
+
+
+@every_size
+@every_ring
+@pytest.mark.parametrize("role", ["server", "crypto_provider", "alice", "bob"])
+def test_gathered_rows_arrive_apart_in_the_order_of_the_workers(n_workers, ring, role):
+    def program(world):
+        x = give(world, VALUES, ring)
+        g, h = world.gather(role, x, -x, name="g, h")
+        return {"x": x, "g": g, "h": h}
+
+    world, results = everywhere(program, n_workers)
+    x, g, h = (rows_of(results[name]) for name in "xgh")
+    assert g.shape == (1, n_workers, 2, 3) and results["g"].kind == f"private to {role}"
+    assert g[0].tolist() == x.tolist() and h[0].tolist() == ring.neg(x).tolist()
+    assert sent(world, since=1) == {(w, role): 12 * ring.width
+                                    for w in map(str, world.workers) if w != role}
+    assert world.ledger.round == 2
+
+
+@every_size
+@pytest.mark.parametrize("role", ["server", "crypto_provider", "bob"])
+def test_an_announcement_reaches_every_role_as_plain_integers(n_workers, role):
+    def program(world):
+        told = world.announce(role, [7, -1, 2**62] if world.has(role) else None, 3)
+        assert told == [7, -1, 2**62] and {type(i) for i in told} == {int}
+        return {}
+
+    world, _ = everywhere(program, n_workers)
+    assert sent(world) == {(role, other): 24 for other in world.roles if other != role}
+    assert world.ledger.round == 1 and world.ledger.messages[0].name == "announce"
+
+
+def test_a_decision_goes_through_an_announcement():
+    def program(world):
+        x, steps = give(world, [3]), 0
+        while True:
+            rows = rows_of(world.gather("server", x, name="x"))
+            positive = [world.ring.to_int(world.ring.sum(rows, 1))[0, 0] > 0] if len(rows) else []
+            if not world.announce("server", positive, 1)[0]:
+                steps = np.full((len(rows), 1), steps)
+                return {"x": x, "steps": world._tag(steps, "private to server")}
+            x, steps = x.plus(world.ring.from_int(np.array([[-1]]))), steps + 1
+
+    _, results = everywhere(program)
+    assert rows_of(results["steps"]).tolist() == [[3]] and reconstruct(results["x"]).tolist() == [0]
+
+
+# ---- held
+
+
+@every_size
+def test_only_the_owner_loads_what_it_holds(n_workers):
+    def program(world):
+        def load():
+            assert world.has("bob")
+            return [[1, 2]]
+
+        return {"h": world.held("bob", (1, 2), load)}
+
+    world, results = everywhere(program, n_workers)
+    assert rows_of(results["h"]).tolist() == [[[1, 2]]] and results["h"].role == "bob"
+    assert results["h"].rows.dtype == np.float64 and world.ledger.messages == []
+    assert results["h"].rows.kind == "private to bob" and results["h"].shape == (1, 2)
+
+
+# ---- errors of a caller
+
+
+def dealt(world, ring=None):
+    return world.dealt(ring or world.ring, (2,), "x")[0]
+
+
+MISTAKES = {
+    "a World of one": (lambda w: World(1), "take 2 or more"),
+    "a wrong shape": (lambda w: w.held("server", (3,), lambda: [1, 2]), "announce"),
+    "one name for two": (lambda w: w.open(dealt(w), dealt(w), name="x"), "2 arrays need as many"),
+    "two names for one": (lambda w: w.gather("bob", dealt(w), name="x, y"), "1 arrays need as many"),
+    "two names to share": (lambda w: w.share("bob", (np.zeros((1, 2), np.uint64), w.ring),
+                                             name="x, y"), "1 arrays need as many names"),
+    "no holder axis": (lambda w: w.share("server", (np.zeros((), np.uint64), w.ring), name="x"),
+                       r"as held\(\) makes it"),
+    "a public vector": (lambda w: w.share("alice", (np.zeros(5, np.uint64), w.ring), name="x"),
+                        r"give \(1, \*shape\)"),
+    "real numbers": (lambda w: w.share("bob", (np.zeros((1, 2)), w.ring), name="x"), "of uint64"),
+    "a common value": (lambda w: w.open(Share(w, w.ring, common(w, [1, 2])), name="x"),
+                       "a common value is not a share"),
+    "one row too many": (lambda w: w.gather("bob", Share(w, w.ring, np.zeros((3, 2), np.uint64)),
+                                            name="x"), "a common value is not a share"),
+    "too many integers": (lambda w: w.announce("bob", [1, 2, 3], 2), "3 integers where all expect 2"),
+    "no tape": (lambda w: w.replay("alice"), "record=True"),
+}
+STRANGERS = {
+    "held": lambda w: w.held("carol", (), lambda: 1),
+    "has": lambda w: w.has("carol"),
+    "share": lambda w: w.share("carol", (np.zeros((1, 2), np.uint64), w.ring), name="x"),
+    "gather": lambda w: w.gather("carol", dealt(w), name="x"),
+    "announce": lambda w: w.announce("carol", [], 0),
+}
+for verb, call in STRANGERS.items():
+    MISTAKES[f"{verb} by a stranger"] = call, "carol has no part in this World; take one of server, al"
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_names_its_remedy(mistake):
+    call, remedy = MISTAKES[mistake]
+    with pytest.raises(ValueError, match=remedy):
+        call(World(seed=1))
+
+
+@pytest.mark.parametrize("line", [
+    "w.open(Share(w, w.ring, c), name='x')", "w.gather('server', Share(w, w.ring, c), name='x')",
+    "w.open(Share(w, w.ring, clear), name='x')", "w.share('server', (clear, w.ring), name='x')",
+    "w.share('server', (c, w.ring), name='x')", "w.share('alice', (share.rows, w.ring), name='x')"])
+def test_a_verb_takes_values_of_its_own_kind_only(world, line):
+    share, clear = world.dealt(world.ring, (2,), "x")
+    names = dict(w=world, Share=Share, share=share, clear=clear, c=common(world, [1, 2]))
+    with pytest.raises(RoleError, match="value is due"):
+        eval(line, names)
+
+
+def test_a_payload_of_another_size_is_refused():
+    def program(world):
+        return world.open(dealt(world, Z2k(64 if world.has("alice") else 32)), name="x")
+
+    with pytest.raises(ValueError, match="16 bytes came where .* needs 8|8 bytes .* needs 16"):
+        run_threads(program, seed=1)
+
+
+# ---- keys
+
+
+@every_size
+@pytest.mark.parametrize("seed", [None, 1])
+def test_a_role_holds_the_keys_of_its_own_groups_and_no_others(n_workers, seed):
+    names = role_names(n_workers)
+    keys = make_keys(names, seed)
+    server, *workers, provider = names
+    due = {group(*workers)} | {group(*pair) for pair in combinations(workers, 2)} | {
+        group(w, owner) for w in workers for owner in (server, provider)}
+    assert set(keys) == due and len(set(keys.values())) == len(due)
+    held = run_threads(lambda w: set(w._keys), n_workers, seed)
+    assert held == {role: {g for g in due if role in g} for role in names}
+    assert {role: len(groups) for role, groups in held.items()}[provider] == n_workers
+
+
+def test_a_replayed_role_holds_its_own_keys_only():
+    world = World(seed=1, record=True)
+    assert set(world.replay("server")._keys) == {group("alice", "server"), group("bob", "server")}
+    assert group("server", "crypto_provider") not in world._keys
+
+
+def test_a_world_without_seed_asks_the_operating_system_for_each_key(monkeypatch):
+    asked = []
+    monkeypatch.setattr("mpc.randomness.os.urandom",
+                        lambda n: asked.append(n) or bytes([len(asked)]) * n)
+    keys = World(3)._keys
+    assert asked == [16] * len(keys) == [16] * (1 + 3 + 6) and len(set(keys.values())) == 10
+    run_threads(lambda w: None)
+    assert len(asked) >= 10 + 5
+    asked.clear()
+    World(seed=0)
+    run_threads(lambda w: None, seed=0)
+    assert asked == []
+
+
+# ---- threads and replay
+
+
+PARTITIONS = [[("server", "alice"), ("bob",), ("crypto_provider",)],
+              [("alice", "crypto_provider"), ("bob", "server")],
+              [("alice", "bob"), ("server", "crypto_provider")],
+              [("bob",), ("server", "alice", "crypto_provider")]]
+
+
+def in_partition(program, parts, seed):
+    """Run ``program(world)`` in a thread for each part of the roles; {part: result}."""
+    names, results = role_names(2), {}
+    keys, queues = make_keys(names, seed), Queues(names, timeout=10)
+
+    def run(part):
+        results[part] = program(World(here=part, keys=keys, link=queues, tagged=True))
+
+    threads = [threading.Thread(target=run, args=(part,)) for part in parts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    return results
+
+
+@pytest.mark.parametrize("parts", PARTITIONS, ids=str)
+def test_roles_that_live_together_compute_the_same_bits(parts):
+    def program(world):
+        x, y = give(world, VALUES), give(world, VALUES, owner="bob")
+        z = relu(multiply(x, y))
+        results = {"z": z.rows, "all": world.open(z, name="z"),
+                   "server": world.gather("server", z, name="z"),
+                   "bob": world.gather("bob", z, name="z")}
+        return results, world.ledger.messages
+
+    simulation = World(seed=5, tagged=True)
+    expected, messages = program(simulation)
+    results = in_partition(program, parts, seed=5)
+    assert set(results) == set(parts)
+    for part, (own, ledger) in results.items():
+        workers = [i for i, w in enumerate(("alice", "bob")) if w in part]
+        assert ledger == messages
+        assert rows_of(own["z"]).tolist() == rows_of(expected["z"])[workers].tolist()
+        for name, here in (("all", bool(workers)), ("server", "server" in part), ("bob", "bob" in part)):
+            assert rows_of(own[name]).tolist() == rows_of(expected[name])[:here].tolist()
+
+
+def fails_within_a_second(program, error, match, **options):
+    """``run_threads(program)`` raises this error soon, and every thread comes to its end."""
+    start = time.perf_counter()
+    with pytest.raises(error, match=match) as caught:
+        run_threads(program, seed=1, **options)
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize("role", ["server", "alice", "bob", "crypto_provider"])
+def test_an_error_in_one_role_ends_all_and_is_the_one_that_is_raised(role):
+    ended = []
+
+    def program(world):
+        try:
+            x = give(world, VALUES)
+            for i in range(5):
+                if i == 2 and world.has(role):
+                    raise ZeroDivisionError(f"an error of {role}")
+                x = relu(x)
+        finally:
+            ended.append(world.here)
+
+    fails_within_a_second(program, ZeroDivisionError, f"an error of {role}")
+    assert len(ended) == 4
+
+
+def test_a_peer_of_a_failed_role_says_whose_error_to_read():
+    heard = {}
+
+    def program(world):
+        if world.has("alice"):
+            raise KeyError("lost")
+        try:
+            world.open(dealt(world), name="x")
+        except PeerFailed as error:
+            heard[world.here] = str(error)
+            raise
+
+    fails_within_a_second(program, KeyError, "lost")
+    assert heard == {("bob",): "alice stopped: KeyError('lost')"}
+    assert issubclass(PeerFailed, ProtocolError) and issubclass(OutOfStep, ProtocolError)
+
+
+def test_an_error_that_only_an_owner_meets_ends_all():
+    def program(world):
+        held = world.held("bob", (3,), lambda: [1, 2], np.uint64)
+        return world.open(world.share("bob", (held.rows, world.ring), name="x"), name="x")
+
+    fails_within_a_second(program, ValueError, "bob loaded shape")
+
+
+def test_a_silent_peer_is_given_up_after_the_timeout():
+    def program(world):
+        if world.has("alice"):
+            time.sleep(0.5)
+        return world.open(dealt(world), name="x")
+
+    fails_within_a_second(program, OutOfStep, "nothing came from alice in 0.1 s", timeout=0.1)
+
+
+def extra_coin(world):
+    world.common(world.ring, (1,), "more")
+
+
+def extra_verb(world):
+    world.open(dealt(world), name="more")
+
+
+def extra_gather(world):
+    world.gather("server", dealt(world), name="more")
+
+
+STRAYS = {"draws a coin more": extra_coin, "opens once more": extra_verb,
+          "gathers once more": extra_gather, "stops early": None}
+
+
+def straying(role, stray):
+    """A program in which `role` takes a branch on what it alone knows."""
+    def program(world):
+        x = world.open(dealt(world), name="x")
+        if world.here == (role,):                   # as would: if opened.any()
+            if stray is None:
+                return x
+            stray(world)
+        return world.gather("bob" if role == "alice" else "alice",
+                            Share(world, world.ring, dealt(world).rows), name="y")
+    return program
+
+
+@pytest.mark.parametrize("role", ["alice", "bob"])
+@pytest.mark.parametrize("stray", STRAYS)
+def test_a_role_that_branches_on_what_it_alone_knows_is_stopped_in_threads(role, stray):
+    fails_within_a_second(straying(role, STRAYS[stray]), OutOfStep,
+                          r"through announce\(\) only|has come to its end and sends no more")
+
+
+@pytest.mark.parametrize("role", ["alice", "bob"])
+@pytest.mark.parametrize("stray", STRAYS)
+def test_a_role_that_branches_on_what_it_alone_knows_is_stopped_in_replay(role, stray):
+    program = straying(role, STRAYS[stray])
+    world = World(seed=1, record=True)
+    program(world)
+    replay = world.replay(role)
+    with pytest.raises(OutOfStep):
+        program(replay)
+        replay.finish()
+    for other in set(world.roles) - {role}:
+        replay = world.replay(other)
+        program(replay)
+        replay.finish()
+
+
+def test_a_branch_on_an_opened_value_passes_the_simulation_and_fails_apart():
+    def program(world):
+        opened = world.open(give(world, [5]), name="x")
+        if rows_of(opened).any():
+            world.common(world.ring, (1,), "more")
+        return world.gather("crypto_provider", dealt(world), name="y")
+
+    assert rows_of(program(World(seed=1))).shape == (1, 2, 2)
+    fails_within_a_second(program, OutOfStep, r"crypto_provider is at step 5 \(y\) and alice at "
+                          r"step 6 \(y\); decide on held values through announce\(\) only")
+
+
+def test_a_replay_must_say_bit_for_bit_what_was_said():
+    def program(world, more=0):
+        x = give(world, [1, 2])
+        return world.open(x.plus(common(world, [more])), name="x")
+
+    world = World(seed=1, record=True)
+    program(world)
+    replay = world.replay("alice")
+    with pytest.raises(OutOfStep, match="alice sends x at step 3, other than in the simulation"):
+        program(replay, more=1)
+
+
+def test_a_replay_tells_what_is_left_or_missing():
+    world = World(seed=1, record=True)
+    give(world, [1])
+    with pytest.raises(OutOfStep, match="1 messages unheard and 0 unsaid"):
+        world.replay("bob").finish()
+    with pytest.raises(OutOfStep, match="0 messages unheard and 1 unsaid"):
+        world.replay("server").finish()
+    longer, replay = (lambda w: w.open(give(w, [1]), name="x")), world.replay("server")
+    longer(replay)
+    replay.finish()                             # the server takes no part in an opening
+    with pytest.raises(OutOfStep, match="bob sends x at step 3, other than"):
+        longer(world.replay("bob"))
+    with pytest.raises(OutOfStep, match="for a message that nobody sent in the simulation"):
+        World.gather(world.replay("server"), "server", dealt(world.replay("server")), name="y")
+
+
+def test_a_tape_keeps_messages_in_order_with_their_step():
+    world = World(seed=1, record=True)
+    share = give(world, [1, 2])
+    world.open(share, name="x")
+    assert [(p.src, p.dst, p.header, len(p.payload)) for p in world.tape] == [
+        ("server", "bob", (2, "given"), 16), ("alice", "bob", (3, "x"), 16),
+        ("bob", "alice", (3, "x"), 16)]
+    assert world.tape[1].payload == world.ring.pack(rows_of(share)[0])
+
+
+def test_two_roles_that_send_a_megabyte_to_each_other_do_not_wait_for_each_other():
+    size = 2**17
+
+    def program(world):
+        share = world.zero_share(world.ring, (size,), "x")
+        return world.open(share, share + share, name="x, y")[1].shape, world.ledger.messages
+
+    start = time.perf_counter()
+    results = run_threads(program, seed=1, timeout=10)
+    assert {role: shape for role, (shape, _) in results.items()} == {
+        "server": (0, size), "alice": (1, size), "bob": (1, size), "crypto_provider": (0, size)}
+    assert sum(m.nbytes for m in results["server"][1]) == 4 * 2**20
+    assert time.perf_counter() - start < 5
+
+
+def test_threads_return_what_each_role_computed():
+    results = run_threads(lambda world: world.here, n_workers=3)
+    assert results == {role: (role,) for role in role_names(3)}
