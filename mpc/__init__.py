@@ -1,18 +1,21 @@
 """Machine learning on secret shares, in NumPy: see `mpc.world` for the idea and the parties."""
 
-from mpc.argmax import equal, tournament
+from mpc.argmax import all_pairs, tournament
 from mpc.beaver import matmul, multiply, refresh, square
+from mpc.comparison import drelu, equal, relu
 from mpc.fixed_point import FixedPoint, concatenate, fix_precision
 from mpc.link import OutOfStep, PeerFailed, ProtocolError
-from mpc.securenn import CompareCoins, compute_msb, drelu, private_compare, relu, select_share, share_convert
+from mpc.securenn import (CompareCoins, compute_msb, private_compare, select_share,
+                          share_convert)
 from mpc.share import Private, Share
 from mpc.tags import RoleError
 from mpc.truncation import truncate
 from mpc.world import MaskReused, Role, World, run_threads
 
 __all__ = [
-    "CompareCoins", "FixedPoint", "MaskReused", "OutOfStep", "PeerFailed", "Private", "ProtocolError", "Role", "RoleError", "Share",
-    "World", "compute_msb", "concatenate", "drelu", "equal", "fix_precision", "matmul", "multiply",
-    "private_compare", "refresh", "relu", "run_threads", "select_share", "share_convert", "square",
-    "tournament", "truncate",
+    "CompareCoins", "FixedPoint", "MaskReused", "OutOfStep", "PeerFailed", "Private",
+    "ProtocolError", "Role", "RoleError", "Share", "World", "all_pairs", "compute_msb",
+    "concatenate", "drelu", "equal", "fix_precision", "matmul", "multiply", "private_compare",
+    "refresh", "relu", "run_threads", "select_share", "share_convert", "square", "tournament",
+    "truncate",
 ]

@@ -1,10 +1,13 @@
-"""Maximum, its place, and equality, by comparisons on shares."""
+"""The maximum and its place, by comparisons on shares."""
+
+from itertools import combinations
 
 import numpy as np
 
+from mpc import carry_tree
 from mpc.beaver import multiply
+from mpc.comparison import drelu
 from mpc.ledger import step
-from mpc.securenn import drelu
 from mpc.share import concatenate, lead
 
 
@@ -58,28 +61,51 @@ def tournament(x):
 
 
 @step
-def equal(x, y):
-    """The workers get shares of [x == y], and learn nothing.
+def all_pairs(x):
+    """The workers get shares of the one-hot place of the first maximum along the last axis.
+
+    All m (m - 1) / 2 pairs are compared at once; a candidate's place is 1 if it wins against each
+    of the others, the later of two equals being the loser. Fewer rounds than the tournament and,
+    for m = 10, five times its comparisons: worth it where comparisons are cheap.
 
     Parameters
     ----------
-    x, y : Share over Z_2^l of one scale
-        Shapes that broadcast; |x - y| < 2^(l-2).
+    x : Share over Z_2^l, (..., m)
+        No difference |x_i - x_k| of 2^(l-1) or more.
 
     Returns
     -------
-    Share over Z_2^l
-        0 or 1, without a scale, of the broadcast shape.
+    Share (..., m)
+        1 at the first maximum, 0 elsewhere; no scale.
 
     Notes
     -----
-    Rounds: 9
-    Bytes: n*(26*w + 10*l) online, n*(5*w + 2*l) offline
-        for n elements of w bytes and l bits
-    Security: that of drelu and multiply.
-    Source: [x >= y] [y >= x]. Comparing the square of the difference with zero, as others do, needs
-        one comparison less and overflows.
+    Rounds: 2 + levels(l - 1) + levels(m - 1)
+    Security: that of the carry tree's steps; any coalition that leaves one worker out.
+    Source: CrypTen's "pairwise" maximum, with the answers kept as packed bits until the end.
     """
-    difference = (x - y)[None]
-    both = drelu(concatenate([difference, -difference]))
-    return multiply(both[0], both[1])
+    flat = x.reshape(-1, x.shape[-1]).T                     # (m, n)
+    m, n = flat.shape
+    pairs = list(combinations(range(m), 2))
+    left, right = (flat._with(flat.rows[:, list(side)]) for side in zip(*pairs))
+    loses = carry_tree.msb(left - right)                    # (pairs, n / 8): left < right
+    wins = loses.plus(np.full((1, 1, 1), 255, np.uint8))
+    against_all = [concatenate([(wins if j < k else loses)[pairs.index((min(j, k), max(j, k)))][None]
+                                for k in range(m) if k != j])[:, None] for j in range(m)]
+    place = carry_tree.all_of(concatenate(against_all, axis=1))              # (m, n / 8)
+    return carry_tree.to_ring(place, n, x.ring).T.reshape(*x.shape)
+
+
+def place_of_max(x):
+    """The one-hot place of the first maximum along the last axis: `all_pairs` on the carry tree, for
+    its few rounds; `tournament` on SecureNN, for its few comparisons."""
+    if x.world.comparison == "carry-tree" and x.ndim and x.shape[-1] > 1:
+        return all_pairs(x)
+    return tournament(x)[1]
+
+
+def maximum(x):
+    """The maximum along the last axis, at the scale of x."""
+    if x.world.comparison == "carry-tree" and x.ndim and x.shape[-1] > 1:
+        return multiply(all_pairs(x), x).sum(-1)
+    return tournament(x)[0]

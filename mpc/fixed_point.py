@@ -19,10 +19,10 @@ from numbers import Number
 
 import numpy as np
 
-from mpc import argmax, beaver, securenn
+from mpc import argmax, beaver, comparison
 from mpc.randomness import fresh_key, lesson_key, stream
 from mpc.ring import Z2k
-from mpc.share import Private, Share, concatenate as join, lead, matched
+from mpc.share import Private, Share, concatenate as join, matched
 from mpc.truncation import truncate
 
 
@@ -58,11 +58,10 @@ class Clear(Share):
     def drelu(self):
         return self._with((self.ring.to_int(self.rows) >= 0).astype(self.ring.dtype))
 
-    def tournament(self):
-        """The maximum along the last axis and its one-hot place: what `mpc.tournament` does."""
+    def place_of_max(self):
+        """The first maximum along the last axis, as a row of 0 and 1."""
         best = self.ring.to_int(self.rows).argmax(-1)
-        place = np.eye(self.shape[-1], dtype=self.ring.dtype)[best]
-        return (self._with(self.rows * place).sum(-1), self._with(place))
+        return self._with(np.eye(self.shape[-1], dtype=self.ring.dtype)[best])
 
     def _with(self, rows, masks=frozenset()):
         return Clear(self.world, self.ring, rows)
@@ -222,7 +221,7 @@ class FixedPoint:
 
         What many factors gather is truncated in time, before the raw value outgrows the ring.
         """
-        x = self._at(1) if self.factor > 1 and self.factor * ratio.denominator > 10**9 else self
+        x = self if self.factor * ratio.denominator <= 10**9 else self._at(1)
         return x._with(_times_integer(x._number, ratio.numerator),
                        factor=x.factor * ratio.denominator)
 
@@ -231,7 +230,7 @@ class FixedPoint:
     def drelu(self):
         """[self >= 0], an integer 0 or 1."""
         value = self._settled().value
-        bit = value.drelu() if isinstance(value, Clear) else securenn.drelu(value)
+        bit = value.drelu() if isinstance(value, Clear) else comparison.drelu(value)
         return self._with(bit, 0, 1)
 
     def relu(self):
@@ -263,25 +262,28 @@ class FixedPoint:
             same = (difference.rows == 0).astype(self.ring.dtype)
             return self._with(difference._with(same), 0, 1)
         zero = difference.times(np.zeros((1,) * (self.ndim + 1), self.ring.dtype))
-        return self._with(argmax.equal(difference, zero), 0, 1)
+        return self._with(comparison.equal(difference, zero), 0, 1)
 
     def max(self, axis=None):
         """The largest element along `axis`, or of all."""
-        value, x = self._tournament(axis)
-        return x._with(value[0])
+        x = self._last(axis)
+        if _secret(x.value):
+            return x._with(argmax.maximum(x.value))
+        return (x * x._with(x.value.place_of_max(), 0, 1)).sum(-1)
 
     def argmax(self, axis=None, one_hot=False):
         """The place of the first maximum: an integer, or a row of 0 and 1 along a new last axis."""
-        (_, place), x = self._tournament(axis)
+        x = self._last(axis)
+        place = argmax.place_of_max(x.value) if _secret(x.value) else x.value.place_of_max()
         if not one_hot:
             index = np.arange(place.shape[-1]).astype(self.ring.dtype)
-            place = place.times(lead(index[None], place.ndim + 1)).sum(-1)
+            place = place.times(index[None]).sum(-1)
         return x._with(place, 0, 1)
 
-    def _tournament(self, axis):
+    def _last(self, axis):
+        """The same numbers with `axis` last, or all in one row."""
         x = self._settled()
-        value = x.value.reshape(-1) if axis is None else x.value.moveaxis(axis, -1)
-        return (argmax.tournament(value) if _secret(value) else value.tournament()), x
+        return x._with(x.value.reshape(-1) if axis is None else x.value.moveaxis(axis, -1))
 
     def __eq__(self, other):
         raise TypeError("no party knows whether secrets are equal; use .eq() for a secret answer")

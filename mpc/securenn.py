@@ -1,15 +1,14 @@
-"""SecureNN: comparison with zero, and ReLU, for two workers and a crypto provider.
+"""SecureNN: comparison with zero for two workers and a crypto provider.
 
 A sign is the top bit of a share's secret, and the top bit depends on every other one. SecureNN
 (Wagh, Gupta, Chandran, PETS 2019, eprint 2018/442) reads it in an odd ring, where the top bit of a
 is the lowest bit of 2a:
 
-    relu             x * drelu(x)
-      drelu          1 - msb: [x >= 0]
-        share_convert    from Z_2^l to Z_(2^l - 1)
-          private_compare   did the masking wrap around?
-        compute_msb      the lowest bit of 2a, opened under a mask
-          private_compare   did the masking wrap around?
+    drelu              1 - msb: [x >= 0]; ReLU is x times it
+      share_convert      from Z_2^l to Z_(2^l - 1)
+        private_compare    did the masking wrap around?
+      compute_msb        the lowest bit of 2a, opened under a mask
+        private_compare    did the masking wrap around?
 
 j is a worker's index, P2 the crypto provider. P2 takes part in every comparison and must learn
 nothing from it: each element has coins of its own. Names are those of the paper; numbers in square
@@ -341,28 +340,3 @@ def drelu(a):
     y = share_convert(a + a)
     alpha = compute_msb(y, a.ring)
     return (-alpha).plus(one(alpha))
-
-
-@step
-def relu(a):
-    """The workers get shares of max(a, 0), and learn nothing.
-
-    Parameters
-    ----------
-    a : Share over Z_2^l
-        Signed, -2^(l-2) <= a < 2^(l-2).
-
-    Returns
-    -------
-    Share over Z_2^l
-        Of the same shape and scale.
-
-    Notes
-    -----
-    Rounds: 9
-    Bytes: n*(15*w + 5*l) online, n*(3*w + l) offline
-        for n elements of w bytes and l bits: 528 at l = 64.
-    Security: semi-honest; one worker, or the provider.
-    Source: SecureNN, algorithm 7.
-    """
-    return multiply(drelu(a), a)

@@ -99,8 +99,8 @@ class Share:
         key = key if isinstance(key, tuple) else (key,)
         places = int, np.integer, slice, type(None), type(...)
         if any(isinstance(k, bool) or not isinstance(k, places) for k in key):
-            raise TypeError(f"indexing a share with {key!r}: only integers, slices, None and ... are "
-                            "public positions; select by a secret with a product")
+            raise TypeError(f"indexing a share with {key!r}: only integers, slices, None and ... "
+                            "are public positions; select by a secret with a product")
         return self._with(self.rows[(slice(None), *key)], self.masks)
 
     def __bool__(self):

@@ -80,8 +80,8 @@ class Tagged(np.ndarray):
         return np.transpose(self)
 
     def _refuse(self, *_, **__):
-        raise RoleError(f"a {self.kind} value is about to leave its arrays, for a branch, a loop or "
-                        "a number; what decides is public: let world.announce tell every role")
+        raise RoleError(f"a {self.kind} value is about to leave its arrays, for a branch, a loop "
+                        "or a number; what decides is public: let world.announce tell every role")
 
     __iter__ = __bool__ = __int__ = __float__ = __index__ = item = tolist = _refuse
     sort = partition = put = _refuse            # in place, behind the back of the rules

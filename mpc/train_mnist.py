@@ -23,7 +23,7 @@ import nn
 
 
 class Net(nn.Module):
-    """784-128-64-10, fully connected. `rng` draws the three weights first, then the three biases."""
+    """784-128-64-10, fully connected. `rng` draws the weights first, then the biases."""
 
     def __init__(self, rng=None, activation="relu"):
         rng = np.random.default_rng() if rng is None else rng
@@ -208,8 +208,8 @@ def train(options, log=print, world=None):
                     f"({100 * done / options.train_items:.0f}%)]  Loss: {losses[-1]:.6f}  "
                     f"Time: {seconds[-1]:.3f}s")
                 if losses[-1] < 0 or losses[-1] > 1e6:
-                    log("warning: no mean of squares is like this: values have left the range of the "
-                        "ring; take a smaller --lr or fewer --precision-fractional digits")
+                    log("warning: no mean of squares is like this: values have left the range of "
+                        "the ring; take a smaller --lr or fewer --precision-fractional digits")
         counts.append(float(count_correct(arithmetic, model, test_batches)))
         log(f"Test set: Accuracy: {counts[-1]:.0f}/{options.test_items} "
             f"({100 * counts[-1] / options.test_items:.0f}%)")
@@ -222,7 +222,8 @@ def train(options, log=print, world=None):
 def report(run, options):
     """The lines printed after training: accuracy, time, cost, and what was revealed."""
     yield ""
-    yield (f"Accuracy after {options.epochs} epoch{'s' * (options.epochs > 1)}: {run.accuracies[-1]:.0f}/{options.test_items} "
+    yield (f"Accuracy after {options.epochs} epoch{'s' * (options.epochs > 1)}: "
+           f"{run.accuracies[-1]:.0f}/{options.test_items} "
            f"({100 * run.accuracies[-1] / options.test_items:.1f} %)")
     yield f"Time per batch: {statistics.median(run.seconds):.3f} s (median of {len(run.seconds)})"
     if run.world is None:
@@ -234,7 +235,8 @@ def report(run, options):
     for role in world.roles:
         online = sum(m.nbytes for m in batch if m.src == role and not m.offline)
         offline = sum(m.nbytes for m in batch if m.src == role and m.offline)
-        yield f"Bytes per batch sent by {role}: {online:,}" + f" and {offline:,} ahead of time" * bool(offline)
+        yield (f"Bytes per batch sent by {role}: {online:,}"
+               + f" and {offline:,} ahead of time" * bool(offline))
     yield "Revealed, to the server alone:"
     for what, note in (("loss", "the loss of a batch each"),
                        ("count", "the number of correct test answers each"),
@@ -242,8 +244,8 @@ def report(run, options):
         sent = [m for m in ledger.messages if m.path.split("/")[0] == f"reveal {what}"]
         yield f"  {len({m.round for m in sent}):>5}  {note}"
     yield "Known to everybody: the shapes, the hyper-parameters and the number of steps."
-    yield ("A value that is revealed also tells a worker one inequality about the digits that its last "
-           "truncation cut off.")
+    yield ("A worker who is told a revealed value learns from it one inequality about the digits "
+           "that its last truncation cut off.")
 
 
 def save_model(model, path):
@@ -289,17 +291,21 @@ def parser():
                formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     whole = functools.partial(number, int, "a whole number")
     p.add_argument("--epochs", type=whole(1), default=10, help="passes over the training items")
-    p.add_argument("--train-items", type=whole(1), default=640, help="the first of the training file")
+    p.add_argument("--train-items", type=whole(1), default=640,
+                   help="the first of the training file")
     p.add_argument("--test-items", type=whole(1), default=640, help="the first of the test file")
     p.add_argument("--batch-size", type=whole(1), default=64, help="items in one step of descent")
     p.add_argument("--lr", type=number(float, "a number", 1e-6, 1e6), default=0.02,
                    help="learning rate")
-    p.add_argument("--seed", type=whole(0), default=1, help="of the initial weights, which the server draws")
+    p.add_argument("--seed", type=whole(0), default=1,
+                   help="of the initial weights, which the server draws")
     p.add_argument("--log-interval", type=whole(1), default=1,
                    help="reveal and print the loss of every so many batches")
-    p.add_argument("--precision-fractional", type=whole(0), default=3, help="digits behind the point")
+    p.add_argument("--precision-fractional", type=whole(0), default=3,
+                   help="digits behind the point")
     p.add_argument("--base", type=int, choices=(10, 2), default=10, help="of those digits")
-    p.add_argument("--workers", type=whole(2), default=2, help="who compute on shares and own the data")
+    p.add_argument("--workers", type=whole(2), default=2,
+                   help="who compute on shares and own the data")
     p.add_argument("--activation", choices=("relu", "square"), default="relu",
                    help="square needs no comparison")
     p.add_argument("--arithmetic", choices=tuple(ARITHMETICS), default="shared",
@@ -307,9 +313,10 @@ def parser():
     p.add_argument("--data-dir", help="folder of the four MNIST files; else MNIST_DIR, else the "
                    "embedded subset")
     p.add_argument("--save", metavar="MODEL.npz", help="write the model that the server decrypted")
-    p.add_argument("--ledger", action="store_true", help="print the messages of one training batch by step")
+    p.add_argument("--ledger", action="store_true",
+                   help="print the messages of one training batch by step")
     p.add_argument("--reproducible", action="store_true",
-                   help="derive the masks from --seed too: for lessons, since whoever knows it knows all")
+                   help="derive the masks from --seed too: for lessons, since it then tells all")
     return p
 
 
@@ -330,13 +337,13 @@ def complaint(options):
         return f"--ledger: no messages pass with --arithmetic {options.arithmetic}; take shared"
     for name, items in (("train", options.train_items), ("test", options.test_items)):
         if shared and items < options.workers:
-            return (f"--{name}-items {items}: each of the {options.workers} workers owns one item or "
-                    f"more; take {options.workers} or more")
+            return (f"--{name}-items {items}: each of the {options.workers} workers owns one item "
+                    f"or more; take {options.workers} or more")
     most = most_digits(options.base)
     if options.arithmetic != "float" and options.precision_fractional > most:
         return (f"--precision-fractional {options.precision_fractional}: products in base "
-                f"{options.base} then come so near to the end of the ring that truncation ruins some; "
-                f"take {most} or fewer")
+                f"{options.base} then come so near to the end of the ring that truncation ruins "
+                f"some; take {most} or fewer")
     return None
 
 

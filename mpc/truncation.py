@@ -6,8 +6,27 @@ from mpc.ledger import step
 from mpc.ring import Z2k
 
 
-@step
 def truncate(x, d):
+    """Shares of ``x / d`` by the World's truncation: `truncate_locally` or `truncate_with_provider`.
+
+    Raises
+    ------
+    ValueError
+        For a share over a ring without signs, and for a divisor out of range.
+    """
+    ring = x.ring
+    if not isinstance(ring, Z2k):
+        raise ValueError(f"truncate: a share over {ring} has no sign; truncate over Z_2^l")
+    if d != int(d) or not 1 <= d <= ring.modulus // 4:
+        raise ValueError(f"truncate: divisor {d} is out of range for {ring}; take an integer from "
+                         f"1 to {ring.modulus // 4}")
+    if d == 1:
+        return x
+    return (truncate_locally if x.world.truncation == "local" else truncate_with_provider)(x, int(d))
+
+
+@step
+def truncate_locally(x, d):
     """The workers get shares of ``x / d``, rounded up or down at random and right on average.
 
     Worker 0 computes ``floor(x_0 / d)`` and worker 1 ``-floor(-x_1 / d)``: one rounds down and one
@@ -19,7 +38,7 @@ def truncate(x, d):
     x : Share over Z_2^l of two workers
         Signed; as small as the failure below demands.
     d : int
-        Any divisor, 1 <= d < 2^(l - 1); no power of two is needed.
+        Any divisor, 1 <= d <= 2^(l-2); no power of two is needed.
 
     Returns
     -------
@@ -30,7 +49,7 @@ def truncate(x, d):
     ------
     ValueError
         With another number of workers, since the signed rows of three or more add up to the secret
-        plus a multiple of 2^l; over another ring; and for a divisor out of range.
+        plus a multiple of 2^l.
 
     Notes
     -----
@@ -41,16 +60,60 @@ def truncate(x, d):
     Source: Mohassel and Zhang, S&P 2017, theorem 1, for any d. For |x| <= 2^(l-2) the result is off
         by about 2^l / d with probability |x| / 2^l exactly, half the theorem's bound.
     """
-    ring = x.ring
     if len(x.world.workers) != 2:
         raise ValueError(f"truncate: local truncation is wrong for {len(x.world.workers)} workers; "
-                         "make the World with two")
-    if not isinstance(ring, Z2k):
-        raise ValueError(f"truncate: a share over {ring} has no sign; truncate over Z_2^l")
-    if d != int(d) or not 1 <= d < ring.modulus // 2:
-        raise ValueError(f"truncate: divisor {d} is out of range for {ring}; take an integer from "
-                         f"1 to {ring.modulus // 2 - 1}")
-    if d == 1:
-        return x
+                         "make the World with truncation='provider'")
     first, d = x.world.j(x.rows) == 0, np.uint64(d)
-    return x._with(np.where(first, x.rows // d, ring.neg(ring.neg(x.rows) // d)))
+    return x._with(np.where(first, x.rows // d, x.ring.neg(x.ring.neg(x.rows) // d)))
+
+
+@step
+def truncate_with_provider(x, d):
+    """The workers get shares of ``x / d``, rounded up or down at random and right on average.
+
+    Opened under a mask r, x can be divided in public; what is left is r's own quotient, which the
+    provider knows, and whether x + r wrapped around, which r's top bit and the opened one tell,
+    since x itself, moved up by a multiple of d, has none.
+
+    Parameters
+    ----------
+    x : Share over Z_2^l
+        Signed, -off <= x < 2^(l-1) - off with off = d floor(2^(l-2) / d). No value in this range
+        ever fails.
+    d : int
+        Any divisor, 1 <= d <= 2^(l-2).
+
+    Returns
+    -------
+    Share
+        ``floor(x / d)``, plus 1 with the probability of the part cut off (within d / 2^l of it when
+        d is no power of two).
+
+    Notes
+    -----
+    Rounds: 1
+    Bytes: (k - 1)*k*w*n online, 2*w*n offline
+        for n elements of w bytes, k workers
+    Security: what is opened is uniform; any coalition that leaves one worker out. The provider
+        receives nothing. The rounding depends on the cut-off digits and on what was opened, so that
+        whoever is later told the exact result learns one inequality about those digits.
+    Source: Dalskov, Escudero and Keller (eprint 2019/131; the top bit), for divisors that are no
+        power of two.
+    """
+    world, ring = x.world, x.ring
+    l, off = ring.bits, d * (ring.modulus // 4 // d)
+    d, top = np.uint64(d), np.uint64(l - 1)
+    r, r_clear = world.dealt(ring, x.shape, "r")
+    with world.ledger.offline():
+        r_top, r_over_d = world.share(world.crypto_provider, (r_clear >> top, ring),
+                                      (r_clear // d, ring), name="top bit of r, r / d")
+    c = world.open((x + r).plus(_public(off, x)), name="c")
+    wrapped = r_top.times((c >> top) ^ np.uint64(1))            # x' + r >= 2^l
+    whole, left = divmod(ring.modulus, int(d))
+    carried = ring.reduce(np.uint64(whole % 2**64) + (c % d + np.uint64(left)) // d)    # by 2^l more
+    return (wrapped.times(carried) - r_over_d).plus(ring.sub(c // d, _public(off // int(d), x)))
+
+
+def _public(number, like):
+    """A public number as an operand of the share `like`: (1, ..., 1)."""
+    return np.full((1,) * (like.ndim + 1), number, like.ring.dtype)

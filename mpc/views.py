@@ -25,7 +25,7 @@ from math import prod
 
 import numpy as np
 
-from mpc.ring import Zm
+from mpc.ring import Bits, Zm, pack_bits, unpack_bits
 from mpc.share import Share
 from mpc.world import World
 
@@ -38,10 +38,11 @@ class Coin:
     def __init__(self, label, groups, ring, shape, n):
         self.label, self.groups, self.ring = label, groups, ring
         self.count = 1              # the second draw of a label is label#2, and so on
-        self.axis = 1 + _batch_axis(shape, n)
-        self.digits = (len(groups), *(m for i, m in enumerate(shape) if i != self.axis - 1))
+        axis = _batch_axis(shape, n, ring)
+        self.axis = 1 + axis
+        self.digits = (len(groups), *shape[:axis], *shape[axis + 1:])
         low = 1 if isinstance(ring, Zm) and ring.nonzero else 0
-        self.values = np.arange(low, ring.modulus).astype(ring.dtype)
+        self.values = np.arange(low, _size(ring)).astype(ring.dtype)
 
     @property
     def name(self):
@@ -49,7 +50,8 @@ class Coin:
 
     def matches(self, end):
         """Does `end` name this draw: its label, or the end of it; with #n only the n-th draw?"""
-        return any(own == end or own.endswith("/" + end) for own in (self.label, self.name))
+        return any(own == end or own.endswith("/" + end)
+                   for own in (self.label, f"{self.label}#{self.count}"))
 
 
 class Watched(World):
@@ -105,12 +107,16 @@ class ViewWorld(Watched):
             values = np.broadcast_to(coin.values[0], (*coin.digits, self.n))
         else:
             values = self._given[len(self.drawn) - 1]
-        return np.moveaxis(values, -1, coin.axis)
+        return pack_bits(values) if isinstance(ring, Bits) else np.moveaxis(values, -1, coin.axis)
 
     def columns(self, role):
         """All that `role` has seen as (row of n numbers, how many values it can take)."""
-        return [(row, ring.modulus) for _, array, ring in self.seen[role] for row in
-                np.moveaxis(array, _batch_axis(array.shape, self.n), -1).reshape(-1, self.n)]
+        return [(row, _size(ring)) for _, array, ring in self.seen[role]
+                for row in self._elements_last(array, ring).reshape(-1, self.n)]
+
+    def _elements_last(self, array, ring):
+        axis = _batch_axis(array.shape, self.n, ring)
+        return unpack_bits(array, self.n) if isinstance(ring, Bits) else np.moveaxis(array, axis, -1)
 
     # ---- inputs of a step, the same for every element
 
@@ -243,8 +249,16 @@ def _table(world, role):
     return np.stack(words)[:, np.lexsort(words[::-1])].T
 
 
-def _batch_axis(shape, n):
+def _size(ring):
+    """How many values one element can take."""
+    return 2 if isinstance(ring, Bits) else ring.modulus
+
+
+def _batch_axis(shape, n, ring):
+    """The axis of `shape` that runs over n elements: the last, of bytes, where bits are packed."""
     axes = [i for i, m in enumerate(shape) if m == n]
+    if isinstance(ring, Bits):
+        axes = [len(shape) - 1] if shape and shape[-1] == -(-n // 8) else []
     if len(axes) != 1:
         raise ValueError(f"views: shape {tuple(shape)} has no single axis of {n} elements; every held "
                          "array needs one, and no other axis of that length")

@@ -60,6 +60,12 @@ class World:
         Without it the keys come from the operating system.
     ring_bits : int
         Shares of values live in Z_2^ring_bits.
+    comparison : {"securenn", "carry-tree"}, optional
+        How signs are found (`mpc.comparison`): SecureNN by default for two workers, and for two
+        only; the carry tree for more.
+    truncation : {"local", "provider"}, optional
+        How products are scaled down (`mpc.truncation`): locally by default for two workers, and for
+        two only; with the provider's help for more.
     tagged : bool
         Held arrays know their holders and refuse to mix (`mpc.tags`); for tests.
     record : bool
@@ -72,9 +78,11 @@ class World:
         `replay`, `run_threads` and the like.
     """
 
-    def __init__(self, n_workers=2, *, seed=None, ring_bits=64, tagged=False, record=False,
-                 coins=None, here=None, keys=None, link=None):
+    def __init__(self, n_workers=2, *, seed=None, ring_bits=64, comparison=None, truncation=None,
+                 tagged=False, record=False, coins=None, here=None, keys=None, link=None):
         names = role_names(n_workers)
+        self.comparison = _choice("comparison", comparison, ("securenn", "carry-tree"), n_workers)
+        self.truncation = _choice("truncation", truncation, ("local", "provider"), n_workers)
         self.server, *workers, self.crypto_provider = (Role(self, name) for name in names)
         self.roles, self.workers = names, tuple(workers)
         self.here = names if here is None else tuple(here)
@@ -360,7 +368,8 @@ class World:
         if not isinstance(self._link, Tape):
             raise ValueError("replay: this World kept no messages; make it with record=True")
         role = self._named(role)
-        options.setdefault("ring_bits", self.ring.bits)
+        options = {"ring_bits": self.ring.bits, "comparison": self.comparison,
+                   "truncation": self.truncation, **options}
         return World(len(self.workers), here=(role,), keys=self._keys,
                      link=Playback(self._link, role), **options)
 
@@ -372,6 +381,18 @@ class World:
     def tape(self):
         """The messages of a recorded simulation, in order."""
         return self._link.parcels
+
+
+def _choice(what, chosen, options, n_workers):
+    """One of two ways to do `what`, the first of which works for two workers only."""
+    if chosen is None:
+        return options[n_workers > 2]
+    if chosen not in options:
+        raise ValueError(f"World: {what} {chosen!r} is not provided; take {' or '.join(options)}")
+    if chosen == options[0] and n_workers > 2:
+        raise ValueError(f"World: {what} {chosen!r} is a protocol of two workers and wrong for "
+                         f"{n_workers}; take {options[1]!r}")
+    return chosen
 
 
 def _names(name, n):

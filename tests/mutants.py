@@ -95,18 +95,24 @@ class Setting(NamedTuple):
     patches: dict = {}      # nested steps replaced by their ideal: {(module, name): function}
     workers: int = 2
 
-    def experiment(self, mutants=None, extra=None):
+    def experiment(self, coins=(), mutant=None, extra=None):
+        coins = (coins,) if isinstance(coins, str) else coins
+        mutants = {coin: mutant for coin in coins}
         return Experiment(self.step, self.free, self.bits, self.workers, mutants, self.fixed, extra)
 
 
 class Mutant(NamedTuple):
     setting: str
-    coin: str
+    coin: object        # the name of a coin, or names of several
     how: str            # in words, for the table
     mutant: object
     roles: tuple        # who must be able to tell inputs apart; all of them
     learns: str
     extra: dict = {}        # further coins that the mutant uses
+
+    @property
+    def coins(self):
+        return self.coin if isinstance(self.coin, str) else ", ".join(self.coin)
 
 
 def _compare_cases(l, deals, rs):
@@ -118,6 +124,10 @@ def _two(names, role, size, own):
     values = list(product(range(size), repeat=2))
     return [[{name: (m, o) if role == ALICE else (o, m) for name, m, o in zip(names, own, other)}
              for other in product(values, repeat=len(names))]]
+
+
+def _rows(role, own, other):
+    return (own, other) if role == ALICE else (other, own)
 
 
 def _sum_of_d(l):
@@ -219,6 +229,22 @@ SETTINGS = {
         {P2: [[dict(a=(0, 0)), dict(a=(1, 2)), dict(a=(2, 2)), dict(a=(0, 1))]]},
         fixed={"compute_msb/x": [1, 1], "x[0]": 3, "beta'": 2, "multiply/a": [1, 2], "multiply/c": 3},
         patches={key: IDEAL[key] for key in [("mpc.securenn", "private_compare")]}),
+    "provider's truncation": Setting(
+        steps.provider_truncation(2), ["r", "top bit of r", "r / d"],
+        _both(lambda r: list(steps.splits("x", r, (8,), own=[(3,)]))), bits=3),
+    "provider's truncation, pairs": Setting(
+        steps.provider_truncation(1), ["r", "top bit of r", "r / d"],
+        _both(lambda r: [_two("x", r, 4, ((1, 2),))[0][::3]])),
+    "carry tree, masked opening": Setting(
+        steps.masked_bits, ["r", "r bits"], _both(lambda r: list(steps.splits("x", r, (4,), own=[(3,)])))),
+    "carry tree, masked opening, pairs": Setting(
+        steps.masked_pair, ["r", "r bits"], _both(lambda r: [_two("x", r, 4, ((1, 2),))[0][::3]])),
+    "carry tree, node": Setting(
+        steps.bits_and, ["a", "b", "c"],
+        _both(lambda r: [[dict(x=_rows(r, [1], [p]), y=_rows(r, [[0], [1]], [[g], [q]]))
+                          for p, g, q in product(range(2), repeat=3)]])),
+    "carry tree, bit to ring": Setting(
+        steps.to_ring, ["to_ring/b"], _both(lambda r: list(steps.splits("x", r, (2,))))),
     "drelu as a whole": Setting(
         _less_bits(steps.drelu), JOINT,
         {P2: [steps.every("a", (4,))], **_both(lambda r: list(steps.splits("a", r, (4,))))},
@@ -260,6 +286,10 @@ MUTANTS = [
            (ALICE, BOB), "the update"),
     Mutant("W before and after an update", "multiply/c#2", "alice's row again", like("multiply/c"),
            (BOB,), "a relation of the products"),
+    Mutant("multiply, pairs", ("multiply/a", "multiply/b", "multiply/c"), "a whole triple used twice",
+           shared, (ALICE, BOB), "differences of both operands"),
+    Mutant("multiply", ("multiply/a", "multiply/b"), "a triple of zeros",
+           clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB), "both operands"),
     Mutant("square", "a", "a = 0", clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB), "x"),
     Mutant("square", "a", "half its range", clear(lambda v, c: v[1] // 2, 4), (ALICE, BOB), "a part of x"),
     Mutant("square", "a", "alice's row is 0", row(0, 0), (BOB,), "x"),
@@ -358,6 +388,60 @@ MUTANTS = [
            "which signs agree"),
     Mutant("compute_msb with its result", "zero", "no fresh sharing of zero", always(0), (P2,),
            "the rows before, if the result's rows are shown to it"),
+    # the provider's truncation
+    Mutant("provider's truncation", "r", "r = 0", clear(lambda v, c: 0 * v[1], 8), (ALICE, BOB), "x"),
+    Mutant("provider's truncation", "r", "half its range", clear(lambda v, c: v[1] // 2, 8),
+           (ALICE, BOB), "x, in part"),
+    Mutant("provider's truncation", "r", "alice's row is 0", row(0, 0), (BOB,), "x"),
+    Mutant("provider's truncation", "top bit of r", "alice's row is 0", always(0), (BOB,),
+           "r's top bit, so x in part"),
+    Mutant("provider's truncation", "r / d", "alice's row is 0", always(0), (BOB,), "r / d, so x in part"),
+    Mutant("provider's truncation", "r / d", "alice's row is that of the top bit",
+           like("truncate_with_provider/top bit of r"), (BOB,), "a relation of both, so x in part"),
+    Mutant("provider's truncation, pairs", "r", "one mask for two elements", shared, (ALICE, BOB),
+           "x - x'"),
+    Mutant("provider's truncation, pairs", "r", "alice's row for two elements", shared_row(0), (BOB,),
+           "a relation of x and x'"),
+    Mutant("provider's truncation, pairs", "top bit of r", "alice's row for two elements", shared,
+           (BOB,), "whether the top bits agree"),
+    Mutant("provider's truncation, pairs", "r / d", "alice's row for two elements", shared, (BOB,),
+           "the difference of the quotients"),
+    # the carry tree
+    Mutant("carry tree, masked opening", "r", "r = 0", clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB), "x"),
+    Mutant("carry tree, masked opening", "r", "half its range", clear(lambda v, c: v[1] // 2, 4),
+           (ALICE, BOB), "x, in part"),
+    Mutant("carry tree, masked opening", "r", "alice's row is 0", row(0, 0), (BOB,), "x"),
+    Mutant("carry tree, masked opening", "r bits", "alice's row is 0", always(0), (BOB,), "r, so x"),
+    Mutant("carry tree, masked opening", "r bits", "one row for all bits", one_for_all_bits, (BOB,),
+           "which bits of r agree"),
+    Mutant("carry tree, masked opening", "r bits", "alice's row is 0 at the top bit",
+           lambda v, c: np.concatenate([v[:, :1], 0 * v[:, 1:]], axis=1), (BOB,), "r's top bit"),
+    Mutant("carry tree, masked opening", "r bits", "alice's row is that of r's bits",
+           lambda v, c: np.stack([c["masked_bits/r"][0] >> np.uint64(i) & np.uint64(1)
+                                  for i in range(2)])[None], (BOB,), "r, in part"),
+    Mutant("carry tree, masked opening, pairs", "r", "one mask for two elements", shared, (ALICE, BOB),
+           "x - x'"),
+    Mutant("carry tree, masked opening, pairs", "r", "alice's row for two elements", shared_row(0),
+           (BOB,), "a relation of x and x'"),
+    Mutant("carry tree, masked opening, pairs", "r bits", "alice's row for two elements", shared, (BOB,),
+           "which bits of r and r' agree"),
+    Mutant("carry tree, node", "a", "a = 0", lambda v, c: np.stack([v[0], v[0]]), (ALICE, BOB), "p_hi"),
+    Mutant("carry tree, node", "b", "b = 0", lambda v, c: np.stack([v[0], v[0]]), (ALICE, BOB),
+           "g_lo and p_lo"),
+    Mutant("carry tree, node", "a", "alice's row is 0", row(0, 0), (BOB,), "p_hi"),
+    Mutant("carry tree, node", "b", "alice's row is 0", row(0, 0), (BOB,), "g_lo and p_lo"),
+    Mutant("carry tree, node", "c", "alice's row is 0", always(0), (BOB,), "a b"),
+    Mutant("carry tree, node", "b", "one mask for both partners",
+           lambda v, c: np.repeat(v[:, :1], 2, axis=1), (ALICE, BOB), "g_lo XOR p_lo"),
+    Mutant("carry tree, node", "b", "b = a", lambda v, c: np.repeat(c["multiply/a"][:, None], 2, axis=1),
+           (ALICE, BOB), "p_hi XOR g_lo"),
+    Mutant("carry tree, bit to ring", "to_ring/b#1", "b = 0", lambda v, c: np.stack([v[0], v[0]]),
+           (ALICE, BOB), "the bit"),
+    Mutant("carry tree, bit to ring", "to_ring/b#1", "alice's XOR row is 0", row(0, 0), (BOB,), "the bit"),
+    Mutant("carry tree, bit to ring", "to_ring/b#2", "alice's row in the ring is 0", always(0), (BOB,),
+           "b, so the bit"),
+    Mutant("carry tree, bit to ring", "to_ring/b#2", "alice's row in the ring is her XOR row",
+           lambda v, c: c["to_ring/b"][:1], (BOB,), "b, in part"),
     # coins tied across steps pass every table of a step; the joint table sees them
     Mutant("drelu as a whole", "eta''", "eta'' = beta", like("drelu/compute_msb/beta"), (P2,),
            "a relation of the two answers"),
@@ -376,6 +460,6 @@ def table():
     """The mutants as a table in Markdown."""
     lines = ["| step | coin | broken how | who can tell | what is learnt |", "| --- | --- | --- | --- | --- |"]
     for m in MUTANTS:
-        lines.append(f"| {m.setting} | {m.coin} | {m.how} | {', '.join(m.roles)} | {m.learns} |")
+        lines.append(f"| {m.setting} | {m.coins} | {m.how} | {', '.join(m.roles)} | {m.learns} |")
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from mpc import argmax, beaver, securenn
+from mpc import beaver, carry_tree, comparison, securenn, truncation
 from mpc.ring import Odd, Z2k, Zm, prime_above
 from mpc.securenn import CompareCoins
 from mpc.share import Share
@@ -101,11 +101,52 @@ def drelu(world, a):
 
 
 def relu(world, a):
-    return securenn.relu(world.given(a))
+    return comparison.relu(world.given(a))
 
 
 def equal(world, x, y):
-    return argmax.equal(world.given(x), world.given(y))
+    return comparison.equal(world.given(x), world.given(y))
+
+
+def provider_truncation(d):
+    def step(world, x):
+        return truncation.truncate_with_provider(world.given(x), d)
+    return step
+
+
+def masked_bits(world, x):
+    return carry_tree.masked_bits(world.given(x))[1]
+
+
+def masked_pair(world, x):
+    """Two elements of each assignment, side by side in rows: the last axis runs over assignments."""
+    return carry_tree.masked_bits(world.given(x, axis=1))[1]
+
+
+def tree_drelu(world, x):
+    bit = carry_tree.drelu(world.given(x))
+    clear = world.ring.to_int(np.array(sum(x) % world.ring.modulus, np.uint64)[None])
+    assert np.array_equal(bit.ring.sum(bit.rows, axis=0), np.broadcast_to(clear >= 0, bit.shape))
+    return bit
+
+
+def is_zero(world, x):
+    return carry_tree.is_zero(world.given(x))
+
+
+def bits_and(world, x, y):
+    """The node of the tree: one bit, opened once, times two others."""
+    def packed(rows):
+        bits = np.repeat(np.array(rows, np.uint8)[..., None], world.n, axis=-1)
+        return Share(world, carry_tree.BITS, carry_tree.pack_bits(bits))
+    return beaver.multiply(packed(x), packed(y))
+
+
+def to_ring(world, x):
+    """A dealt bit brings one XOR-shared bit into the ring."""
+    bits = np.repeat(np.array(x, np.uint8)[..., None], world.n, axis=-1)
+    shared = Share(world, carry_tree.BITS, carry_tree.pack_bits(bits))
+    return carry_tree.to_ring(shared, world.n, world.ring)
 
 
 def one_hot_step(world, bit, pair):

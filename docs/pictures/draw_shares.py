@@ -17,7 +17,7 @@ import mpc
 
 
 def digit_and_shares(item=0):
-    """A picture in [0, 1], and the two rows of uint64 that it is shared in, as fractions of 2^64."""
+    """A picture in [0, 1], and the two rows that it is shared in, as fractions of 2^64."""
     images, _ = data.load_mnist("train", n=item + 1)
     world = mpc.World(seed=1)
     alice, bob = world.workers

@@ -26,8 +26,8 @@ def test_unbroken_nobody_can_tell_the_inputs_apart(setting):
 
 
 @pytest.mark.parametrize("setting, mutant", [(m.setting, m) for m in MUTANTS], indirect=["setting"],
-                         ids=[f"{m.setting}: {m.coin}: {m.how}" for m in MUTANTS])
+                         ids=[f"{m.setting}: {m.coins}: {m.how}" for m in MUTANTS])
 def test_a_broken_coin_is_caught(setting, mutant):
-    experiment = setting.experiment({mutant.coin: mutant.mutant}, mutant.extra)
+    experiment = setting.experiment(mutant.coin, mutant.mutant, mutant.extra)
     for role in mutant.roles:
         assert any(experiment.tells_apart(role, cases) for cases in setting.groups[role]), role

@@ -1,4 +1,4 @@
-"""The training command: what it prints, reveals and refuses; that it learns; that all roles agree."""
+"""The training command: what it prints, reveals and refuses; that it learns; all roles agree."""
 
 import os
 import re
@@ -195,8 +195,9 @@ def test_every_encoded_value_rounds_with_coins_of_its_own():
 # ---------------------------------------------------------------------- the three arithmetics
 
 
-@pytest.mark.parametrize("variant", ["", "--activation square --lr 0.01", "--precision-fractional 5",
-                                     "--base 2 --precision-fractional 10"])
+@pytest.mark.parametrize("variant", [
+    "", "--activation square --lr 0.01", "--precision-fractional 5",
+    "--base 2 --precision-fractional 10"])
 @pytest.mark.parametrize("arithmetic", ["fixed", "shared"])
 def test_the_losses_are_those_of_floats(variant, arithmetic):
     text = f"--train-items 24 --batch-size 8 --test-items 20 --epochs 1 --reproducible {variant}"
@@ -275,7 +276,8 @@ def test_a_failed_save_leaves_nothing_new_and_the_old_model_whole(tmp_path, monk
     ("--workers 3", "--workers 3: SecureNN and local truncation are protocols of two workers",
      "take --workers 2"),
     ("--precision-fractional -1", "--precision-fractional: -1", "from 0 up"),
-    ("--precision-fractional 7", "--precision-fractional 7: products in base 10", "take 6 or fewer"),
+    ("--precision-fractional 7", "--precision-fractional 7: products in base 10",
+     "take 6 or fewer"),
     ("--precision-fractional 7 --arithmetic fixed", "products in base 10", "take 6 or fewer"),
     ("--precision-fractional 21 --base 2", "products in base 2", "take 20 or fewer"),
     ("--train-items 6401", "holds 6,400 items, 6,401 were asked for", "ask for at most 6,400"),
@@ -296,7 +298,7 @@ def test_a_bad_option_is_told_in_one_line_before_training(capsys, tmp_path, text
     assert came.format(tmp=tmp_path) in line and remedy in line
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_cannot_be_written_is_refused_before_training(capsys, tmp_path):
     tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
     status, out, err = command(capsys, f"--save {tmp_path}/model.npz")
@@ -330,7 +332,7 @@ def test_an_interrupted_run_ends_without_a_traceback(capsys, monkeypatch):
 # ---------------------------------------------------------------------- one program for every role
 
 
-def test_a_batch_of_the_real_network_is_the_same_in_every_world():
+def test_one_real_batch_is_the_same_in_the_simulation_alone_and_in_threads():
     """784-128-64-10, 64 items: shares, openings, gradients, model, bit for bit."""
     def program(world):
         opened, open_ = [], world.open
@@ -376,15 +378,16 @@ def test_a_whole_run_is_the_same_in_every_world():
 
     everywhere(program)
     simulation, = lines["server", "alice", "bob", "crypto_provider"]
-    assert lines["server",] == [simulation, simulation]                 # by replay and in its thread
+    assert lines["server",] == [simulation, simulation]     # by replay and in its thread
     assert all("nan" in line for printed in lines["alice",] for line in printed)
 
 
 @pytest.mark.parametrize("digits", [3, 5])
 def test_gradients_on_shares_agree_with_those_on_floats(digits):
-    """In steps of the last digit: 2 on average, and 20 for the one that a ReLU near 0 moves most."""
+    """In steps of the last digit: 2 on average, and 20 where a ReLU near 0 moves one most."""
     def gradients(arithmetic):
-        choice = options(f"--arithmetic {arithmetic} --precision-fractional {digits} --reproducible")
+        choice = options(f"--arithmetic {arithmetic} --reproducible "
+                         f"--precision-fractional {digits}")
         parties = train_mnist.ARITHMETICS[arithmetic](choice)
         model = parties.model(train_mnist.Net(np.random.default_rng(1)))
         batch, = train_mnist.private_batches(parties, "train", 64, choice)

@@ -297,14 +297,14 @@ def test_drelu_as_a_whole_tells_nobody_anything(ideal, role):
 
 @pytest.mark.parametrize("role", [ALICE, BOB])
 def test_relu_hides_its_operand(monkeypatch, role):
-    monkeypatch.setattr(securenn, "drelu", steps.ideal_drelu)
+    monkeypatch.setattr(steps.comparison, "drelu", steps.ideal_drelu)
     experiment = Experiment(steps.relu, ["bit", *PRODUCT])
     assert hidden(experiment, role, splits("a", role, (4,)))
 
 
 @pytest.mark.parametrize("role", [ALICE, BOB])
 def test_equality_hides_its_operands(monkeypatch, role):
-    monkeypatch.setattr(steps.argmax, "drelu", steps.ideal_drelu)
+    monkeypatch.setattr(steps.comparison, "drelu", steps.ideal_drelu)
     experiment = Experiment(steps.equal, ["bit", "multiply/a", "multiply/b", "multiply/c"])
     assert hidden(experiment, role, splits("xy", role, (4, 4), own=[(1, 3), (2, 2)]))
 

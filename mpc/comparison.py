@@ -1,0 +1,72 @@
+"""Comparison, whichever way the World was made to do it.
+
+    securenn      two workers; the provider takes part in every comparison and sees masked messages;
+                  |x| < 2^(l-2); 440 bytes for a ReLU, with a step for every idea
+    carry-tree    any number of workers; the provider only deals ahead; any x; 47 bytes for a ReLU
+"""
+
+from mpc import carry_tree, securenn
+from mpc.beaver import multiply
+from mpc.ledger import step
+from mpc.share import concatenate
+
+DRELU = {"securenn": securenn.drelu, "carry-tree": carry_tree.drelu}
+
+
+def drelu(x):
+    """Shares of [x >= 0], by the World's comparison: `securenn.drelu` or `carry_tree.drelu`."""
+    return DRELU[x.world.comparison](x)
+
+
+@step
+def relu(x):
+    """The workers get shares of max(x, 0), and learn nothing.
+
+    Parameters
+    ----------
+    x : Share over Z_2^l
+        In the range of the World's comparison.
+
+    Returns
+    -------
+    Share over Z_2^l
+        Of the same shape and scale.
+
+    Notes
+    -----
+    Rounds: 1 + drelu
+    Bytes: 2*(k - 1)*k*w*n + drelu online, w*n + drelu offline
+        for n elements of w bytes and k workers, beyond what `drelu` takes
+    Security: that of drelu and multiply.
+    Source: SecureNN, algorithm 7: x times its sign.
+    """
+    return multiply(drelu(x), x)
+
+
+@step
+def equal(x, y):
+    """The workers get shares of [x == y], and learn nothing.
+
+    Parameters
+    ----------
+    x, y : Share over Z_2^l of one scale
+        Shapes that broadcast; x - y in the range of the World's comparison.
+
+    Returns
+    -------
+    Share over Z_2^l
+        0 or 1, without a scale, of the broadcast shape.
+
+    Notes
+    -----
+    Rounds: 9 with securenn, 2 + log2 l (rounded up) with carry-tree
+    Security: that of drelu and multiply, or of the carry tree.
+    Source: securenn: [x >= y] [y >= x]; comparing the square of the difference with zero, as others
+        do, needs one comparison less and overflows. carry-tree: x - y is zero if and only if no bit
+        of it, opened under the mask r, differs from r's.
+    """
+    if x.world.comparison == "carry-tree":
+        return carry_tree.is_zero(x - y)
+    difference = (x - y)[None]
+    both = drelu(concatenate([difference, -difference]))
+    return multiply(both[0], both[1])
