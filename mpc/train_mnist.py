@@ -112,8 +112,9 @@ class Shared(Fixed):
 
     def __init__(self, options, world=None):
         super().__init__(options)
-        self.world = world or mpc.World(options.workers,
-                                        seed=options.seed if options.reproducible else None)
+        self.world = world or mpc.World(
+            options.workers, seed=options.seed if options.reproducible else None,
+            comparison=options.comparison, truncation=options.truncation)
 
     def _share(self, value, **owner):
         return value.share(*self.world.workers, crypto_provider=self.world.crypto_provider, **owner)
@@ -306,6 +307,12 @@ def parser():
     p.add_argument("--base", type=int, choices=(10, 2), default=10, help="of those digits")
     p.add_argument("--workers", type=whole(2), default=2,
                    help="who compute on shares and own the data")
+    p.add_argument("--comparison", choices=("securenn", "carry-tree"),
+                   help="how signs are found: securenn by default for two workers, carry-tree for "
+                   "more (any number of workers, less to send, and the provider hears nothing)")
+    p.add_argument("--truncation", choices=("local", "provider"),
+                   help="how products are scaled down: local by default for two workers, provider "
+                   "for more (one round, and no value in range ever fails)")
     p.add_argument("--activation", choices=("relu", "square"), default="relu",
                    help="square needs no comparison")
     p.add_argument("--arithmetic", choices=tuple(ARITHMETICS), default="shared",
@@ -330,9 +337,10 @@ def complaint(options):
         return f"--save {options.save}: there is no folder {folder}; make it first"
     if options.save and not os.access(folder, os.W_OK):
         return f"--save {options.save}: the folder {folder} cannot be written; name another"
-    if shared and options.workers > 2:
-        return (f"--workers {options.workers}: SecureNN and local truncation are protocols of two "
-                "workers; take --workers 2")
+    for option, of_two in (("comparison", "securenn"), ("truncation", "local")):
+        if options.workers > 2 and getattr(options, option) == of_two:
+            return (f"--{option} {of_two}: a protocol of two workers, wrong for {options.workers}; "
+                    "leave it out or take --workers 2")
     if options.ledger and not shared:
         return f"--ledger: no messages pass with --arithmetic {options.arithmetic}; take shared"
     for name, items in (("train", options.train_items), ("test", options.test_items)):
