@@ -38,9 +38,10 @@ def tournament(x):
 
     Notes
     -----
-    Rounds: 9*levels
+    Rounds: 9*levels(m)
     Bytes: n*(m - 1)*(11*w + 5*l + 2*w*(m + 2)) online, n*(m - 1)*(2*w + l + w*(m + 1)) offline
-        for n maxima of m candidates of w bytes and l bits; levels is log2 m, rounded up
+        for n maxima of m candidates of w bytes and l bits, compared by SecureNN; levels(m) is
+        log2 m, rounded up
     Security: that of drelu and multiply; the bit is opened once under one mask for value and row.
     Source: a knock-out tree of log2 m levels of comparisons, where SecureNN's MaxPool takes m - 1.
     """
@@ -78,27 +79,39 @@ def all_pairs(x):
     Share (..., m)
         1 at the first maximum, 0 elsewhere; no scale.
 
+    Raises
+    ------
+    ValueError
+        When there are not two candidates along a last axis.
+
     Notes
     -----
     Rounds: 2 + levels(l - 1) + levels(m - 1)
+    Bytes: (k - 1)*k*(w*n*q + (3*(l - 2)*q + (2*m - 3)*m)*ceil(n/8)) online,
+        w*n*m + ((3*l - 4)*q + (m - 2)*m)*ceil(n/8) offline
+        for n maxima of m candidates of w bytes and l bits in q = m (m - 1) / 2 pairs, k workers;
+        levels(l) is log2 l, rounded up
     Security: that of the carry tree's steps; any coalition that leaves one worker out.
     Source: CrypTen's "pairwise" maximum, with the answers kept as packed bits until the end.
     """
+    if x.ndim == 0 or x.shape[-1] < 2:
+        raise ValueError(f"all_pairs: shape {x.shape} has no two candidates along its last axis; "
+                         "take the tournament")
     flat = x.reshape(-1, x.shape[-1]).T                     # (m, n)
     m, n = flat.shape
     pairs = list(combinations(range(m), 2))
     left, right = (flat._with(flat.rows[:, list(side)]) for side in zip(*pairs))
     loses = carry_tree.msb(left - right)                    # (pairs, n / 8): left < right
     wins = loses.plus(np.full((1, 1, 1), 255, np.uint8))
-    against_all = [concatenate([(wins if j < k else loses)[pairs.index((min(j, k), max(j, k)))][None]
+    against_all = [concatenate([(wins if j < k else loses)[pairs.index(tuple(sorted((j, k))))][None]
                                 for k in range(m) if k != j])[:, None] for j in range(m)]
     place = carry_tree.all_of(concatenate(against_all, axis=1))              # (m, n / 8)
     return carry_tree.to_ring(place, n, x.ring).T.reshape(*x.shape)
 
 
 def place_of_max(x):
-    """The one-hot place of the first maximum along the last axis: `all_pairs` on the carry tree, for
-    its few rounds; `tournament` on SecureNN, for its few comparisons."""
+    """The one-hot place of the first maximum along the last axis: `all_pairs` on the carry tree,
+    for its few rounds; `tournament` on SecureNN, for its few comparisons."""
     if x.world.comparison == "carry-tree" and x.ndim and x.shape[-1] > 1:
         return all_pairs(x)
     return tournament(x)[1]

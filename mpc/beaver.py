@@ -38,9 +38,9 @@ def multiply(x, y):
     Notes
     -----
     Rounds: 1
-    Bytes: 2*w*(x + y) online, w*z offline
-        where x, y, z count the elements of the operands and of the product, w the bytes of one; an
-        operand that a product has opened before is not opened again
+    Bytes: (k - 1)*k*w*(x + y) online, w*z offline
+        where x, y, z count the elements of the operands and of the product, w the bytes of one, k
+        the workers; an operand that a product has opened before is not opened again
     Security: semi-honest; any coalition that leaves one worker out. The provider receives nothing.
     Source: Beaver, CRYPTO 1991; epsilon op delta is added by one worker only (SecureNN's
         Algorithm 1 as printed lets both subtract it, which gives xy - 3 epsilon delta).
@@ -75,9 +75,9 @@ def matmul(x, y):
     Notes
     -----
     Rounds: 1
-    Bytes: 2*w*(x + y) online, w*z offline
-        where x, y, z count the elements of the operands and of the product, w the bytes of one; an
-        operand that a product has opened before is not opened again
+    Bytes: (k - 1)*k*w*(x + y) online, w*z offline
+        where x, y, z count the elements of the operands and of the product, w the bytes of one, k
+        the workers; an operand that a product has opened before is not opened again
     Security: semi-honest; any coalition that leaves one worker out. The provider receives nothing.
     Source: Beaver's product with matrices for numbers (Mohassel and Zhang, S&P 2017).
     """
@@ -126,8 +126,8 @@ def square(x):
     Notes
     -----
     Rounds: 1
-    Bytes: 2*w*x online, w*x offline
-        where x counts the elements, w the bytes of one
+    Bytes: (k - 1)*k*w*x online, w*x offline
+        where x counts the elements, w the bytes of one, k the workers
     Security: semi-honest; any coalition that leaves one worker out. The provider receives nothing.
     Source: x^2 = epsilon^2 + 2 epsilon a + a^2 with epsilon = x - a and a dealt pair (a, a^2).
     """
@@ -164,7 +164,7 @@ def refresh(x):
 
 def _check(x, y, name):
     if not isinstance(y, Share):
-        raise TypeError(f"{name}: a {type(y).__name__} is no Share; use times() for what all workers "
-                        "know")
+        raise TypeError(f"{name}: a {type(y).__name__} is no Share; use times() for what all "
+                        "workers know")
     if x.ring != y.ring:
         raise ValueError(f"{name}: shares over {x.ring} and {y.ring}; convert one first")

@@ -70,9 +70,9 @@ def carry(g, p):
 
     Notes
     -----
-    Rounds: levels
+    Rounds: levels(l)
     Bytes: (k - 1)*k*3*(l - 1)*m online, 2*(l - 1)*m offline
-        for l rows of m bytes, k workers; levels is log2 l, rounded up
+        for l rows of m bytes, k workers; levels(l) is log2 l, rounded up
     Security: that of multiply.
     Source: Brent and Kung's operator, as in MP-SPDZ's CarryOutRaw.
     """
@@ -100,9 +100,9 @@ def msb(x):
 
     Notes
     -----
-    Rounds: 1 + levels
+    Rounds: 1 + levels(l - 1)
     Bytes: (k - 1)*k*(w*n + 3*(l - 2)*ceil(n/8)) online, (3*l - 4)*ceil(n/8) offline
-        for n elements of w bytes and l bits, k workers; levels is log2 (l - 1), rounded up
+        for n elements of w bytes and l bits, k workers; levels(l) is log2 l, rounded up
     Security: that of masked_bits and carry.
     Source: x = c - r = c + not r + 1, whose carry into the top bit is 1 XOR the borrow.
     """
@@ -167,9 +167,9 @@ def drelu(x):
 
     Notes
     -----
-    Rounds: 2 + levels
+    Rounds: 2 + levels(l - 1)
     Bytes: (k - 1)*k*(w*n + (3*l - 5)*ceil(n/8)) online, w*n + (3*l - 4)*ceil(n/8) offline
-        for n elements of w bytes and l bits, k workers; levels is log2 (l - 1), rounded up. At
+        for n elements of w bytes and l bits, k workers; levels(l) is log2 l, rounded up. At
         l = 64 and two workers each sends 31.4 bytes for an element.
     Security: semi-honest; any coalition that leaves one worker out, and the provider.
     Source: the carry tree of this module; SecureNN's DReLU has the same 8 rounds.
@@ -193,9 +193,9 @@ def all_of(bits):
 
     Notes
     -----
-    Rounds: levels
+    Rounds: levels(l)
     Bytes: (k - 1)*k*2*(l - 1)*m online, (l - 1)*m offline
-        for l rows of m bytes, k workers; levels is log2 l, rounded up
+        for l rows of m bytes, k workers; levels(l) is log2 l, rounded up
     Security: that of multiply.
     Source: a tree of ANDs.
     """
@@ -221,10 +221,10 @@ def is_zero(x):
 
     Notes
     -----
-    Rounds: 2 + levels
+    Rounds: 2 + levels(l)
     Bytes: (k - 1)*k*(w*n + (2*l - 1)*ceil(n/8)) online, w*n + (2*l - 1)*ceil(n/8) offline
-        for n elements of w bytes and l bits, k workers; levels is log2 l, rounded up. At l = 64 and
-        two workers each sends 23.9 bytes for an element, less than for one comparison.
+        for n elements of w bytes and l bits, k workers; levels(l) is log2 l, rounded up. At
+        l = 64 and two workers each sends 23.9 bytes for an element, less than for one comparison.
     Security: that of masked_bits, all_of and to_ring.
     Source: x is zero if and only if c = x + r and r have the same bits.
     """

@@ -34,9 +34,9 @@ def relu(x):
 
     Notes
     -----
-    Rounds: 1 + drelu
-    Bytes: 2*(k - 1)*k*w*n + drelu online, w*n + drelu offline
-        for n elements of w bytes and k workers, beyond what `drelu` takes
+    Rounds: drelu + multiply
+    Bytes: drelu + multiply
+        for as many elements
     Security: that of drelu and multiply.
     Source: SecureNN, algorithm 7: x times its sign.
     """
@@ -59,7 +59,9 @@ def equal(x, y):
 
     Notes
     -----
-    Rounds: 9 with securenn, 2 + log2 l (rounded up) with carry-tree
+    Rounds: drelu + multiply with securenn; is_zero with carry-tree
+    Bytes: 2*drelu + multiply with securenn; is_zero with carry-tree
+        for as many elements, twice as many comparisons
     Security: that of drelu and multiply, or of the carry tree.
     Source: securenn: [x >= y] [y >= x]; comparing the square of the difference with zero, as others
         do, needs one comparison less and overflows. carry-tree: x - y is zero if and only if no bit

@@ -278,12 +278,12 @@ class Zm(Ring):
         """The residues other than 0, as a set to draw from."""
         return Zm(self.modulus, nonzero=True)
 
-    def reduce(self, x):
-        """Non-negative integers of any unsigned dtype, brought into the ring.
+    def reduce(self, x, dtype=None):
+        """Non-negative integers of any unsigned dtype, brought into the ring (and into `dtype`).
 
         A quotient by a constant is vectorised, a remainder is not: ``x - x // m * m``.
         """
-        return (x - x // self.modulus * self.modulus).astype(self.dtype)
+        return (x - x // self.modulus * self.modulus).astype(dtype or self.dtype, copy=False)
 
     def add(self, x, y):
         return self.reduce(np.add(x, y, dtype=np.uint16))

@@ -125,24 +125,24 @@ def private_compare(x_bits, r, coins, *, known=None):
     world.spend(identity)
 
     top = np.uint64(2**l - 1)
-    edge = (beta == 1) & (r == top)                     # x <= 2^l - 1 always               [10]
-    forge, has_zero = edge, edge
+    forge = has_zero = (beta == 1) & (r == top)         # x <= 2^l - 1 always               [10]
     if known is not None:
-        forge, has_zero = edge | known, np.where(known, beta == 0, edge)
-    t = np.where(beta == 1, r + np.uint64(1), r)        # x > r, or x < r + 1                [1]
-    t_bits = bits_of(t, l)
+        forge, has_zero = forge | known, np.where(known, beta == 0, forge)
+    t_bits = bits_of(np.where(beta == 1, r + np.uint64(1), r), l)       # x > r, or x < r + 1    [1]
 
-    x = x_bits.rows.astype(np.uint16)                   # sums below stay under 16 bits
-    j = world.j(x[:, 0])
-    above = np.zeros_like(x[:, 0])                      # sum of w_k over k > i
+    # 16-bit rows, one for each bit position: negative terms wrap around, and 2 p lifts c above 0
+    word = np.uint16
+    j = world.j(x_bits.rows[:, 0].astype(word))
+    flip_j, keep = (1 - 2 * beta.astype(np.int16)).astype(word), 1 - forge.astype(word)
+    forged, lowest = (1 - keep) * j, (1 - keep) * j * ~has_zero
+    above = np.zeros_like(j)                            # sum of w_k over k > i
     d = np.empty_like(x_bits.rows)
     for i in reversed(range(l)):
-        t_i = t_bits[:, i] == 1
-        w = np.where(t_i, j + p - x[:, i], x[:, i])                       # x XOR t       [5, 8]
-        c = above + j + np.where(t_i ^ (beta == 1), w, 2 * p - w)         #               [6, 9]
-        c = np.where(forge, j * ~(has_zero & (i == 0)), c)                #                 [11]
-        d[:, i] = field.add(field.mul(s[:, i], field.reduce(c)), zero.rows[:, i])   #       [14]
-        above = above + w
+        x, t = x_bits.rows[:, i].astype(word), t_bits[:, i].astype(word)
+        c = above + j + flip_j * (j * t - x) + word(2 * p)                          #   [6, 9]
+        c = keep * c + (forged if i else lowest)                                    #     [11]
+        d[:, i] = field.reduce(s[:, i] * field.reduce(c, word) + zero.rows[:, i])   #     [14]
+        above = above + x + t * (j + word(p) - x - x)   # w = x + j t - 2 t x = x XOR t   [5, 8]
     d = world.gather(world.crypto_provider, x_bits._with(rotate(d, turn)), name="d")
     return np.any(field.sum(d, axis=1) == 0, axis=1).astype(np.uint8)     # some d_i = 0?    [15]
 
@@ -150,11 +150,12 @@ def private_compare(x_bits, r, coins, *, known=None):
 def rotate(rows, turn):
     """Element e's values (h, l, e) moved up by turn[e] places, the last ones coming in first.
 
-    By the binary digits of `turn`: a fixed rotation for each digit, taken or not.
+    By the binary digits of `turn`: a fixed rotation for each digit, taken where the digit is 1.
     """
     l = rows.shape[1]
     for k in range((l - 1).bit_length()):
-        rows = np.where((turn >> k & 1)[:, None] == 1, np.roll(rows, 1 << k, axis=1), rows)
+        taken = (0 - (turn >> k & 1)).astype(np.uint8)[:, None]             # 255 or 0
+        rows = rows ^ ((rows ^ np.roll(rows, 1 << k, axis=1)) & taken)
     return rows
 
 
@@ -167,8 +168,8 @@ def _check_compare(x_bits, r, beta, known):
         raise ValueError(f"private_compare: p={p} is too small for {l} bits; take a prime above "
                          f"{l + 1}")
     if prime_above(p - 2) != p:
-        raise ValueError(f"private_compare: p={p} is no prime, so that a product of units can be 0; "
-                         f"take {prime_above(l)}")
+        raise ValueError(f"private_compare: p={p} is no prime, so that a product of units can be 0"
+                         f"; take {prime_above(l)}")
     if known is not None and known.shape[1:] != shape:
         raise ValueError(f"private_compare: known {known.shape[1:]} does not fit bits of {shape} "
                          "elements; give one for each element")

@@ -347,22 +347,24 @@ def complaint(options):
         if shared and items < options.workers:
             return (f"--{name}-items {items}: each of the {options.workers} workers owns one item "
                     f"or more; take {options.workers} or more")
-    most = most_digits(options.base)
+    local = shared and options.workers == 2 and options.truncation != "provider"
+    most = most_digits(options.base, local)
     if options.arithmetic != "float" and options.precision_fractional > most:
-        return (f"--precision-fractional {options.precision_fractional}: products in base "
-                f"{options.base} then come so near to the end of the ring that truncation ruins "
-                f"some; take {most} or fewer")
+        flaw = "makes truncation ruin some products" if local else "leaves products too little room"
+        return (f"--precision-fractional {options.precision_fractional} in base {options.base} "
+                f"{flaw}; take {most} or fewer" + ", or --truncation provider" * local)
     return None
 
 
-def most_digits(base):
-    """The most digits with which truncation ruins at most one product near 1 in ten million.
+def most_digits(base, local):
+    """The most digits with which a training run in a ring of 64 bits can be trusted.
 
-    A batch truncates a quarter of a million products, each a little smaller than 1 on average, and
-    local truncation of x fails with probability |x| / 2^64: 6 decimal digits, 20 binary ones.
+    Products need room for numbers up to 10^4. Local truncation of x fails with probability
+    |x| / 2^64: no more than one product near 1 in ten million, when a batch truncates a quarter of
+    a million, most of them smaller. That allows 6 decimal digits, or 20 binary ones.
     """
-    digits = 0
-    while base ** (2 * digits + 2) * 10**7 <= 2**64:
+    digits, room = 0, 10**7 if local else 2**2 * 10**4
+    while base ** (2 * digits + 2) * room <= 2**64:
         digits += 1
     return digits
 

@@ -7,7 +7,7 @@ from mpc.ring import Z2k
 
 
 def truncate(x, d):
-    """Shares of ``x / d`` by the World's truncation: `truncate_locally` or `truncate_with_provider`.
+    """Shares of ``x / d``, by `truncate_locally` or `truncate_with_provider` as the World says.
 
     Raises
     ------
@@ -17,12 +17,14 @@ def truncate(x, d):
     ring = x.ring
     if not isinstance(ring, Z2k):
         raise ValueError(f"truncate: a share over {ring} has no sign; truncate over Z_2^l")
-    if d != int(d) or not 1 <= d <= ring.modulus // 4:
+    most = ring.modulus // 2 - 1 if x.world.truncation == "local" else ring.modulus // 4
+    if d != int(d) or not 1 <= d <= most:
         raise ValueError(f"truncate: divisor {d} is out of range for {ring}; take an integer from "
-                         f"1 to {ring.modulus // 4}")
+                         f"1 to {most}")
     if d == 1:
         return x
-    return (truncate_locally if x.world.truncation == "local" else truncate_with_provider)(x, int(d))
+    by = truncate_locally if x.world.truncation == "local" else truncate_with_provider
+    return by(x, int(d))
 
 
 @step
@@ -38,7 +40,7 @@ def truncate_locally(x, d):
     x : Share over Z_2^l of two workers
         Signed; as small as the failure below demands.
     d : int
-        Any divisor, 1 <= d <= 2^(l-2); no power of two is needed.
+        Any divisor, 1 <= d < 2^(l-1); no power of two is needed.
 
     Returns
     -------
@@ -110,7 +112,7 @@ def truncate_with_provider(x, d):
     c = world.open((x + r).plus(_public(off, x)), name="c")
     wrapped = r_top.times((c >> top) ^ np.uint64(1))            # x' + r >= 2^l
     whole, left = divmod(ring.modulus, int(d))
-    carried = ring.reduce(np.uint64(whole % 2**64) + (c % d + np.uint64(left)) // d)    # by 2^l more
+    carried = ring.reduce(np.uint64(whole % 2**64) + (c % d + np.uint64(left)) // d)   # 2^l more
     return (wrapped.times(carried) - r_over_d).plus(ring.sub(c // d, _public(off // int(d), x)))
 
 

@@ -1,4 +1,4 @@
-"""Maximum, its place, and equality: all candidates on toy rings, edges and ties at 64 bits."""
+"""Maximum, its place, and equality, by either comparison: toy rings, edges and ties at 64 bits."""
 
 import numpy as np
 import pytest
@@ -15,21 +15,29 @@ def tuples(values, m):
     return np.stack(np.meshgrid(*[values] * m), axis=-1).reshape(-1, m)
 
 
-def check_tournament(world, x):
-    """Maximum and first place of each row of signed `x`, against NumPy."""
-    maximum, place = mpc.tournament(give(world, x.astype(np.int64) % world.ring.modulus
-                                         if world.ring.bits < 64 else x.view(np.uint64)))
-    np.testing.assert_array_equal(world.ring.to_int(reconstruct(maximum)), x.max(axis=-1))
-    np.testing.assert_array_equal(reconstruct(place), np.eye(x.shape[-1])[x.argmax(axis=-1)])
+WAYS = [(2, "securenn"), (2, "carry-tree"), (3, "carry-tree")]
+
+
+def check_maxima(x, bits=64, seed=1):
+    """Maximum and first place of each row of signed `x`, against NumPy, in every way there is."""
+    expected = np.eye(x.shape[-1])[x.argmax(axis=-1)]
+    for n_workers, comparison in WAYS:
+        world = World(n_workers, seed=seed, ring_bits=bits, comparison=comparison)
+        share = give(world, world.ring.from_int(x))
+        maximum, place = mpc.tournament(share)
+        np.testing.assert_array_equal(world.ring.to_int(reconstruct(maximum)), x.max(axis=-1))
+        np.testing.assert_array_equal(reconstruct(place), expected)
+        if comparison == "carry-tree" and x.shape[-1] > 1:
+            np.testing.assert_array_equal(reconstruct(mpc.all_pairs(share)), expected)
 
 
 @pytest.mark.parametrize("bits, values, m", [
     (3, [-1, 0], 1), (3, [-1, 0], 2), (3, [0, 1], 5), (3, [-4, -3], 4), (3, [3, 2], 6),
     (5, range(-4, 4), 1), (5, range(-4, 4), 2), (5, range(8), 3), (5, range(-16, -8), 3),
 ])
-def test_tournament_is_right_for_all_candidates(bits, values, m):
+def test_maxima_are_right_for_all_candidates(bits, values, m):
     for seed in range(3):
-        check_tournament(World(seed=seed, ring_bits=bits), tuples(np.array(values), m))
+        check_maxima(tuples(np.array(values), m), bits, seed)
 
 
 def test_tournament_is_right_for_all_sharings():
@@ -47,23 +55,26 @@ def test_tournament_is_right_for_all_sharings():
     [END - 1, 0, END - 1], [5, 7, 7, 5, 7], [-3, -3, -4], [2**63 - 1, 2**63 - 2],
     [3, 1, 4, 1, 5, 9, 2, 6, 5, 9],
 ])
-def test_tournament_at_the_edges_of_64_bits(x):
-    check_tournament(World(seed=1), np.array(x))
+def test_maxima_at_the_edges_of_64_bits(x):
+    check_maxima(np.array(x))
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (3, 2), (2, 3), (2, 3, 5), (3, 10)])
-def test_tournament_of_small_numbers_with_many_ties(shape):
-    check_tournament(World(seed=1), np.random.default_rng(0).integers(-2, 3, shape))
+def test_maxima_of_small_numbers_with_many_ties(shape):
+    check_maxima(np.random.default_rng(0).integers(-2, 3, shape))
 
 
 @pytest.mark.parametrize("bits", [3, 5])
-def test_equal_is_right_for_all_inputs_in_range_and_never_true_of_a_difference(bits):
+@pytest.mark.parametrize("n_workers, comparison", WAYS)
+def test_equal_is_right_for_all_inputs_in_range(bits, n_workers, comparison):
+    """SecureNN sees the sign of differences below 2^(l-2); the carry tree takes all."""
     x, y = np.indices((2**bits, 2**bits)).reshape(2, -1)
-    near = np.minimum((x - y) % 2**bits, (y - x) % 2**bits) < 2 ** (bits - 2)
+    far = np.minimum((x - y) % 2**bits, (y - x) % 2**bits) >= 2 ** (bits - 2)
+    valid = ~far | (comparison == "carry-tree")
     for seed in range(10):
-        world = World(seed=seed, ring_bits=bits)
+        world = World(n_workers, seed=seed, ring_bits=bits, comparison=comparison)
         got = reconstruct(mpc.equal(give(world, x), give(world, y)))
-        np.testing.assert_array_equal(got[near], (x == y)[near])
+        np.testing.assert_array_equal(got[valid], (x == y)[valid])
 
 
 def test_equal_is_right_for_all_sharings():
@@ -73,23 +84,27 @@ def test_equal_is_right_for_all_sharings():
     np.testing.assert_array_equal(got, np.broadcast_to([[[0]], [[1]], [[0]]], (3, 32, 32)))
 
 
-def test_equal_at_the_edges_of_64_bits_and_with_broadcasting():
-    world = World(seed=1)
+@pytest.mark.parametrize("n_workers, comparison", WAYS)
+def test_equal_at_the_edges_of_64_bits_and_with_broadcasting(n_workers, comparison):
+    world = World(n_workers, seed=1, comparison=comparison)
     x = np.array([0, 1, -1, END // 2 - 1, -END // 2, 1000])
     column, row = give(world, x.view(np.uint64)[:, None]), give(world, x.view(np.uint64))
     np.testing.assert_array_equal(reconstruct(mpc.equal(column, row)), np.eye(6))
     np.testing.assert_array_equal(reconstruct(mpc.equal(row, column)), np.eye(6))
 
 
-def test_tournament_and_equal_are_the_same_in_every_way_to_run_them():
+@pytest.mark.parametrize("n_workers, comparison", WAYS)
+def test_maxima_and_equality_are_the_same_in_every_way_to_run_them(n_workers, comparison):
     def program(world):
         x = give(world, [[1, 5, 5], [7, 2, 1]])
         maximum, place = mpc.tournament(x)
-        return {"maximum": maximum, "place": place, "equal": mpc.equal(x[:, 0], x[:, 2])}
-    _, got = everywhere(program)
+        pairs = mpc.all_pairs(x) if comparison == "carry-tree" else place
+        return {"maximum": maximum, "place": place, "pairs": pairs, "equal": mpc.equal(x[0], x[1])}
+    _, got = everywhere(program, n_workers, comparison=comparison)
     assert reconstruct(got["maximum"]).tolist() == [5, 7]
     assert reconstruct(got["place"]).tolist() == [[0, 1, 0], [1, 0, 0]]
-    assert reconstruct(got["equal"]).tolist() == [0, 0]
+    assert reconstruct(got["pairs"]).tolist() == [[0, 1, 0], [1, 0, 0]]
+    assert reconstruct(got["equal"]).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0)])
@@ -98,10 +113,11 @@ def test_a_tournament_without_candidates_is_refused(world, shape):
         mpc.tournament(give(world, np.zeros(shape)))
 
 
-@pytest.mark.parametrize("protocol", [mpc.tournament, lambda x: mpc.equal(x, x)])
-def test_three_workers_are_refused(protocol):
-    with pytest.raises(ValueError, match="not 3; make the World with two"):
-        protocol(give(World(3, seed=1), [1, 2]))
+@pytest.mark.parametrize("shape", [(), (1,), (3, 0)])
+def test_all_pairs_without_a_pair_are_refused(shape):
+    world = World(seed=1, comparison="carry-tree")
+    with pytest.raises(ValueError, match="no two candidates along its last axis; take the tourn"):
+        mpc.all_pairs(give(world, np.zeros(shape)))
 
 
 def test_equal_over_two_rings_is_refused(world):

@@ -9,7 +9,8 @@ from scipy import stats
 
 import view_steps as steps
 from helpers import give
-from mpc import CompareCoins, MaskReused, World, beaver, private_compare, run_threads, securenn
+from mpc import (CompareCoins, MaskReused, World, beaver, comparison, private_compare, run_threads,
+                 securenn)
 from mpc.ring import Zm
 from mpc.views import Watched
 
@@ -20,7 +21,7 @@ N = 3000                # no other axis has this length
 def run_all(world, n=N):
     """Every step that draws coins, on n elements."""
     x, y = give(world, np.zeros(n)), give(world, np.ones(n))
-    securenn.relu(x)
+    comparison.relu(x)
     beaver.square(y)
     securenn.select_share(securenn.drelu(y), x, y)
     beaver.matmul(x.reshape(n, 1), y[:1].reshape(1, 1))
@@ -91,7 +92,7 @@ def test_two_keys_and_two_calls_give_unrelated_coins(drawn):
                     assert 0.05 < np.mean(one == other) < 0.95, label
 
 
-@pytest.mark.parametrize("step", [securenn.relu, securenn.drelu, beaver.square])
+@pytest.mark.parametrize("step", [comparison.relu, securenn.drelu, beaver.square])
 def test_the_coins_of_other_elements_do_not_touch_an_elements_messages(step):
     """With it, "shared by two elements" and "reused in two calls" are the same two-element table."""
     n, kept, rng = 5, 2, np.random.default_rng(0)

@@ -1,7 +1,8 @@
-"""Every exported step keeps a contract: a docstring in four lines, and the price it names."""
+"""Every step keeps a contract: a docstring in four lines, and the price that it names."""
 
 import inspect
 import re
+import sys
 from types import ModuleType
 
 import numpy as np
@@ -9,47 +10,76 @@ import pytest
 
 import mpc
 from helpers import common, give
-from mpc.ring import Odd, Zm, prime_above
+from mpc import World
+from mpc.ring import Bits, Odd, Zm, prime_above
 from mpc.securenn import CompareCoins
-from price import TABLE_1, paid, promised, sizes_of, table_1
+from price import TABLE_1, paid, promised, table_1
 
-NO_STEPS = {"concatenate", "fix_precision", "run_threads"}      # the other exported functions
-STEPS = sorted(name for name in mpc.__all__
-               if inspect.isfunction(getattr(mpc, name)) and name not in NO_STEPS)
+# Exported functions that are no steps: helpers, and those that take the step which the World says.
+HELPERS = {"concatenate", "fix_precision", "run_threads"}
+CHOICES = {"drelu": ["securenn.drelu", "carry_tree.drelu"],
+           "truncate": ["truncation.truncate_locally", "truncation.truncate_with_provider"]}
+
+
+def all_steps():
+    """{"module.step": function}: whatever `mpc.ledger.step` has wrapped in its `run`."""
+    modules = [sys.modules[name] for name in sorted(sys.modules) if name.startswith("mpc.")]
+    return {f"{m.__name__.removeprefix('mpc.')}.{name}": f for m in modules
+            for name, f in vars(m).items() if inspect.isfunction(f) and f.__module__ == m.__name__
+            and f.__code__ is mpc.refresh.__code__}
+
+
+STEPS = all_steps()
 
 
 def zeros(world, *shapes, ring=None):
     return [give(world, np.zeros(shape), ring) for shape in shapes]
 
 
-def compare_arguments(world):
-    l = world.ring.bits
-    field = Zm(prime_above(l))
-    return (*zeros(world, (l, 7), ring=field), common(world, np.zeros(7)),
-            CompareCoins.draw(world, field, l, (7,)))
+def compare_arguments(*shape):
+    def arguments(world):
+        l = world.ring.bits
+        field = Zm(prime_above(l))
+        return (*zeros(world, (l, *shape), ring=field), common(world, np.zeros(shape)),
+                CompareCoins.draw(world, field, l, shape))
+    return arguments
 
 
-# step -> (its arguments, the sizes in its formulas)
+TWO = [(2, "securenn")]
+TREE = [(2, "carry-tree"), (3, "carry-tree")]
+
+# step -> (its arguments, the sizes in its formulas, the Worlds that can do it)
 PRICED = {
-    "multiply": (lambda w: zeros(w, (4, 1), (3,)), dict(x=4, y=3, z=12)),
-    "matmul": (lambda w: zeros(w, (5, 2), (2, 3)), dict(x=10, y=6, z=15)),
-    "square": (lambda w: zeros(w, (2, 3)), dict(x=6)),
-    "refresh": (lambda w: zeros(w, (2, 3)), {}),
-    "truncate": (lambda w: (*zeros(w, (2, 3)), 10), {}),
-    "select_share": (lambda w: zeros(w, (7,), (7,), (7,)), dict(n=7)),
-    "private_compare": (compare_arguments, dict(n=7)),
-    "share_convert": (lambda w: zeros(w, (7,)), dict(n=7)),
-    "compute_msb": (lambda w: (*zeros(w, (7,), ring=Odd(w.ring.bits)), w.ring), dict(n=7)),
-    "drelu": (lambda w: zeros(w, (7,)), dict(n=7)),
-    "relu": (lambda w: zeros(w, (7,)), dict(n=7)),
-    "tournament": (lambda w: zeros(w, (3, 10)), dict(n=3, m=10, levels=4)),
-    "equal": (lambda w: zeros(w, (7,), (7,)), dict(n=7)),
+    "beaver.multiply": (lambda w: zeros(w, (4, 1), (3,)), dict(x=4, y=3, z=12), TWO + TREE),
+    "beaver.matmul": (lambda w: zeros(w, (5, 2), (2, 3)), dict(x=10, y=6, z=15), TWO + TREE),
+    "beaver.square": (lambda w: zeros(w, (2, 3)), dict(x=6), TWO + TREE),
+    "beaver.refresh": (lambda w: zeros(w, (2, 3)), {}, TWO + TREE),
+    "truncation.truncate_locally": (lambda w: (*zeros(w, (2, 3)), 7), {}, TWO),
+    "truncation.truncate_with_provider": (lambda w: (*zeros(w, (2, 3)), 7), dict(n=6), TWO + TREE),
+    "securenn.select_share": (lambda w: zeros(w, (7,), (7,), (7,)), dict(n=7), TWO),
+    "securenn.private_compare": (compare_arguments(7), dict(n=7), TWO),
+    "securenn.share_convert": (lambda w: zeros(w, (7,)), dict(n=7), TWO),
+    "securenn.compute_msb": (lambda w: (*zeros(w, (7,), ring=Odd(w.ring.bits)), w.ring), dict(n=7),
+                             TWO),
+    "securenn.drelu": (lambda w: zeros(w, (7,)), dict(n=7), TWO),
+    "carry_tree.masked_bits": (lambda w: zeros(w, (20,)), dict(n=20), TREE),
+    "carry_tree.carry": (lambda w: zeros(w, (w.ring.bits, 3), (w.ring.bits, 3), ring=Bits()),
+                         dict(m=3), TREE),
+    "carry_tree.msb": (lambda w: zeros(w, (20,)), dict(n=20), TREE),
+    "carry_tree.to_ring": (lambda w: (*zeros(w, (3,), ring=Bits()), 20, w.ring), dict(n=20), TREE),
+    "carry_tree.drelu": (lambda w: zeros(w, (4, 5)), dict(n=20), TREE),
+    "carry_tree.all_of": (lambda w: zeros(w, (w.ring.bits, 3), ring=Bits()), dict(m=3), TREE),
+    "carry_tree.is_zero": (lambda w: zeros(w, (20,)), dict(n=20), TREE),
+    "comparison.relu": (lambda w: zeros(w, (7,)), dict(n=7, x=7, y=7, z=7), TWO + TREE),
+    "comparison.equal": (lambda w: zeros(w, (7,), (7,)), dict(n=7, x=7, y=7, z=7), TWO + TREE),
+    "argmax.tournament": (lambda w: zeros(w, (3, 10)), dict(n=3, m=10), TWO),
+    "argmax.all_pairs": (lambda w: zeros(w, (3, 10)), dict(n=3, m=10, q=45), TREE),
 }
 
 
-def sections(protocol):
+def sections(step):
     """{heading: text} of a numpydoc docstring."""
-    parts = re.split(r"^(\w+)\n-+\n", inspect.getdoc(protocol), flags=re.M)
+    parts = re.split(r"^(\w+)\n-+\n", inspect.getdoc(step), flags=re.M)
     return dict(zip(parts[1::2], parts[2::2]))
 
 
@@ -59,70 +89,75 @@ def test_all_names_exactly_what_is_public():
     assert set(mpc.__all__) == public and len(mpc.__all__) == len(public)
 
 
-def test_every_exported_step_is_priced():
-    assert set(PRICED) == set(STEPS), "a step of mpc is missing here, or a name that is no step"
+def test_every_exported_function_is_a_step_or_leads_to_one():
+    functions = {name for name in mpc.__all__ if inspect.isfunction(getattr(mpc, name))}
+    steps = {name for name in functions if getattr(mpc, name) in STEPS.values()}
+    assert functions == steps | HELPERS | set(CHOICES)
+    for name, names in CHOICES.items():
+        for choice in names:
+            assert choice in STEPS
+            assert choice.removeprefix("truncation.") in getattr(mpc, name).__doc__
 
 
-@pytest.mark.parametrize("name", STEPS)
-def test_a_step_carries_its_name_in_the_ledger(name):
-    world = mpc.World(seed=1)
-    getattr(mpc, name)(*PRICED[name][0](world))
-    assert world.ledger.calls[name] == 1
+def test_every_step_is_priced():
+    assert set(PRICED) == set(STEPS), "a step is missing in PRICED, or a name there is no step"
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_the_docstring_is_a_contract(name):
-    protocol = getattr(mpc, name)
-    text = sections(protocol)
-    assert [*text][:2] == ["Parameters", "Returns"] and "Notes" in text
+    text = sections(STEPS[name])
+    assert [*text][:2] == ["Parameters", "Returns"] and [*text][-1] == "Notes"
     assert re.findall(r"^(\w+):", text["Notes"], re.M) == ["Rounds", "Bytes", "Security", "Source"]
-    assert re.match("The workers get |P2 learns ", inspect.getdoc(protocol))    # who learns what
+    if not name.startswith("carry_tree.masked_bits"):           # who gets or learns what
+        assert re.match("The workers get |P2 learns ", inspect.getdoc(STEPS[name]))
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_the_docstring_names_the_parameters_of_the_signature(name):
-    lines = re.findall(r"^(\w.*?) : ", sections(getattr(mpc, name))["Parameters"], re.M)
+    lines = re.findall(r"^(\w.*?) : ", sections(STEPS[name])["Parameters"], re.M)
     documented = [parameter for line in lines for parameter in line.split(", ")]
-    assert documented == list(inspect.signature(getattr(mpc, name)).parameters)
+    assert documented == list(inspect.signature(STEPS[name]).parameters)
 
 
 @pytest.mark.parametrize("bits", [64, 20, 5])
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_costs_what_its_docstring_says(name, bits):
-    world = mpc.World(seed=1, ring_bits=bits)
-    arguments, sizes = PRICED[name]
-    arguments = arguments(world)
-    assert paid(world, lambda: getattr(mpc, name)(*arguments)) == \
-        promised(getattr(mpc, name), **sizes_of(world, **sizes))
+    arguments, sizes, worlds = PRICED[name]
+    for n_workers, comparison in worlds:
+        world = World(n_workers, seed=1, ring_bits=bits, comparison=comparison)
+        given = arguments(world)
+        price = paid(world, lambda: STEPS[name](*given))
+        assert price == promised(STEPS[name], world, **sizes), (n_workers, comparison)
+        assert world.ledger.calls[name.split(".")[1]] == 1      # under its own name
 
 
 # ---- beside the paper
 
 # step -> (arguments for one element, sizes, the paper's bytes at l = 64 with a byte for a residue)
 ONE = {
-    "multiply": (lambda w: zeros(w, (), ()), dict(x=1, y=1, z=1), 40),
-    "matmul": (lambda w: zeros(w, (5, 2), (2, 3)), dict(x=10, y=6, z=15, a=5, b=2, c=3), 376),
-    "select_share": (lambda w: zeros(w, (), (), ()), dict(n=1), 40),
-    "private_compare": (compare_arguments, dict(n=1), 128),
-    "share_convert": (lambda w: zeros(w, ()), dict(n=1), 304),
-    "compute_msb": (lambda w: (*zeros(w, (), ring=Odd(64)), w.ring), dict(n=1), 360),
-    "drelu": (lambda w: zeros(w, ()), dict(n=1), 664),
-    "relu": (lambda w: zeros(w, ()), dict(n=1), 704),
-    "tournament": (lambda w: zeros(w, (10,)), dict(n=1, m=10, levels=4), 6696),
+    "beaver.multiply": (lambda w: zeros(w, (), ()), {}, 40),
+    "beaver.matmul": (lambda w: zeros(w, (5, 2), (2, 3)), dict(a=5, b=2, c=3), 376),
+    "securenn.select_share": (lambda w: zeros(w, (), (), ()), {}, 40),
+    "securenn.private_compare": (compare_arguments(), {}, 128),
+    "securenn.share_convert": (lambda w: zeros(w, ()), {}, 304),
+    "securenn.compute_msb": (lambda w: (*zeros(w, (), ring=Odd(64)), w.ring), {}, 360),
+    "securenn.drelu": (lambda w: zeros(w, ()), {}, 664),
+    "comparison.relu": (lambda w: zeros(w, ()), {}, 704),
+    "argmax.tournament": (lambda w: zeros(w, (10,)), dict(m=10), 6696),
 }
 
 
 @pytest.mark.parametrize("name", TABLE_1)
 def test_the_bytes_are_those_of_table_1_less_what_keys_replace(name):
-    world = mpc.World(seed=1)
-    _, sizes, figure = ONE[name]
-    paper, less = table_1(name, **sizes_of(world, **sizes))
-    _, online, offline = promised(getattr(mpc, name), **sizes_of(world, **sizes))
+    world, (arguments, sizes, figure) = World(seed=1), ONE[name]
+    given = arguments(world)
+    _, online, offline = paid(world, lambda: STEPS[name](*given))
+    paper, less = table_1(name, **sizes)
     print(f"{name}: {paper} bytes in the paper, {online + offline} here; {TABLE_1[name][2]}")
     assert (paper, online + offline) == (figure, paper - less)
 
 
 def test_a_relu_sends_528_bytes_where_the_paper_sends_704():
-    world = mpc.World(seed=1)
+    world = World(seed=1)
     share, = zeros(world, (100,))
     assert paid(world, lambda: mpc.relu(share)) == (9, 44_000, 8_800)

@@ -361,8 +361,7 @@ THREE = {
         give(w, np.zeros((3, 1)), Zm(5)), common(w, [0]), CompareCoins.draw(w, Zm(5), 3, (1,))),
     "share_convert": lambda w: mpc.share_convert(give(w, [1])),
     "compute_msb": lambda w: mpc.compute_msb(give(w, [1], Odd(64)), w.ring),
-    "drelu": lambda w: mpc.drelu(give(w, [1])),
-    "relu": lambda w: mpc.relu(give(w, [1])),
+    "drelu": lambda w: securenn.drelu(give(w, [1])),
 }
 
 

@@ -1,12 +1,13 @@
-"""Truncation: stochastic rounding without bias, and a failure as rare as promised."""
+"""Both truncations: stochastic rounding without bias; failures as rare as promised, or none."""
 
 import numpy as np
 import pytest
 
 import mpc
-from helpers import every_sharing, everywhere, give, reconstruct, rows_of, with_rows
+from helpers import Injected, every_sharing, everywhere, give, reconstruct, rows_of, with_rows
 from mpc import World
 from mpc.ring import Odd
+from mpc.truncation import truncate_locally
 
 DIVISORS = [10, 1000, 8, 1024]          # one and three digits in base 10, three and ten in base 2
 SIZES = [0, 1, 7, 500, 999, 1023, 12345, 16384]
@@ -43,7 +44,7 @@ def mean_errors_at_64_bits(truncation, d, n=40_000):
 SAMPLED = 5 * 0.5 / np.sqrt(40_000)     # 5 standard deviations of a mean of coins, or fewer
 
 
-# ---- answers
+# ---- local truncation
 
 @pytest.mark.parametrize("d", DIVISORS)
 def test_the_mean_error_is_zero_over_all_sharings(d):
@@ -142,24 +143,73 @@ def test_a_divisor_of_one_changes_nothing(world):
     np.testing.assert_array_equal(rows_of(mpc.truncate(x, 1)), rows_of(x))
 
 
-def test_truncate_is_the_same_in_every_way_to_run_it():
-    world, got = everywhere(lambda w: {"z": mpc.truncate(give(w, [[100_000], [0], [7000]]), 1000)})
+@pytest.mark.parametrize("n_workers, truncation", [(2, "local"), (2, "provider"), (3, "provider")])
+def test_truncate_is_the_same_in_every_way_to_run_it(n_workers, truncation):
+    def program(world):
+        return {"z": mpc.truncate(give(world, [[100_000], [0], [7000]]), 1000)}
+    _, got = everywhere(program, n_workers, truncation=truncation)
     np.testing.assert_array_equal(reconstruct(got["z"]), [[100], [0], [7]])
+
+
+# ---- truncation with the provider
+
+def under_every_mask(values, d, bits=16, n_workers=2):
+    """The truncated `values` under every mask r: (len(values), 2^bits) signed results."""
+    values = np.asarray(values)[:, None]
+    r = [np.arange(2**bits)] + [np.zeros(2**bits, np.uint64)] * (n_workers - 1)
+    world = World(n_workers, seed=1, ring_bits=bits, truncation="provider",
+                  coins=Injected({"truncate_with_provider/r": np.array(r)[:, None]}))
+    x = give(world, np.broadcast_to(values % 2**bits, (len(values), 2**bits)))
+    got = world.ring.to_int(reconstruct(mpc.truncate(x, d)))
+    assert not world.coins.unused
+    return got
+
+
+@pytest.mark.parametrize("d", [2, 3, *DIVISORS, 2**14])
+def test_with_the_provider_it_rounds_without_bias_and_never_fails(d):
+    values = VALUES[VALUES >= -d * (2**14 // d)]
+    rounded_up = under_every_mask(values, d) - (values // d)[:, None]
+    assert set(rounded_up.flat) <= {0, 1}
+    assert np.abs(rounded_up.mean(axis=1) - values % d / d).max() <= d / 2**16
+
+
+@pytest.mark.parametrize("n_workers", [2, 3])
+@pytest.mark.parametrize("bits", [3, 5])
+def test_with_the_provider_all_values_in_range_are_right_under_all_masks(bits, n_workers):
+    for d in range(2, 2 ** (bits - 2) + 1):
+        off = d * (2 ** (bits - 2) // d)
+        values = np.arange(-off, 2 ** (bits - 1) - off)
+        rounded_up = under_every_mask(values, d, bits, n_workers) - (values // d)[:, None]
+        assert set(rounded_up.flat) == {0, 1}
+        assert np.all(rounded_up[values % d == 0] == 0)
+
+
+@pytest.mark.parametrize("d", [2, 1000, 2**13, 10**9, 2**62])
+@pytest.mark.parametrize("n_workers", [2, 3, 4])
+def test_with_the_provider_the_edges_at_64_bits_are_right(n_workers, d):
+    off = d * (2**62 // d)
+    world = World(n_workers, seed=1, truncation="provider")
+    for value in (0, 1, -1, 10**6, -10**6, -off, -off + 1, 2**63 - off - 1, 2**61, -2**61):
+        x = give(world, np.full(200, value % 2**64, np.uint64))
+        got = world.ring.to_int(reconstruct(mpc.truncate(x, d)))
+        assert set(got.tolist()) <= {value // d, -(-value // d)}
 
 
 # ---- errors
 
-def test_three_workers_are_refused():
+def test_three_workers_are_refused_by_the_local_truncation():
     x = give(World(3, seed=1), [1])
-    with pytest.raises(ValueError, match="wrong for 3 workers; make the World with two"):
-        mpc.truncate(x, 10)
+    with pytest.raises(ValueError, match="wrong for 3 workers; make the World with truncation"):
+        truncate_locally(x, 10)
 
 
-@pytest.mark.parametrize("d", [0, -10, 2**63, 2.5])
-def test_a_divisor_out_of_range_is_refused(world, d):
-    with pytest.raises(ValueError, match=f"divisor {d} is out of range for Z_2.64; take an integer "
-                                         f"from 1 to {2**63 - 1}"):
-        mpc.truncate(give(world, [1]), d)
+@pytest.mark.parametrize("truncation, most", [("local", 2**63 - 1), ("provider", 2**62)])
+def test_a_divisor_out_of_range_is_refused(truncation, most):
+    x = give(World(seed=1, truncation=truncation), [1])
+    for d in (0, -10, 2.5, most + 1):
+        with pytest.raises(ValueError, match=f"divisor {d} is out of range for Z_2.64; take an "
+                                             f"integer from 1 to {most}"):
+            mpc.truncate(x, d)
 
 
 def test_a_ring_without_signs_is_refused(world):
