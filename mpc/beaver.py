@@ -83,8 +83,8 @@ def matmul(x, y):
     """
     _check(x, y, "matmul")
     if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2]:
-        raise ValueError(f"matmul: {x.shape} @ {y.shape} is no product of matrices; reshape a vector "
-                         "to one row or one column")
+        raise ValueError(f"matmul: {x.shape} @ {y.shape} is no product of matrices; reshape a "
+                         "vector to one row or one column")
     return _product(x, y, x.ring.matmul)
 
 
@@ -99,7 +99,7 @@ def _product(x, y, op):
 
 
 def _opened(*operands):
-    """``x - a`` for each (x, name), a being the mask x is kept under; opened now if never before."""
+    """``x - a`` for each (x, name), a being the mask of x; opened now if never before."""
     waiting = [(x, name) for i, (x, name) in enumerate(operands) if x.masked.epsilon is None
                and all(x is not other for other, _ in operands[:i])]
     if waiting:

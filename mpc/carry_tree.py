@@ -1,4 +1,4 @@
-"""The carry tree: comparison with zero for any number of workers, with a provider that hears nothing.
+"""The carry tree: comparison with zero for any number of workers; the provider hears nothing.
 
 A secret x is opened under a mask r whose bits the provider has shared: c = x + r is uniform, and
 x = c - r. The top bit of that difference is c's top bit, r's top bit and the borrow from the bits
@@ -6,8 +6,8 @@ below, added mod 2. The borrow is a carry of c + not r + 1, which a tree of ANDs
 levels: the Catrina-de Hoogh and edaBits family, as in MP-SPDZ's comparisons.
 
 All bits are packed: the first axis runs over the l bits of a number, the last over bytes that hold
-the bits of eight elements each, so that one AND of two arrays serves all of them. Shares of bits are
-XOR shares.
+the bits of eight elements each, so that one AND of two arrays serves all of them. Shares of bits
+are XOR shares.
 """
 
 import numpy as np
@@ -119,7 +119,7 @@ def msb(x):
 
 @step
 def to_ring(bits, n, ring):
-    """The workers get shares over `ring` of n packed bits, and learn nothing: a dealt bit opens them.
+    """The workers get shares over `ring` of n packed bits, and learn nothing.
 
     Parameters
     ----------

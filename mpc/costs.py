@@ -1,4 +1,4 @@
-"""What privacy costs, backend by backend: ``python -m mpc.costs`` prints the table of docs/COSTS.md.
+"""What privacy costs, backend by backend: ``python -m mpc.costs`` prints the table.
 
 Rounds and bytes come from the ledger and are exact; seconds are the median of a few runs on the
 machine at hand, all roles in one process.
@@ -41,11 +41,12 @@ def batch(world):
 def share(world, value):
     """Shares of what alice owns, which costs no message."""
     value = value if isinstance(value, mpc.FixedPoint) else mpc.fix_precision(value)
-    return value.share(*world.workers, crypto_provider=world.crypto_provider, owner=world.workers[0])
+    return value.share(*world.workers, crypto_provider=world.crypto_provider,
+                       owner=world.workers[0])
 
 
 def measure(n_workers, comparison, task, runs=3):
-    """Rounds, bytes sent by the busiest worker and by the provider, seconds, of one run of a task."""
+    """Rounds, bytes of the busiest worker and of the provider, seconds: of one run of a task."""
     world = mpc.World(n_workers, comparison=comparison)
     run, seconds = task(world), []
     for _ in range(runs):
@@ -60,7 +61,8 @@ def measure(n_workers, comparison, task, runs=3):
 
 def table():
     """The lines of the table, in Markdown, as they are measured."""
-    yield "| task | comparison | workers | rounds | bytes by a worker | bytes by the provider | seconds |"
+    yield ("| task | comparison | workers | rounds | bytes by a worker | bytes by the provider "
+           "| seconds |")
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for name, task in ((f"{RELUS:,} ReLUs", relus), (f"training batch of {BATCH}", batch)):
         for n_workers, comparison in SETTINGS:

@@ -30,6 +30,10 @@ class Public:
     """The World of values that everybody knows: one row, no worker, coins for rounding only."""
 
     workers_here = ("everybody",)
+    __hash__ = None
+
+    def __eq__(self, other):
+        return isinstance(other, Public)        # what everybody knows meets from anywhere
 
     def __init__(self, seed=None):
         self._key = fresh_key() if seed is None else lesson_key(seed, "rounding")

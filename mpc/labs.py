@@ -43,7 +43,7 @@ def _given(world, owner, values, name):
     return world.share(owner, (rows, ring), name=name)
 
 
-# ------------------------------------------------------------------ the provider, without zero shares
+# ---------------------------------------------------------------- the provider, without zero shares
 
 
 def read_relu_inputs(secrets, weak=True, bound=512):
@@ -65,7 +65,7 @@ def read_relu_inputs(secrets, weak=True, bound=512):
 
     odd, field = Odd(world.ring.bits), Zm(prime_above(world.ring.bits))
     x = odd.add(*saw("x"))
-    row_0, = saw("x bits")                                  # its coin for alice; bob was sent the rest
+    row_0, = saw("x bits")                                  # its coin for alice; bob has the rest
     bits = bits_of(x[None], odd.bits)[0]
     rows = np.stack([row_0, field.sub(bits, row_0)])
     d_0, d_1 = saw("private_compare/d")
@@ -150,7 +150,8 @@ def read_factor(secret, mine, weak=True):
     Bob's x and alice's own x' are opened as x - a and x' - a; their difference is x - x'.
     """
     world = _world(_same_every_time("multiply/a"), weak)
-    x, own = _given(world, world.workers[1], secret, "x"), _given(world, world.workers[0], mine, "own")
+    alice, bob = world.workers
+    x, own = _given(world, bob, secret, "x"), _given(world, alice, mine, "own")
     y = _given(world, world.server, [7] * len(secret), "y")
     multiply(x, y)
     multiply(own, y)

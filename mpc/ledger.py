@@ -26,7 +26,7 @@ class Message(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What a stretch of the ledger costs: rounds and bytes before and after the inputs are known."""
+    """What a stretch of the ledger costs: rounds and bytes, online and ahead of time."""
 
     rounds: int
     nbytes: int
@@ -65,7 +65,7 @@ class Ledger:
         return "/".join((*self.path, name))
 
     def add_round(self, counter, messages):
-        """Record one round of (src, dst, name, ring, shape, nbytes); without messages it is none."""
+        """Record one round of (src, dst, name, ring, shape, nbytes); no messages, no round."""
         self.round += bool(messages)
         path = "/".join(self.path)
         self.messages += [Message(counter, self.round, path, name, src, dst, ring, shape, nbytes,
@@ -74,7 +74,8 @@ class Ledger:
 
     def cost(self, since=0, path=""):
         """The `Cost` of the messages from `since` on, or in that slice, at `path` or below it."""
-        chosen = [m for m in self._chosen(since) if f"{m.path}/".startswith(path + "/" * bool(path))]
+        above = path + "/" * bool(path)
+        chosen = [m for m in self._chosen(since) if f"{m.path}/".startswith(above)]
         on, off = ([m for m in chosen if m.offline == flag] for flag in (False, True))
         return Cost(len({m.round for m in on}), sum(m.nbytes for m in on),
                     len({m.round for m in off}), sum(m.nbytes for m in off))
@@ -83,7 +84,7 @@ class Ledger:
         return self.messages[since if isinstance(since, slice) else slice(since, None)]
 
     def table(self, since=0):
-        """The steps of the messages `since` as a text table: rounds and bytes, online and offline."""
+        """The steps of the messages `since` as a text table of rounds and bytes."""
         paths = {}
         for m in self._chosen(since):
             parts = m.path.split("/") if m.path else []

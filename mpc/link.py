@@ -38,9 +38,9 @@ class Parcel(NamedTuple):
 def check(parcel, header):
     """The payload of `parcel`, if it belongs to the step that `header` names."""
     if parcel.header != header:
-        raise OutOfStep(f"{parcel.dst} is at step {header[0]} ({header[1]}) and {parcel.src} at step "
-                        f"{parcel.header[0]} ({parcel.header[1]}); decide on held values through "
-                        "announce() only")
+        raise OutOfStep(f"{parcel.dst} is at step {header[0]} ({header[1]}) and {parcel.src} at "
+                        f"step {parcel.header[0]} ({parcel.header[1]}); decide on held values "
+                        "through announce() only")
     return parcel.payload
 
 
@@ -63,8 +63,8 @@ class Playback:
 
     def get(self, src, dst, header):
         if not self.heard:
-            raise OutOfStep(f"{dst} waits at step {header[0]} ({header[1]}) for a message that nobody "
-                            "sent in the simulation")
+            raise OutOfStep(f"{dst} waits at step {header[0]} ({header[1]}) for a message that "
+                            "nobody sent in the simulation")
         parcel = self.heard.popleft()
         if parcel.src != src:
             raise OutOfStep(f"{dst} waits for {src} and hears {parcel.src} at step {header[0]}")
@@ -72,14 +72,14 @@ class Playback:
 
     def put(self, *parcel):
         if not self.said or self.said.popleft() != Parcel(*parcel):
-            raise OutOfStep(f"{parcel[0]} sends {parcel[2][1]} at step {parcel[2][0]}, other than in "
-                            "the simulation")
+            raise OutOfStep(f"{parcel[0]} sends {parcel[2][1]} at step {parcel[2][0]}, other than "
+                            "in the simulation")
 
     def finish(self):
         """Raise unless every message of the tape was heard and said again."""
         if self.heard or self.said:
-            raise OutOfStep(f"{len(self.heard)} messages unheard and {len(self.said)} unsaid at the "
-                            "end")
+            raise OutOfStep(f"{len(self.heard)} messages unheard and {len(self.said)} unsaid at "
+                            "the end")
 
 
 class Queues:
@@ -96,8 +96,8 @@ class Queues:
         try:
             parcel = self._queues[src, dst].get(timeout=self.timeout)
         except queue.Empty:
-            raise OutOfStep(f"{dst} waits at step {header[0]} ({header[1]}): nothing came from {src} "
-                            f"in {self.timeout} s") from None
+            raise OutOfStep(f"{dst} waits at step {header[0]} ({header[1]}): nothing came from "
+                            f"{src} in {self.timeout} s") from None
         if parcel.header is None:
             raise parcel.payload
         return check(parcel, header)

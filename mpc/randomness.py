@@ -18,7 +18,7 @@ def fresh_key():
 
 
 def lesson_key(seed, name):
-    """The key `name` of a run that can be repeated: for lessons and tests, since all can derive it."""
+    """The key `name` of a run that can be repeated: for lessons and tests; all can derive it."""
     return hashlib.shake_128(f"lesson key {seed!r} {name}".encode()).digest(KEY_BYTES)
 
 

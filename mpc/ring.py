@@ -4,7 +4,7 @@ Four rings serve the protocols, each a small object with the same methods on Num
 
     Z2k(l)    integers mod 2^l, 1 <= l <= 64   uint64; shares of values
     Odd(l)    integers mod 2^l - 1             uint64; where SecureNN reads a sign as a parity
-    Zm(m)     integers mod m, 2 <= m <= 251    uint8;  bits of a number mod a prime, coins, positions
+    Zm(m)     integers mod m, 2 <= m <= 251    uint8;  bits of a number mod a prime, coins
     Bits()    eight bits in a byte             uint8;  sum is XOR, product is AND
 
 Every array holds canonical elements, 0 <= x < modulus, and every result is canonical again. Nothing
@@ -326,7 +326,8 @@ class Zm(Ring):
 class Bits(Ring):
     """Single bits of many elements, packed eight to a byte: one NumPy operation serves all eight.
 
-    The last axis of an array runs over bytes, as `pack_bits` makes them. Sum is XOR, product is AND.
+    The last axis of an array runs over bytes, as `pack_bits` makes them. A sum is XOR, a product
+    AND.
     """
 
     bits = 8

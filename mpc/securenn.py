@@ -77,9 +77,9 @@ class CompareCoins(NamedTuple):
 def private_compare(x_bits, r, coins, *, known=None):
     """P2 learns ``beta XOR (x > r)`` for each element, and nothing else; the workers learn nothing.
 
-    The l values c_i say for each bit position, the highest first, whether it decides the comparison:
-    exactly one is zero if (beta = 0 and x > r) or (beta = 1 and x <= r), none otherwise. P2 sees
-    them multiplied by random units, freshly shared and rotated: a zero somewhere, or none.
+    The l values c_i say for each bit position, the highest first, whether it decides: exactly one
+    is zero if (beta = 0 and x > r) or (beta = 1 and x <= r), none otherwise. P2 sees them
+    multiplied by random units, freshly shared and rotated: a zero somewhere, or none.
 
     Parameters
     ----------
@@ -111,11 +111,11 @@ def private_compare(x_bits, r, coins, *, known=None):
     Bytes: 2*n*l online
         for n elements of l bits, one byte for each residue; the paper's 2 l log p bits
     Security: semi-honest; the provider alone, even if it dealt the rows of x_bits.
-    Source: SecureNN, algorithm 3, in its published form, for P2's answer on (x, r, beta). Beyond the
-        released code: `zero`, without which P2, knowing the rows that it dealt, reads r from the
-        ratios of the two messages. Other than the paper: a rotation hides the place of the single
-        zero as well as any permutation, all other values being uniform and independent; and where
-        the answer is known beforehand the values are forged without the paper's u_i.
+    Source: SecureNN, algorithm 3, in its published form, for P2's answer on (x, r, beta). Beyond
+        the released code: `zero`, without which P2, knowing the rows that it dealt, reads r from
+        the ratios of the two messages. Other than the paper: a rotation hides the place of the
+        single zero as well as any permutation, all other values being uniform and independent; and
+        where the answer is known beforehand the values are forged without the paper's u_i.
     """
     world, field = x_bits.world, x_bits.ring
     l, *shape = x_bits.shape
@@ -174,8 +174,9 @@ def _check_compare(x_bits, r, beta, known):
         raise ValueError(f"private_compare: known {known.shape[1:]} does not fit bits of {shape} "
                          "elements; give one for each element")
     if r.shape[1:] != shape or beta.shape[1:] != shape:
-        raise ValueError(f"private_compare: bits of {shape} elements do not fit r {r.shape[1:]} and "
-                         f"coins {beta.shape[1:]}; give one r and one set of coins for each element")
+        raise ValueError(f"private_compare: bits of {shape} elements do not fit r {r.shape[1:]} "
+                         f"and coins {beta.shape[1:]}; give one r and one set of coins for each "
+                         "element")
 
 
 def _two_workers(world, name):
@@ -304,12 +305,14 @@ def compute_msb(a, ring):
     bits = odd.bits_of(x_clear)
     with world.ledger.offline():
         x_bits, x_lsb = world.share(world.crypto_provider, (bits, field),
-                                    (bits[:, 0].astype(ring.dtype), ring), name="x bits, x[0]")  # [2]
+                                    (bits[:, 0].astype(ring.dtype), ring),            # [2]
+                                    name="x bits, x[0]")
     r = world.open(a + a + x, name="r")                                               # [3, 4]
     beta_1 = private_compare(x_bits, r, compare)                                      # [5]
-    beta_1 = world.share(world.crypto_provider, (beta_1.astype(ring.dtype), ring), name="beta'")  # [6]
+    beta_1 = world.share(world.crypto_provider, (beta_1.astype(ring.dtype), ring),    # [6]
+                         name="beta'")
     gamma = flip(beta_1, compare.beta)                                                # [7] x > r
-    delta = flip(x_lsb, r & np.uint64(1))                                             # [8] x[0] XOR r[0]
+    delta = flip(x_lsb, r & np.uint64(1))                                    # [8] x[0] XOR r[0]
     theta = multiply(gamma, delta)                                                    # [9]
     return refresh(gamma + delta - theta - theta)                                     # [10] XOR
 

@@ -35,8 +35,11 @@ class Share:
         return Share(self.world, self.ring, rows, masks)
 
     def __repr__(self):
-        held = "".join(f"\n  -> {name}: {np.array2string(row, threshold=6, edgeitems=2, prefix=' ' * 8)}"
-                       for name, row in zip(self.world.workers_here, np.asarray(self.rows)))
+        def text(row):
+            return np.array2string(row, threshold=6, edgeitems=2, prefix=" " * 8)
+
+        rows = zip(self.world.workers_here, np.asarray(self.rows))
+        held = "".join(f"\n  -> {name}: {text(row)}" for name, row in rows)
         return f"Share({self.ring}, shape {self.shape})" + held
 
     # ---- share and share, share and public or common value (axis 0 of size 1 for the holders)
@@ -157,6 +160,14 @@ def aligned(x, y):
                         "workers know")
     if x.ring != y.ring:
         raise ValueError(f"shares over {x.ring} and {y.ring} do not add; convert one first")
+    if x.world != y.world:
+        raise ValueError("shares of two Worlds do not add: their workers are not the same; share "
+                         "both in one")
+    try:
+        np.broadcast_shapes(x.shape, y.shape)
+    except ValueError:
+        raise ValueError(f"shares of shapes {x.shape} and {y.shape} do not broadcast; reshape one"
+                         ) from None
     return matched(x.rows, y.rows)
 
 

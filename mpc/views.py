@@ -57,8 +57,8 @@ class Coin:
 class Watched(World):
     """A simulation that writes down what every role gets to know, in order.
 
-    `seen[role]` is a list of (label, array, ring): the coins from the role's keys, (*shape), and the
-    messages to it. Nothing else reaches a role, so that an attack may start from this list alone.
+    `seen[role]` is a list of (label, array, ring): the coins from the role's keys, (*shape), and
+    the messages to it. Nothing else reaches a role: an attack may start from this list alone.
     """
 
     def __init__(self, *args, **options):
@@ -85,7 +85,8 @@ class Watched(World):
 
     def saw(self, role, label):
         """What `role` got to know under this label, or end of one: a list of arrays."""
-        return [array for own, array, _ in self.seen[role] if own == label or own.endswith("/" + label)]
+        return [array for own, array, _ in self.seen[role]
+                if own == label or own.endswith("/" + label)]
 
 
 class ViewWorld(Watched):
@@ -116,12 +117,14 @@ class ViewWorld(Watched):
 
     def _elements_last(self, array, ring):
         axis = _batch_axis(array.shape, self.n, ring)
-        return unpack_bits(array, self.n) if isinstance(ring, Bits) else np.moveaxis(array, axis, -1)
+        if isinstance(ring, Bits):
+            return unpack_bits(array, self.n)
+        return np.moveaxis(array, axis, -1)
 
     # ---- inputs of a step, the same for every element
 
     def given(self, rows, ring=None, axis=0):
-        """A Share with these `rows`, one for each worker, repeated along a new `axis` of the secret."""
+        """A Share with these `rows`, one for each worker, repeated along a new `axis`."""
         ring = self.ring if ring is None else ring
         return Share(self, ring, self._repeat(np.array(rows, ring.dtype), axis))
 
@@ -166,7 +169,7 @@ class Experiment:
         return world.drawn
 
     def run(self, **inputs):
-        """One run over all assignments of the free coins: the ViewWorld, and what the step returned."""
+        """One run over all assignments of the free coins: the ViewWorld, and what came out."""
         drawn = self.coins(**inputs)
         _all_named([*self.free, *self.mutants, *self.fixed], drawn)
         free = [any(coin.matches(name) for name in self.free) for coin in drawn]
@@ -210,10 +213,11 @@ class Experiment:
         """Can `role` tell any two of the `cases` (dicts of inputs) apart: does any table differ?"""
         first, *others = cases
         reference = self.tables([role], **first)[role]
-        return not all(np.array_equal(reference, self.tables([role], **case)[role]) for case in others)
+        return not all(np.array_equal(reference, self.tables([role], **case)[role])
+                       for case in others)
 
     def distance(self, role, cases):
-        """How well `role` can tell the `cases` (dicts of inputs) apart: the largest total variation.
+        """How well `role` can tell the `cases` apart: the largest total variation of two tables.
 
         Exactly 0.0 if all tables are the same multiset, which is what privacy means.
         """
@@ -260,8 +264,8 @@ def _batch_axis(shape, n, ring):
     if isinstance(ring, Bits):
         axes = [len(shape) - 1] if shape and shape[-1] == -(-n // 8) else []
     if len(axes) != 1:
-        raise ValueError(f"views: shape {tuple(shape)} has no single axis of {n} elements; every held "
-                         "array needs one, and no other axis of that length")
+        raise ValueError(f"views: shape {tuple(shape)} has no single axis of {n} elements; every "
+                         "held array needs one, and no other axis of that length")
     return axes[0]
 
 

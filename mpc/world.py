@@ -44,8 +44,8 @@ class MaskReused(RuntimeError):
     """A coin was about to hide a second value: whoever sees both learns their difference."""
 
     def __init__(self, label, counter):
-        super().__init__(f"the coin {label} of step {counter} has hidden a value already; deal a fresh "
-                         "one, or use the first opening again if the value is the same")
+        super().__init__(f"the coin {label} of step {counter} has hidden a value already; deal a "
+                         "fresh one, or use the first opening again if the value is the same")
 
 
 class World:
@@ -100,8 +100,8 @@ class World:
         return self._named(role) in self.here
 
     def j(self, like):
-        """The indices of the workers here, a column: (workers_here, 1, ..., 1), in the ndim and dtype
-        of `like`, rows of a share."""
+        """The indices of the workers here, a column (workers_here, 1, ..., 1), in ndim and dtype
+        those of `like`, rows of a share."""
         index = np.array([self._workers.index(name) for name in self.workers_here], like.dtype)
         return self._tag(index.reshape(-1, *(1,) * (like.ndim - 1)), tags.SHARE)
 
@@ -168,8 +168,8 @@ class World:
             return Private(role, self._tag(np.zeros((0, *shape), dtype), private(role)))
         array = np.asarray(load(), dtype)
         if array.shape != shape:
-            raise ValueError(f"held: {role} loaded shape {array.shape} where all roles expect {shape}; "
-                             "announce() the size first")
+            raise ValueError(f"held: {role} loaded shape {array.shape} where all roles expect "
+                             f"{shape}; announce() the size first")
         return Private(role, self._tag(array[None], private(role)))
 
     def share(self, owner, *values, name):
@@ -194,8 +194,8 @@ class World:
             masks.append(drawn)
             rests.append(rest)
         if last != owner:
-            rests = self._exchange(name, [(owner, last, label, ring, rest) for label, (_, ring), rest
-                                          in zip(names, values, rests)])
+            rests = self._exchange(name, [(owner, last, label, ring, rest) for label, (_, ring),
+                                          rest in zip(names, values, rests)])
         shares = []
         for (_, ring), drawn, rest in zip(values, masks, rests):
             rows = dict(zip(others, drawn))
@@ -288,7 +288,7 @@ class World:
         return frozenset([(self.ledger.label(name), self.counter)])
 
     def _exchange(self, name, messages):
-        """Carry one round of (src, dst, name, ring, rows (src_here, *shape)); what arrives, in order.
+        """Carry one round of (src, dst, name, ring, rows (src_here, *shape)); what arrives.
 
         All is sent before anything is awaited, and sending never blocks: no two roles can wait for
         each other.
@@ -320,16 +320,16 @@ class World:
     def _rows(self, share):
         rows = self._untag(share.rows, tags.SHARE)
         if len(rows) != len(self.workers_here):
-            raise ValueError(f"a Share with {len(rows)} rows came where {len(self.workers_here)} workers "
-                             "live: a common value is not a share")
+            raise ValueError(f"a Share with {len(rows)} rows came where {len(self.workers_here)} "
+                             "workers live: a common value is not a share")
         return rows
 
     def _owned(self, value, owner, ring):
         rows = self._untag(value, private(owner))
         if rows.shape[:1] != (self.has(owner),) or rows.dtype != ring.dtype:
             raise ValueError(f"share: {rows.dtype} of shape {rows.shape} is not what {owner} holds "
-                             f"in {ring}; give ({int(self.has(owner))}, *shape) of {ring.dtype}, as "
-                             "held() makes it")
+                             f"in {ring}; give ({int(self.has(owner))}, *shape) of {ring.dtype}, "
+                             "as held() makes it")
         return rows
 
     def _row_of(self, worker, rows):
@@ -444,7 +444,8 @@ def run_threads(program, n_workers=2, seed=None, timeout=60.0, **options):
     def run(role):
         try:
             own = {names: key for names, key in keys.items() if role in names}
-            results[role] = program(World(n_workers, here=(role,), keys=own, link=queues, **options))
+            world = World(n_workers, here=(role,), keys=own, link=queues, **options)
+            results[role] = program(world)
         except BaseException as error:          # whatever it is, the others must hear of it
             errors[role] = error
             queues.close(role, error)
@@ -457,5 +458,6 @@ def run_threads(program, n_workers=2, seed=None, timeout=60.0, **options):
     for thread in threads:
         thread.join()
     if errors:
-        raise min(errors.values(), key=lambda e: 2 * isinstance(e, PeerFailed) + isinstance(e, OutOfStep))
+        raise min(errors.values(),
+                  key=lambda e: 2 * isinstance(e, PeerFailed) + isinstance(e, OutOfStep))
     return results
