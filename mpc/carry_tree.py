@@ -44,7 +44,8 @@ def masked_bits(x):
     Source: Catrina and de Hoogh, SCN 2010; Escudero et al., CRYPTO 2020 (edaBits).
     """
     world, ring = x.world, x.ring
-    r, r_clear = world.dealt(ring, x.shape, "r")
+    r, r_apart = world.dealt(ring, x.shape, "r")
+    r_clear = ring.sum(r_apart, axis=1)
     with world.ledger.offline():
         r_bits = world.share(world.crypto_provider, (pack_bits(ring.bits_of(r_clear)), BITS),
                              name="r bits")
@@ -140,7 +141,8 @@ def to_ring(bits, n, ring):
     Source: Rotaru and Wood, INDOCRYPT 2019 (daBits): b XOR m = b + m - 2 b m.
     """
     world = bits.world
-    b, b_clear = world.dealt(BITS, bits.shape, "b")
+    b, b_apart = world.dealt(BITS, bits.shape, "b")
+    b_clear = BITS.sum(b_apart, axis=1)
     with world.ledger.offline():
         b_ring = world.share(world.crypto_provider, (_unpacked(b_clear, n, ring), ring), name="b")
     m = world.open(bits + b, name="m")

@@ -19,21 +19,29 @@ class Masked(NamedTuple):
     another partner, since nothing new is shown; another value needs another mask.
     """
 
-    a: Share                # the mask; its clear value is known to the provider
-    clear: np.ndarray       # (provider_here, *shape)
+    a: Share                # the mask, whose rows the provider knows
+    apart: np.ndarray       # these rows, (provider_here, n_workers, *shape)
     epsilon: np.ndarray     # common, (1 or 0, *shape); None until it is opened
 
     @property
+    def clear(self):
+        """The mask as the provider knows it, (provider_here, *shape)."""
+        return self.a.ring.sum(self.apart, axis=1)
+
+    @property
     def T(self):
-        return Masked(self.a.T, np.swapaxes(self.clear, -1, -2), np.swapaxes(self.epsilon, -1, -2))
+        return Masked(self.a.T, np.swapaxes(self.apart, -1, -2), np.swapaxes(self.epsilon, -1, -2))
 
 
-def mask(x, name):
-    """A mask for the secret `x`: the one that it is kept under, or a freshly dealt one."""
-    if x.masked is None:
+def mask(x, name, kind="masked"):
+    """A mask for the secret `x`: the one that it is kept under, or a freshly dealt one.
+
+    `kind` "doubled" is another mask beside it, for `beaver.matmul_in_three`.
+    """
+    if getattr(x, kind) is None:
         x.rows.flags.writeable = False          # what is kept under a mask stays what it is
-        x.masked = Masked(*x.world.dealt(x.ring, x.shape, name), None)
-    return x.masked
+        setattr(x, kind, Masked(*x.world.dealt(x.ring, x.shape, name), None))
+    return getattr(x, kind)
 
 
 def correct(world, ring, c_clear):

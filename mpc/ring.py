@@ -171,11 +171,13 @@ def split_limbs(x):
     the rest to the next.
     """
     rest, limbs = x.view(np.int64), []
-    for bits in LIMB_BITS:
-        limb = (rest << (64 - bits)) >> (64 - bits)
+    for bits in LIMB_BITS[:-1]:
+        limb = rest << (64 - bits)
+        limb >>= 64 - bits
         limbs.append(limb.astype(np.float64))
-        rest = (rest - limb) >> bits
-    return limbs
+        rest = rest - limb
+        rest >>= bits
+    return [*limbs, rest.astype(np.float64)]
 
 
 def matmul_mod_2_64(x, y):
@@ -196,9 +198,16 @@ def matmul_mod_2_64(x, y):
         return reduce(np.add, (matmul_mod_2_64(x[..., k], y[..., k, :]) for k in blocks))
     a0, a1, a2 = split_limbs(x)
     b0, b1, b2 = split_limbs(y)
-    low, mid, high = a0 @ b0, a0 @ b1 + a1 @ b0, a0 @ b2 + a1 @ b1 + a2 @ b0
+    low, mid, high = a0 @ b0, a0 @ b1, a0 @ b2
+    mid += a1 @ b0
+    high += a1 @ b1
+    high += a2 @ b0
     low, mid, high = (q.astype(np.int64).view(np.uint64) for q in (low, mid, high))
-    return low + (mid << np.uint64(22)) + (high << np.uint64(44))
+    mid <<= np.uint64(22)
+    high <<= np.uint64(44)
+    low += mid
+    low += high
+    return low
 
 
 # ------------------------------------------------------------------ integers mod 2^l - 1

@@ -301,8 +301,8 @@ def compute_msb(a, ring):
     _over(ring, Z2k, "compute_msb", "the result needs Z_2^l, such as world.ring")
     field = Zm(prime_above(odd.bits))
     compare = CompareCoins.draw(world, field, odd.bits, n)
-    x, x_clear = world.dealt(odd, n, "x")                                             # [1]
-    bits = odd.bits_of(x_clear)
+    x, x_apart = world.dealt(odd, n, "x")                                             # [1]
+    bits = odd.bits_of(odd.sum(x_apart, axis=1))
     with world.ledger.offline():
         x_bits, x_lsb = world.share(world.crypto_provider, (bits, field),
                                     (bits[:, 0].astype(ring.dtype), ring),            # [2]

@@ -21,7 +21,7 @@ class Share:
                             f"{ring.dtype}")
         self.world, self.ring, self.rows = world, ring, rows
         self.masks = masks          # the dealt coins that hide this value; to be opened under once
-        self.masked = None          # this value under a mask, once a product has opened it
+        self.masked = self.doubled = None   # this value, and twice it, under a mask once opened
 
     @property
     def shape(self):
@@ -91,6 +91,7 @@ class Share:
             raise ValueError(f"T: shape {self.shape} has no two axes to exchange; reshape it first")
         transposed = self._with(np.swapaxes(self.rows, -1, -2), self.masks)
         transposed.masked = self.masked and self.masked.T
+        transposed.doubled = self.doubled and self.doubled.T
         return transposed
 
     def moveaxis(self, source, destination):

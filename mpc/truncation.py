@@ -105,7 +105,8 @@ def truncate_with_provider(x, d):
     world, ring = x.world, x.ring
     l, off = ring.bits, d * (ring.modulus // 4 // d)
     d, top = np.uint64(d), np.uint64(l - 1)
-    r, r_clear = world.dealt(ring, x.shape, "r")
+    r, r_apart = world.dealt(ring, x.shape, "r")
+    r_clear = ring.sum(r_apart, axis=1)
     with world.ledger.offline():
         r_top, r_over_d = world.share(world.crypto_provider, (r_clear >> top, ring),
                                       (r_clear // d, ring), name="top bit of r, r / d")

@@ -66,6 +66,9 @@ class World:
     truncation : {"local", "provider"}, optional
         How products are scaled down (`mpc.truncation`): locally by default for two workers, and for
         two only; with the provider's help for more.
+    products : {"beaver", "three"}, optional
+        How large matrix products of two workers are computed (`mpc.beaver`): Beaver's way by
+        default, or with three local products where it takes five.
     tagged : bool
         Held arrays know their holders and refuse to mix (`mpc.tags`); for tests.
     record : bool
@@ -79,10 +82,12 @@ class World:
     """
 
     def __init__(self, n_workers=2, *, seed=None, ring_bits=64, comparison=None, truncation=None,
-                 tagged=False, record=False, coins=None, here=None, keys=None, link=None):
+                 products="beaver", tagged=False, record=False, coins=None, here=None, keys=None,
+                 link=None):
         names = role_names(n_workers)
         self.comparison = _choice("comparison", comparison, ("securenn", "carry-tree"), n_workers)
         self.truncation = _choice("truncation", truncation, ("local", "provider"), n_workers)
+        self.products = _choice("products", products, ("three", "beaver"), n_workers)
         self.server, *workers, self.crypto_provider = (Role(self, name) for name in names)
         self.roles, self.workers = names, tuple(workers)
         self.here = names if here is None else tuple(here)
@@ -127,19 +132,19 @@ class World:
         return self._tag(self._one(coins, ring, shape, bool(self.workers_here)), tags.COMMON)
 
     def dealt(self, ring, shape, name):
-        """A random secret that nobody chose: a Share, and its clear value at the crypto provider.
+        """A random secret that nobody chose: a Share, and its rows at the crypto provider, apart.
 
-        No message: each worker derives its row from its key with the provider, and the provider,
-        who holds all those keys, adds them up: clear (provider_here, *shape).
+        No message: each worker derives its row from its key with the provider, and the provider
+        holds all those keys: rows (provider_here, n_workers, *shape), whose sum over axis 1 is the
+        secret.
         """
         dealer = str(self.crypto_provider)
         rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
-        clear, share = None, self._share(ring, rows, shape)
-        if self.has(dealer):
-            clear = ring.sum(np.stack(rows), axis=0)
+        share = self._share(ring, rows, shape)
         share.masks = self.coin(name)
-        return (share,
-                self._tag(self._one(clear, ring, shape, self.has(dealer)), private(dealer)))
+        apart = np.stack(rows) if self.has(dealer) else None
+        apart = self._one(apart, ring, (len(rows), *shape), self.has(dealer))
+        return share, self._tag(apart, private(dealer))
 
     def zero_share(self, ring, shape, name):
         """A fresh Share of zero: what a worker adds so that its row tells nothing of its past.
@@ -369,7 +374,7 @@ class World:
             raise ValueError("replay: this World kept no messages; make it with record=True")
         role = self._named(role)
         options = {"ring_bits": self.ring.bits, "comparison": self.comparison,
-                   "truncation": self.truncation, **options}
+                   "truncation": self.truncation, "products": self.products, **options}
         return World(len(self.workers), here=(role,), keys=self._keys,
                      link=Playback(self._link, role), **options)
 

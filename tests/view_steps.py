@@ -55,6 +55,19 @@ def matmul(world, x, y):
     return beaver.matmul(world.given(np.reshape(x, (-1, 1, 2))), world.given(np.reshape(y, (-1, 2, 1))))
 
 
+def matmul_in_three(world, x, y):
+    """(1, 1) @ (1, 1), twice the product."""
+    return beaver.matmul_in_three(world.given(np.reshape(x, (-1, 1, 1))),
+                                  world.given(np.reshape(y, (-1, 1, 1))))
+
+
+def three_reused(world, x, y, y2):
+    """One x, opened once: forward, and transposed as in the gradient of the weights."""
+    secret = world.given(np.reshape(x, (-1, 1, 1)))
+    return (beaver.matmul_in_three(secret, world.given(np.reshape(y, (-1, 1, 1)))),
+            beaver.matmul_in_three(secret.T, world.given(np.reshape(y2, (-1, 1, 1)))))
+
+
 def square(world, x):
     return beaver.square(world.given(x))
 

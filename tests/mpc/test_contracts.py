@@ -52,6 +52,7 @@ TREE = [(2, "carry-tree"), (3, "carry-tree")]
 PRICED = {
     "beaver.multiply": (lambda w: zeros(w, (4, 1), (3,)), dict(x=4, y=3, z=12), TWO + TREE),
     "beaver.matmul": (lambda w: zeros(w, (5, 2), (2, 3)), dict(x=10, y=6, z=15), TWO + TREE),
+    "beaver.matmul_in_three": (lambda w: zeros(w, (5, 2), (2, 3)), dict(x=10, y=6, z=15), TWO),
     "beaver.square": (lambda w: zeros(w, (2, 3)), dict(x=6), TWO + TREE),
     "beaver.refresh": (lambda w: zeros(w, (2, 3)), {}, TWO + TREE),
     "truncation.truncate_locally": (lambda w: (*zeros(w, (2, 3)), 7), {}, TWO),
