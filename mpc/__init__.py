@@ -16,6 +16,6 @@ __all__ = [
     "CompareCoins", "FixedPoint", "MaskReused", "OutOfStep", "PeerFailed", "Private",
     "ProtocolError", "Role", "RoleError", "Share", "World", "all_pairs", "compute_msb",
     "concatenate", "drelu", "equal", "fix_precision", "matmul", "matmul_in_three", "multiply",
-    "private_compare", "refresh", "relu", "run_threads", "select_share", "share_convert", "square", "tournament",
-    "truncate",
+    "private_compare", "refresh", "relu", "run_threads", "select_share", "share_convert", "square",
+    "tournament", "truncate",
 ]

@@ -114,7 +114,8 @@ class Shared(Fixed):
         super().__init__(options)
         self.world = world or mpc.World(
             options.workers, seed=options.seed if options.reproducible else None,
-            comparison=options.comparison, truncation=options.truncation)
+            comparison=options.comparison, truncation=options.truncation,
+            products=options.products)
 
     def _share(self, value, **owner):
         return value.share(*self.world.workers, crypto_provider=self.world.crypto_provider, **owner)
@@ -313,6 +314,9 @@ def parser():
     p.add_argument("--truncation", choices=("local", "provider"),
                    help="how products are scaled down: local by default for two workers, provider "
                    "for more (one round, and no value in range ever fails)")
+    p.add_argument("--products", choices=("beaver", "three"), default="beaver",
+                   help="how the two largest matrix products are computed: Beaver's way, or by "
+                   "three local products for its five (two workers)")
     p.add_argument("--activation", choices=("relu", "square"), default="relu",
                    help="square needs no comparison")
     p.add_argument("--arithmetic", choices=tuple(ARITHMETICS), default="shared",
@@ -337,7 +341,8 @@ def complaint(options):
         return f"--save {options.save}: there is no folder {folder}; make it first"
     if options.save and not os.access(folder, os.W_OK):
         return f"--save {options.save}: the folder {folder} cannot be written; name another"
-    for option, of_two in (("comparison", "securenn"), ("truncation", "local")):
+    for option, of_two in (("comparison", "securenn"), ("truncation", "local"),
+                           ("products", "three")):
         if options.workers > 2 and getattr(options, option) == of_two:
             return (f"--{option} {of_two}: a protocol of two workers, wrong for {options.workers}; "
                     "leave it out or take --workers 2")

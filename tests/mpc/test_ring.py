@@ -241,7 +241,7 @@ def test_uniform_elements_are_all_reached_and_equally_often(ring):
     x = ring.uniform(stream(lesson_key(0, "chi"), "x", 0), (200, 500))
     first = int(getattr(ring, "nonzero", False))
     assert x.dtype == ring.dtype and (x.min(), x.max()) == (first, ring.modulus - 1)
-    counts = np.bincount(x.ravel(), minlength=ring.modulus)[first:]
+    counts = np.bincount(x.ravel().astype(np.int64), minlength=ring.modulus)[first:]
     assert counts.min() > 0
     if len(counts) > 1:
         assert chi_square(counts) < 4
