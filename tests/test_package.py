@@ -120,12 +120,16 @@ def test_the_code_of_the_readme_prints_what_it_shows():
     assert result.attempted >= 10 and not result.failed, "".join(said)
 
 
-def test_the_commands_of_the_readme_are_the_two_that_are_run():
-    train, test = blocks("sh")
+def test_the_commands_of_the_readme_are_those_that_are_run():
+    train, test, others = blocks("sh")
     assert train == ("python3 -m venv .venv && .venv/bin/pip install -e . && "
                      ".venv/bin/python -m mpc.train_mnist\n")
     assert test == "scripts/test\n"
     assert os.access(ROOT / "scripts" / "test", os.X_OK)
+    for line in others.splitlines():
+        module, *words = line.partition("#")[0].split()[2:]
+        assert module in {f"mpc.{name}" for name in COMMANDS}
+        train_mnist.parser().parse_args(words)
 
 
 def test_the_output_in_the_readme_is_of_todays_form():
