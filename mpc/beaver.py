@@ -198,7 +198,8 @@ def square(x):
     ring, a = x.ring, mask(x, "a")
     c = correct(x.world, ring, ring.mul(a.clear, a.clear))
     epsilon, = _opened((x, "masked", "epsilon"))
-    return c + a.a.times(ring.add(epsilon, epsilon)).plus(ring.mul(epsilon, epsilon))
+    rest = a.a.times(ring.add(epsilon, epsilon)).plus(ring.mul(epsilon, epsilon))
+    return c._with(ring.add(c.rows, rest.rows))     # fresh rows: c hides what a hid before
 
 
 @step
@@ -232,6 +233,9 @@ def _check(x, y, name):
                         "workers know")
     if x.ring != y.ring:
         raise ValueError(f"{name}: shares over {x.ring} and {y.ring}; convert one first")
+    if x.world is not y.world:
+        raise ValueError(f"{name}: shares of two Worlds do not meet: their workers are not the same; "
+                         "share both in one")
 
 
 def _matrices(x, y, name):

@@ -9,6 +9,7 @@ a message with another one means that the two roles no longer run the same progr
       PeerFailed      a role stopped with an error of its own
 """
 
+import copy
 import queue
 from collections import deque
 from typing import NamedTuple
@@ -83,13 +84,22 @@ class Playback:
 
 
 class Queues:
-    """The links of roles that are threads: a queue for each ordered pair."""
+    """The links of roles that are threads: a queue for each ordered pair of them."""
 
     def __init__(self, roles, timeout=60.0):
         self.roles, self.timeout = roles, timeout
         self._queues = {(a, b): queue.SimpleQueue() for a in roles for b in roles if a != b}
+        self._failures = []         # shared by all endpoints: who stopped, and why
+
+    def endpoint(self, *here):
+        """The part of the links that these roles use; they cannot reach the others'."""
+        part = copy.copy(self)
+        part._queues = {pair: q for pair, q in self._queues.items() if set(pair) & set(here)}
+        return part
 
     def put(self, *parcel):
+        if self._failures:
+            raise PeerFailed(self._failures[0])
         self._queues[parcel[0], parcel[1]].put(Parcel(*parcel))
 
     def get(self, src, dst, header):
@@ -103,9 +113,20 @@ class Queues:
         return check(parcel, header)
 
     def close(self, role, error=None):
-        """`role` is done; whoever still waits for it is told, and fails at once."""
-        news = (PeerFailed(f"{role} stopped: {error!r}") if error else
-                OutOfStep(f"{role} has come to its end and sends no more"))
+        """`role` is done; whoever waits for it, or after an error sends to anybody, is told."""
+        news = OutOfStep(f"{role} has come to its end and sends no more")
+        if error:
+            news = PeerFailed(f"{role} stopped: {error!r}")
+            self._failures.append(str(news))
         for other in self.roles:
             if other != role:
-                self.put(role, other, None, news)
+                self._queues[role, other].put(Parcel(role, other, None, news))
+
+    def finish(self):
+        """Raise `OutOfStep` if a message was sent that nobody took."""
+        for waiting in self._queues.values():
+            while not waiting.empty():
+                parcel = waiting.get()
+                if parcel.header is not None:
+                    raise OutOfStep(f"{parcel.src} sent {parcel.header[1]} at step {parcel.header[0]}, "
+                                    f"and {parcel.dst} came to its end without it")

@@ -39,9 +39,16 @@ def mask(x, name, kind="masked"):
     `kind` "doubled" is another mask beside it, for `beaver.matmul_in_three`.
     """
     if getattr(x, kind) is None:
-        x.rows.flags.writeable = False          # what is kept under a mask stays what it is
+        _freeze(x.rows)                         # what is kept under a mask stays what it is
         setattr(x, kind, Masked(*x.world.dealt(x.ring, x.shape, name), None))
     return getattr(x, kind)
+
+
+def _freeze(array):
+    """No more writing to `array`, nor to the arrays that it is a view of."""
+    while isinstance(array, np.ndarray):
+        array.flags.writeable = False
+        array = array.base
 
 
 def correct(world, ring, c_clear):

@@ -62,7 +62,6 @@ class CompareCoins(NamedTuple):
     s: np.ndarray       # (1, l, *shape) in 1 .. p-1: hides every value that is not zero
     zero: Share         # over Z_p, (l, *shape): fresh rows, since P2 may have dealt the old ones
     turn: np.ndarray    # (1, *shape) in 0 .. l-1: by how many places the l values are rotated
-    id: frozenset       # for the mask ledger
 
     @classmethod
     def draw(cls, world, field, l, shape, name="beta"):
@@ -70,7 +69,7 @@ class CompareCoins(NamedTuple):
         return cls(world.common(BIT, shape, name),
                    world.common(field.units, (l, *shape), "s"),
                    world.zero_share(field, (l, *shape), "z"),
-                   world.common(Zm(l), shape, "turn"), world.coin("turn"))
+                   world.common(Zm(l), shape, "turn"))
 
 
 @step
@@ -118,11 +117,10 @@ def private_compare(x_bits, r, coins, *, known=None):
         where the answer is known beforehand the values are forged without the paper's u_i.
     """
     world, field = x_bits.world, x_bits.ring
-    l, *shape = x_bits.shape
-    p = field.modulus
-    beta, s, zero, turn, identity = coins
-    _check_compare(x_bits, r, beta, known)
-    world.spend(identity)
+    l, p = x_bits.shape[0], field.modulus
+    beta, s, zero, turn = coins
+    _check_compare(x_bits, r, coins, known)
+    world.spend(*map(world.coin_of, coins))
 
     top = np.uint64(2**l - 1)
     forge = has_zero = (beta == 1) & (r == top)         # x <= 2^l - 1 always               [10]
@@ -159,7 +157,7 @@ def rotate(rows, turn):
     return rows
 
 
-def _check_compare(x_bits, r, beta, known):
+def _check_compare(x_bits, r, coins, known):
     field, l, shape = x_bits.ring, x_bits.shape[0], x_bits.shape[1:]
     _two_workers(x_bits.world, "private_compare")
     _over(field, Zm, "private_compare", "share the bits mod a prime")
@@ -173,10 +171,14 @@ def _check_compare(x_bits, r, beta, known):
     if known is not None and known.shape[1:] != shape:
         raise ValueError(f"private_compare: known {known.shape[1:]} does not fit bits of {shape} "
                          "elements; give one for each element")
-    if r.shape[1:] != shape or beta.shape[1:] != shape:
-        raise ValueError(f"private_compare: bits of {shape} elements do not fit r {r.shape[1:]} "
-                         f"and coins {beta.shape[1:]}; give one r and one set of coins for each "
-                         "element")
+    due = (shape, (l, *shape), (l, *shape), shape)
+    if r.shape[1:] != shape or any(coin.shape != full if isinstance(coin, Share) else
+                                   coin.shape[1:] != full for coin, full in zip(coins, due)):
+        raise ValueError(f"private_compare: bits of {shape} elements do not fit r {r.shape[1:]} and "
+                         f"coins {coins.beta.shape[1:]}; give one r and one set of coins for each "
+                         "element and bit")
+    if l < 64 and np.any(r >> np.uint64(l)):
+        raise ValueError(f"private_compare: an r of 2^{l} or more came; take numbers of {l} bits")
 
 
 def _two_workers(world, name):
@@ -192,7 +194,7 @@ def _over(ring, kind, name, remedy):
 
 def flip(b, c):
     """Shares of ``b XOR c``, b a shared bit and c one that both workers know: 1 - b where c = 1."""
-    return b._with(np.where(c == 1, (-b).plus(one(b)).rows, b.rows))
+    return b._with(np.where(c == 1, (-b).plus(one(b)).rows, b.rows), b.masks)
 
 
 def one(like):

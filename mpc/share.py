@@ -10,6 +10,14 @@ own row and no message is sent.
 import numpy as np
 
 
+class MaskReused(RuntimeError):
+    """A coin was about to hide a second value: whoever sees both learns their difference."""
+
+    def __init__(self, label, counter):
+        super().__init__(f"the coin {label} of step {counter} has hidden a value already; deal a "
+                         "fresh one, or use the first opening again if the value is the same")
+
+
 class Share:
     """The rows of a secret array that live here; `shape` and all axes are those of the secret."""
 
@@ -20,7 +28,7 @@ class Share:
             raise TypeError(f"Share: {rows.dtype} holds no elements of {ring}; compute in "
                             f"{ring.dtype}")
         self.world, self.ring, self.rows = world, ring, rows
-        self.masks = masks          # the dealt coins that hide this value; to be opened under once
+        self.masks = masks          # the dealt coins that hide this value; spent when it is shown
         self.masked = self.doubled = None   # this value, and twice it, under a mask once opened
 
     @property
@@ -46,13 +54,13 @@ class Share:
 
     def __add__(self, other):
         x, y = aligned(self, other)
-        return self._with(self.ring.add(x, y), self.masks | other.masks)
+        return self._with(self.ring.add(x, y), _hidden_by(self, other))
 
     __radd__ = __add__          # raises: what is no Share has no sign of who knows it
 
     def __sub__(self, other):
         x, y = aligned(self, other)
-        return self._with(self.ring.sub(x, y), self.masks | other.masks)
+        return self._with(self.ring.sub(x, y), _hidden_by(self, other))
 
     def __neg__(self):
         return self._with(self.ring.neg(self.rows), self.masks)
@@ -66,7 +74,7 @@ class Share:
 
     def times(self, value):
         """Multiply by a `value` that all workers know, (1, *shape)."""
-        return self._with(self.ring.mul(*matched(self.rows, value)))
+        return self._with(self.ring.mul(*matched(self.rows, value)), self.masks)
 
     # ---- the shape of the secret
 
@@ -90,8 +98,10 @@ class Share:
         if self.ndim < 2:
             raise ValueError(f"T: shape {self.shape} has no two axes to exchange; reshape it first")
         transposed = self._with(np.swapaxes(self.rows, -1, -2), self.masks)
-        transposed.masked = self.masked and self.masked.T
-        transposed.doubled = self.doubled and self.doubled.T
+        for kind in ("masked", "doubled"):          # an opening of x is one of x.T
+            known = getattr(self, kind)
+            if known is not None and known.epsilon is not None:
+                setattr(transposed, kind, known.T)
         return transposed
 
     def moveaxis(self, source, destination):
@@ -139,8 +149,21 @@ def concatenate(shares, axis=0):
     if any(s.ring != first.ring for s in shares):
         raise ValueError(f"concatenate: shares over {', '.join(str(s.ring) for s in shares)} do "
                          "not join; convert them to one ring first")
-    return first._with(np.concatenate([s.rows for s in shares], axis=behind(axis, first.ndim)),
-                       frozenset().union(*(s.masks for s in shares)))
+    masks = frozenset()
+    for s in shares:
+        for coin in sorted(masks & s.masks):
+            raise MaskReused(*coin)                 # two values under one coin, to be shown together
+        masks |= s.masks
+    return first._with(np.concatenate([s.rows for s in shares], axis=behind(axis, first.ndim)), masks)
+
+
+def _hidden_by(x, y):
+    """The coins that hide x + y; one that is repeated along an axis would hide several values."""
+    shape = np.broadcast_shapes(x.shape, y.shape)
+    for operand in (x, y):
+        if operand.masks and operand.shape != shape:
+            raise MaskReused(*sorted(operand.masks)[0])
+    return x.masks | y.masks
 
 
 def matched(x, y):

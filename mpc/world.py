@@ -18,6 +18,7 @@ with every message, so that a role which strays is stopped (`OutOfStep`).
 """
 
 import threading
+import weakref
 from itertools import combinations
 
 import numpy as np
@@ -27,7 +28,7 @@ from mpc.ledger import Ledger
 from mpc.link import OutOfStep, PeerFailed, Playback, Queues, Tape
 from mpc.randomness import fresh_key, lesson_key, stream
 from mpc.ring import Z2k
-from mpc.share import Private, Share
+from mpc.share import MaskReused, Private, Share
 
 
 class Role:
@@ -38,14 +39,6 @@ class Role:
 
     def __repr__(self):
         return self.name
-
-
-class MaskReused(RuntimeError):
-    """A coin was about to hide a second value: whoever sees both learns their difference."""
-
-    def __init__(self, label, counter):
-        super().__init__(f"the coin {label} of step {counter} has hidden a value already; deal a "
-                         "fresh one, or use the first opening again if the value is the same")
 
 
 class World:
@@ -93,7 +86,7 @@ class World:
         self.here = names if here is None else tuple(here)
         self.ring, self.ledger = Z2k(ring_bits), Ledger()
         self.tagged, self.coins, self.counter = tagged, coins, 0
-        self._spent = set()
+        self._spent, self._coins = set(), {}
         self._link = Tape() if record else link
         keys = make_keys(names, seed) if keys is None else keys
         self._keys = {group: key for group, key in keys.items() if group & set(self.here)}
@@ -129,7 +122,8 @@ class World:
         No message: the workers have a key of their own.
         """
         coins, = self._draw([group(*self._workers)], ring, shape, name)
-        return self._tag(self._one(coins, ring, shape, bool(self.workers_here)), tags.COMMON)
+        coins = self._tag(self._one(coins, ring, shape, bool(self.workers_here)), tags.COMMON)
+        return self._known(coins, name)
 
     def dealt(self, ring, shape, name):
         """A random secret that nobody chose: a Share, and its rows at the crypto provider, apart.
@@ -141,7 +135,7 @@ class World:
         dealer = str(self.crypto_provider)
         rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
         share = self._share(ring, rows, shape)
-        share.masks = self.coin(name)
+        share.masks = self.coin_of(self._known(share, name))
         apart = np.stack(rows) if self.has(dealer) else None
         apart = self._one(apart, ring, (len(rows), *shape), self.has(dealer))
         return share, self._tag(apart, private(dealer))
@@ -159,7 +153,8 @@ class World:
             parts = [coins[p] if p[0] == w else ring.neg(coins[p]) for p in pairs if w in p]
             return parts[0] if len(parts) == 1 else ring.sum(np.stack(parts), axis=0)
 
-        return self._share(ring, [row(w) if w in self.here else None for w in self._workers], shape)
+        rows = [row(w) if w in self.here else None for w in self._workers]
+        return self._known(self._share(ring, rows, shape), name)
 
     # ------------------------------------------------------------------ verbs
 
@@ -280,7 +275,7 @@ class World:
         """The mask ledger: these sets of coins hide a value from now on, and no other one later.
 
         A coin is known by its label and the step counter at which it was drawn. `open` and `gather`
-        spend what hides their shares; a step spends the coins that it was given.
+        spend the dealt coins that hide their shares; a step spends the coins that it was given.
         """
         for coins in masks:
             used = sorted(coins & self._spent)
@@ -288,9 +283,17 @@ class World:
                 raise MaskReused(*used[0])
             self._spent |= coins
 
-    def coin(self, name):
-        """The identity of the coins `name` that were drawn last, for `spend`."""
-        return frozenset([(self.ledger.label(name), self.counter)])
+    def coin_of(self, value):
+        """What the mask ledger knows `value` by, a set: empty if it was not drawn by this World."""
+        known, identity = self._coins.get(id(value), (None, None))
+        return identity if known is not None and known() is value else frozenset()
+
+    def _known(self, value, name):
+        """Enter the coins `value`, just drawn, into the mask ledger."""
+        key = id(value)
+        known = weakref.ref(value, lambda _: self._coins.pop(key, None))
+        self._coins[key] = known, frozenset([(self.ledger.label(name), self.counter)])
+        return value
 
     def _exchange(self, name, messages):
         """Carry one round of (src, dst, name, ring, rows (src_here, *shape)); what arrives.
@@ -439,8 +442,8 @@ def run_threads(program, n_workers=2, seed=None, timeout=60.0, **options):
     """Run ``program(world)`` in one thread for each role, each in a World of its own.
 
     The roles exchange bytes through queues and hold only their own keys. Returns {role: result}.
-    An error in one role ends all of them at once; the first error that is not a mere consequence is
-    raised.
+    An error in one role ends each other one at its next message; the error that is no mere
+    consequence of another is raised, and so is `OutOfStep` if a message was left over.
     """
     names = role_names(n_workers)
     keys, queues = make_keys(names, seed), Queues(names, timeout)
@@ -449,7 +452,7 @@ def run_threads(program, n_workers=2, seed=None, timeout=60.0, **options):
     def run(role):
         try:
             own = {names: key for names, key in keys.items() if role in names}
-            world = World(n_workers, here=(role,), keys=own, link=queues, **options)
+            world = World(n_workers, here=(role,), keys=own, link=queues.endpoint(role), **options)
             results[role] = program(world)
         except BaseException as error:          # whatever it is, the others must hear of it
             errors[role] = error
@@ -465,4 +468,5 @@ def run_threads(program, n_workers=2, seed=None, timeout=60.0, **options):
     if errors:
         raise min(errors.values(),
                   key=lambda e: 2 * isinstance(e, PeerFailed) + isinstance(e, OutOfStep))
+    queues.finish()
     return results
