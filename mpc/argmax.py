@@ -91,7 +91,7 @@ def all_pairs(x):
         w*n*m + ((3*l - 4)*q + (m - 2)*m)*ceil(n/8) offline
         for n maxima of m candidates of w bytes and l bits in q = m (m - 1) / 2 pairs, k workers;
         levels(l) is log2 l, rounded up
-    Security: that of the carry tree's steps; any coalition that leaves one worker out.
+    Security: that of the carry tree's steps; safe from any coalition that lacks one worker.
     Source: CrypTen's "pairwise" maximum, with the answers kept as packed bits until the end.
     """
     if x.ndim == 0 or x.shape[-1] < 2:

@@ -41,7 +41,8 @@ def multiply(x, y):
     Bytes: (k - 1)*k*w*(x + y) online, w*z offline
         where x, y, z count the elements of the operands and of the product, w the bytes of one, k
         the workers; an operand that a product has opened before is not opened again
-    Security: semi-honest; any coalition that leaves one worker out. The provider receives nothing.
+    Security: semi-honest; safe from any coalition that lacks one worker. The provider
+        receives nothing.
     Source: Beaver, CRYPTO 1991; epsilon op delta is added by one worker only (SecureNN's
         Algorithm 1 as printed lets both subtract it, which gives xy - 3 epsilon delta).
     """
@@ -78,7 +79,8 @@ def matmul(x, y):
     Bytes: (k - 1)*k*w*(x + y) online, w*z offline
         where x, y, z count the elements of the operands and of the product, w the bytes of one, k
         the workers; an operand that a product has opened before is not opened again
-    Security: semi-honest; any coalition that leaves one worker out. The provider receives nothing.
+    Security: semi-honest; safe from any coalition that lacks one worker. The provider
+        receives nothing.
     Source: Beaver's product with matrices for numbers (Mohassel and Zhang, S&P 2017).
     """
     _check(x, y, "matmul")
@@ -192,7 +194,8 @@ def square(x):
     Rounds: 1
     Bytes: (k - 1)*k*w*x online, w*x offline
         where x counts the elements, w the bytes of one, k the workers
-    Security: semi-honest; any coalition that leaves one worker out. The provider receives nothing.
+    Security: semi-honest; safe from any coalition that lacks one worker. The provider
+        receives nothing.
     Source: x^2 = epsilon^2 + 2 epsilon a + a^2 with epsilon = x - a and a dealt pair (a, a^2).
     """
     ring, a = x.ring, mask(x, "a")
@@ -234,8 +237,8 @@ def _check(x, y, name):
     if x.ring != y.ring:
         raise ValueError(f"{name}: shares over {x.ring} and {y.ring}; convert one first")
     if x.world is not y.world:
-        raise ValueError(f"{name}: shares of two Worlds do not meet: their workers are not the same; "
-                         "share both in one")
+        raise ValueError(f"{name}: shares of two Worlds do not meet: their workers are not the "
+                         "same; share both in one")
 
 
 def _matrices(x, y, name):

@@ -5,9 +5,14 @@ x = c - r. The top bit of that difference is c's top bit, r's top bit and the bo
 below, added mod 2. The borrow is a carry of c + not r + 1, which a tree of ANDs finds in log2 l
 levels: the Catrina-de Hoogh and edaBits family, as in MP-SPDZ's comparisons.
 
-All bits are packed: the first axis runs over the l bits of a number, the last over bytes that hold
-the bits of eight elements each, so that one AND of two arrays serves all of them. Shares of bits
-are XOR shares.
+In four bits, x = 5 and r = 13: c = 2, and 2 - 13 = 5 mod 16. The three low bits of c are 2 and
+those of r are 5: the subtraction borrows (1), c's top bit is 0 and r's is 1, and 1 + 0 + 1 = 0 mod
+2 is the top bit of 5.
+
+A position of a sum *generates* a carry (g) if both bits are 1, and *propagates* one (p) if just one
+is. All bits are packed: the first axis runs over the l bits of a number, the last over bytes that
+hold the bits of eight elements each, so that one AND of two arrays serves all of them. The ring is
+`Bits`: + and plus() are XOR, times() and products are AND.
 """
 
 import numpy as np
@@ -40,7 +45,8 @@ def masked_bits(x):
     Rounds: 1
     Bytes: (k - 1)*k*w*n online, l*ceil(n/8) offline
         for n elements of w bytes and l bits, k workers
-    Security: c is uniform; any coalition that leaves one worker out. The provider receives nothing.
+    Security: c is uniform; safe from any coalition that lacks one worker. The provider
+        receives nothing.
     Source: Catrina and de Hoogh, SCN 2010; Escudero et al., CRYPTO 2020 (edaBits).
     """
     world, ring = x.world, x.ring
@@ -63,7 +69,8 @@ def carry(g, p):
     Parameters
     ----------
     g, p : Share of packed bits, (l, ..., m)
-        The lowest bit first; no bit both generates and propagates.
+        The lowest bit first; above it, no bit both generates and propagates. The p of the lowest
+        bit never matters: products with it are computed all the same, for the sake of one rule.
 
     Returns
     -------
@@ -114,7 +121,7 @@ def msb(x):
     g, p = low.times(c[:, :top]), low.plus(c[:, :top])       # c is known: both are local
     if top == 0:
         return r[top].plus(c[:, top])
-    g = concatenate([(g[:1] + p[:1]), g[1:]])               # the carry into bit 0 is 1
+    g = concatenate([g[:1] + p[:1], g[1:]])     # with a carry-in of 1, bit 0 carries if g or p
     return (not_r[top] + carry(g, p)).plus(c[:, top])
 
 
@@ -137,7 +144,8 @@ def to_ring(bits, n, ring):
     Rounds: 1
     Bytes: (k - 1)*k*ceil(n/8) online, w*n offline
         for n elements of w bytes, k workers
-    Security: the opened bit is masked by one that nobody knows; any coalition that leaves one out.
+    Security: the opened bit is masked by one that nobody knows; safe from any coalition that
+        lacks one worker.
     Source: Rotaru and Wood, INDOCRYPT 2019 (daBits): b XOR m = b + m - 2 b m.
     """
     world = bits.world
@@ -173,7 +181,7 @@ def drelu(x):
     Bytes: (k - 1)*k*(w*n + (3*l - 5)*ceil(n/8)) online, w*n + (3*l - 4)*ceil(n/8) offline
         for n elements of w bytes and l bits, k workers; levels(l) is log2 l, rounded up. At
         l = 64 and two workers each sends 31.4 bytes for an element.
-    Security: semi-honest; any coalition that leaves one worker out, and the provider.
+    Security: semi-honest; safe from any coalition that lacks one worker, and the provider.
     Source: the carry tree of this module; SecureNN's DReLU has the same 8 rounds.
     """
     flat = x.reshape(-1)

@@ -1,8 +1,9 @@
 """Comparison, whichever way the World was made to do it.
 
     securenn      two workers; the provider takes part in every comparison and sees masked messages;
-                  |x| < 2^(l-2); 440 bytes for a ReLU, with a step for every idea
-    carry-tree    any number of workers; the provider only deals ahead; any x; 47 bytes for a ReLU
+                  |x| < 2^(l-2); a ReLU takes 176 bytes from each worker and 88 from the provider
+    carry-tree    any number of workers; the provider only deals ahead; any x; a ReLU takes 47 bytes
+                  from each of two workers, and none from the provider
 """
 
 from mpc import carry_tree, securenn

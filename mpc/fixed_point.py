@@ -134,7 +134,11 @@ class FixedPoint:
     def __repr__(self):
         unit = f"{self.precision} {'decimal' if self.base == 10 else f'base-{self.base}'} digits"
         scale = f", scale {self.scale}" * (self.scale != self.base ** self.precision)
-        return f"FixedPoint({unit}{scale}) > {self.value!r}"
+        if isinstance(self.value, Share) and not isinstance(self.value, Clear):
+            return f"FixedPoint({unit}{scale}) > {self.value!r}"
+        holder = "public" if isinstance(self.value, Clear) else f"known to {self.value.role}"
+        numbers = np.array2string(self.float_precision(), prefix=" " * 4)
+        return f"FixedPoint({unit}{scale}), {holder}\n    {numbers}"
 
     # ------------------------------------------------------------------ scales
 

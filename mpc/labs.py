@@ -145,9 +145,10 @@ def _same_every_time(end):
 
 
 def read_factor(secret, mine, weak=True):
-    """Alice reads bob's factor when two products spend the same triple.
+    """Alice reads bob's factor when two products spend the same mask.
 
-    Bob's x and alice's own x' are opened as x - a and x' - a; their difference is x - x'.
+    Bob's x and alice's own x' are opened as x - a and x' - a; their difference is x - x'. Of each
+    opening she has bob's row, which came in a message, and her own, which she sent.
     """
     world = _world(_same_every_time("multiply/a"), weak)
     alice, bob = world.workers
@@ -155,24 +156,40 @@ def read_factor(secret, mine, weak=True):
     y = _given(world, world.server, [7] * len(secret), "y")
     multiply(x, y)
     multiply(own, y)
-    difference = world.ring.sub(x.masked.epsilon, own.masked.epsilon)     # common: alice holds both
-    guess = world.ring.to_int(difference)[0] + np.asarray(mine)
-    return Lab(list(secret), [int(g) if abs(int(g)) < 2**40 else None for g in guess])
+
+    ring, mine = world.ring, np.asarray(mine)
+    (row_x,), (bobs,) = world.saw("alice", "x"), world.saw("alice", "own")
+    (a, again), received = world.saw("alice", "multiply/a"), world.saw("alice", "epsilon")
+    row_own = ring.sub(ring.from_int(mine), bobs)           # she shared it herself
+    first = ring.add(received[0], ring.sub(row_x, a))       # x - a
+    second = ring.add(received[1], ring.sub(row_own, again))    # x' - a
+    guess = ring.to_int(ring.sub(first, second)) + mine
+    return Lab(list(secret), _plausible(guess))
 
 
 def read_update(weights, update, weak=True):
     """Alice reads a step of gradient descent when W keeps its mask after the update.
 
-    W is opened as W - b before the step and W - g - b after it.
+    W is opened as W - b before the step and W - g - b after it. She has bob's rows of both, which
+    came in messages, and her own, which she sent.
     """
     world = _world(_same_every_time("matmul/b"), weak)
     w, g = (_given(world, world.server, [v], name) for v, name in ((weights, "W"), (update, "g")))
     x = _given(world, world.workers[0], [[3]], "x")
     matmul(x, w)
-    after = w - g
-    matmul(x, after)
-    found = world.ring.to_int(world.ring.sub(w.masked.epsilon, after.masked.epsilon))[0, 0]
-    return Lab(list(update), [int(v) if abs(int(v)) < 2**40 else None for v in found])
+    matmul(x, w - g)
+
+    ring = world.ring
+    (row_w,), (row_g,) = world.saw("alice", "W"), world.saw("alice", "g")
+    (b, again), received = world.saw("alice", "matmul/b"), world.saw("alice", "delta")
+    before = ring.add(received[0], ring.sub(row_w, b))      # W - b
+    after = ring.add(received[1], ring.sub(ring.sub(row_w, row_g), again))      # W - g - b
+    return Lab(list(update), _plausible(ring.to_int(ring.sub(before, after))[0]))
+
+
+def _plausible(numbers):
+    """Small numbers as found; large ones are noise."""
+    return [int(v) if abs(int(v)) < 2**40 else None for v in numbers]
 
 
 # ------------------------------------------------------------------ a worker, with a guessable seed

@@ -111,6 +111,9 @@ def step(protocol):
     World."""
     @functools.wraps(protocol)
     def run(x, *args, **kwargs):
+        if not hasattr(x, "world"):
+            raise TypeError(f"{protocol.__name__} takes a Share, not a {type(x).__name__}; of a "
+                            "FixedPoint pass .value, or call its own method or operator")
         with x.world.ledger.step(protocol.__name__):
             return protocol(x, *args, **kwargs)
     return run

@@ -128,5 +128,5 @@ class Queues:
             while not waiting.empty():
                 parcel = waiting.get()
                 if parcel.header is not None:
-                    raise OutOfStep(f"{parcel.src} sent {parcel.header[1]} at step {parcel.header[0]}, "
-                                    f"and {parcel.dst} came to its end without it")
+                    raise OutOfStep(f"{parcel.src} sent {parcel.header[1]} at step "
+                                    f"{parcel.header[0]}, and {parcel.dst} ended without it")

@@ -1,8 +1,8 @@
 """SecureNN: comparison with zero for two workers and a crypto provider.
 
-A sign is the top bit of a share's secret, and the top bit depends on every other one. SecureNN
-(Wagh, Gupta, Chandran, PETS 2019, eprint 2018/442) reads it in an odd ring, where the top bit of a
-is the lowest bit of 2a:
+A sign is the top bit of the sum of two rows, which depends on carries out of all lower bits.
+SecureNN (Wagh, Gupta, Chandran, PETS 2019, eprint 2018/442) reads it in an odd ring, where the top
+bit of a is the lowest bit of 2a: mod 15, a = 9 has top bit 1, and 2a = 18 = 3 has lowest bit 1.
 
     drelu              1 - msb: [x >= 0]; ReLU is x times it
       share_convert      from Z_2^l to Z_(2^l - 1)
@@ -10,9 +10,9 @@ is the lowest bit of 2a:
       compute_msb        the lowest bit of 2a, opened under a mask
         private_compare    did the masking wrap around?
 
-j is a worker's index, P2 the crypto provider. P2 takes part in every comparison and must learn
-nothing from it: each element has coins of its own. Names are those of the paper; numbers in square
-brackets its lines. Where the whitepaper of February 2019 differs from what is computed here, it is
+j is a worker's index (the paper's P0 and P1 are alice and bob), P2 the crypto provider. P2 takes
+part in every comparison and must learn nothing from it: each element has coins of its own. Names
+are those of the paper; numbers in square brackets its lines. Where the whitepaper of February 2019 differs from what is computed here, it is
 wrong, as exhaustive tests on small rings show: its algorithm 3 detects x < r for beta = 0 and
 ignores r + 1 for beta = 1, and its algorithm 4 exchanges the signs of delta and eta.
 """
@@ -174,11 +174,9 @@ def _check_compare(x_bits, r, coins, known):
     due = (shape, (l, *shape), (l, *shape), shape)
     if r.shape[1:] != shape or any(coin.shape != full if isinstance(coin, Share) else
                                    coin.shape[1:] != full for coin, full in zip(coins, due)):
-        raise ValueError(f"private_compare: bits of {shape} elements do not fit r {r.shape[1:]} and "
-                         f"coins {coins.beta.shape[1:]}; give one r and one set of coins for each "
-                         "element and bit")
-    if l < 64 and np.any(r >> np.uint64(l)):
-        raise ValueError(f"private_compare: an r of 2^{l} or more came; take numbers of {l} bits")
+        raise ValueError(f"private_compare: bits of {shape} elements do not fit r {r.shape[1:]} "
+                         f"and coins {coins.beta.shape[1:]}; give one r and one set of coins for "
+                         "each element and bit")
 
 
 def _two_workers(world, name):
@@ -246,7 +244,7 @@ def share_convert(a):
     r, alpha = ring.add(r_0, r_1), wrap(r_0, r_1, ring)                               # [1]
     r_j = np.where(j == 0, r_0, r_1)
     a_tilde = a._with(ring.add(a.rows, r_j))                                          # [2]
-    beta = Share(world, odd, wrap(a.rows, r_j, ring))
+    beta = Share(world, odd, wrap(a.rows, r_j, ring))           # beta_j, not the coin beta
     a_01 = world.gather(world.crypto_provider, a_tilde, name="a~")                    # [3]
     x, delta = ring.sum(a_01, axis=1), wrap(a_01[:, 0], a_01[:, 1], ring)             # [4]
     x_bits, delta = world.share(world.crypto_provider, (ring.bits_of(x), field),

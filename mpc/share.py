@@ -145,6 +145,8 @@ class Private:
 
 def concatenate(shares, axis=0):
     """Several shares of one ring, joined along an `axis` of the secrets."""
+    if not shares:
+        raise ValueError("concatenate: there is nothing to join; give one share or more")
     first = shares[0]
     if any(s.ring != first.ring for s in shares):
         raise ValueError(f"concatenate: shares over {', '.join(str(s.ring) for s in shares)} do "
@@ -152,9 +154,10 @@ def concatenate(shares, axis=0):
     masks = frozenset()
     for s in shares:
         for coin in sorted(masks & s.masks):
-            raise MaskReused(*coin)                 # two values under one coin, to be shown together
+            raise MaskReused(*coin)             # two values under one coin, to be shown together
         masks |= s.masks
-    return first._with(np.concatenate([s.rows for s in shares], axis=behind(axis, first.ndim)), masks)
+    rows = np.concatenate([s.rows for s in shares], axis=behind(axis, first.ndim))
+    return first._with(rows, masks)
 
 
 def _hidden_by(x, y):

@@ -96,7 +96,7 @@ def truncate_with_provider(x, d):
     Rounds: 1
     Bytes: (k - 1)*k*w*n online, 2*w*n offline
         for n elements of w bytes, k workers
-    Security: what is opened is uniform; any coalition that leaves one worker out. The provider
+    Security: what is opened is uniform; safe from any coalition that lacks one worker. The provider
         receives nothing. The rounding depends on the cut-off digits and on what was opened, so that
         whoever is later told the exact result learns one inequality about those digits.
     Source: Dalskov, Escudero and Keller (eprint 2019/131; the top bit), for divisors that are no

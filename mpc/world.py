@@ -15,6 +15,12 @@ has one row and the crypto provider none. Two rules follow. The first axis of a 
 to the World: nobody else sums, picks or reverses along it. And no branch depends on a held value;
 a decision goes through `announce`. A counter ticks in every role at every draw and verb and travels
 with every message, so that a role which strays is stopped (`OutOfStep`).
+
+Words. A *coin* is a random number drawn for one purpose; a *mask* is a coin that hides a value, as
+a in x - a. *Dealt* coins are shared among the workers and known to the crypto provider, *common*
+ones are known to all workers and to nobody else. To *open* a share is to show it to all workers. A
+*step* is one function of the protocol, with its name in the ledger. What is sent *offline* depends
+on nobody's input and could be sent a day ahead.
 """
 
 import threading
@@ -92,6 +98,11 @@ class World:
         self._keys = {group: key for group, key in keys.items() if group & set(self.here)}
         self._workers = names[1:-1]
         self.workers_here = tuple(name for name in self._workers if name in self.here)
+
+    def __repr__(self):
+        here = "" if self.here == self.roles else f", here: {', '.join(self.here)}"
+        return (f"World({len(self.workers)} workers, {self.ring}, {self.comparison}, "
+                f"{self.truncation} truncation{here})")
 
     def has(self, role):
         """Does `role` live in this process? For local effects only: printing, reading, saving."""
@@ -423,6 +434,9 @@ def group(*names):
 
 def role_names(n_workers):
     """Server, workers, crypto provider: the order of ranks everywhere."""
+    if not isinstance(n_workers, (int, np.integer)):
+        raise ValueError(f"World: {n_workers!r} is no number of workers; take a whole one, "
+                         "2 or more")
     if n_workers < 2:
         raise ValueError(f"World: {n_workers} worker(s) cannot share a secret; take 2 or more")
     workers = ["alice", "bob", *(f"worker{i}" for i in range(3, n_workers + 1))]

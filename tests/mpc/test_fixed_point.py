@@ -391,9 +391,8 @@ def test_the_representation_is_a_chain_down_to_each_workers_numbers(world):
 @pytest.mark.parametrize("value, shown", [
     (lambda s: s * s, "FixedPoint(3 decimal digits, scale 1000000) > Share(Z_2^64, shape (1,))"),
     (lambda s: s / 64, "FixedPoint(3 decimal digits, scale 64000) > Share"),
-    (lambda s: s.get(), "FixedPoint(3 decimal digits) > Private(server, shape (1,))\n"
-                        "  -> server: [1000]"),
-    (lambda s: fix_precision([0.5], 4, 2), "FixedPoint(4 base-2 digits) > "),
+    (lambda s: s.get(), "FixedPoint(3 decimal digits), known to server\n    [1.]"),
+    (lambda s: fix_precision([0.5], 4, 2), "FixedPoint(4 base-2 digits), public\n    [0.5]"),
 ])
 def test_the_representation_shows_scale_and_holder(world, value, shown):
     assert repr(value(share(world, [1.0]))).startswith(shown)
