@@ -12,9 +12,10 @@ bit of a is the lowest bit of 2a: mod 15, a = 9 has top bit 1, and 2a = 18 = 3 h
 
 j is a worker's index (the paper's P0 and P1 are alice and bob), P2 the crypto provider. P2 takes
 part in every comparison and must learn nothing from it: each element has coins of its own. Names
-are those of the paper; numbers in square brackets its lines. Where the whitepaper of February 2019 differs from what is computed here, it is
-wrong, as exhaustive tests on small rings show: its algorithm 3 detects x < r for beta = 0 and
-ignores r + 1 for beta = 1, and its algorithm 4 exchanges the signs of delta and eta.
+are those of the paper; numbers in square brackets its lines. Where the whitepaper of February 2019
+differs from what is computed here, it is wrong, as exhaustive tests on small rings show: its
+algorithm 3 detects x < r for beta = 0 and ignores r + 1 for beta = 1, and its algorithm 4 exchanges
+the signs of delta and eta.
 """
 
 from typing import NamedTuple

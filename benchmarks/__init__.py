@@ -1,0 +1,1 @@
+"""Figures that anyone can re-run: ``python -m benchmarks.batch`` and ``python -m benchmarks.steps``."""
