@@ -93,9 +93,8 @@ def _product(x, y, op):
     c = correct(x.world, ring, op(*matched(a.clear, b.clear)))
     epsilon, delta = _opened((x, "masked", "epsilon"), (y, "masked", "delta"))
     # one worker adds epsilon op delta: it does so by adding delta to its row of b
-    left = op(*matched(epsilon, b.a.plus(delta).rows))
-    right = op(*matched(a.a.rows, delta))
-    return c._with(ring.add(c.rows, ring.add(left, right)))
+    z = ring.sum_of(op, matched(epsilon, b.a.plus(delta).rows), matched(a.a.rows, delta))
+    return c._with(ring.add(c.rows, z))
 
 
 def _opened(*operands):

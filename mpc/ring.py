@@ -47,6 +47,10 @@ class Ring:
         outer = (self.mul(x[..., :, k, None], y[..., None, k, :]) for k in range(x.shape[-1]))
         return reduce(self.add, outer, x[..., :0] @ y[..., :0, :])     # that is 0, in its shape
 
+    def sum_of(self, op, *pairs):
+        """The sum of ``op(x, y)`` over `pairs`, op being `mul` or `matmul`."""
+        return reduce(self.add, (op(x, y) for x, y in pairs))
+
     def zeros(self, shape):
         """The neutral element, `shape` times."""
         return np.zeros(shape, self.dtype)
@@ -133,7 +137,12 @@ class Z2k(Ring):
         return self.reduce(x * y)
 
     def matmul(self, x, y):
-        return self.reduce(matmul_mod_2_64(x, y))
+        return self.reduce(matmul_mod_2_64((x, y)))
+
+    def sum_of(self, op, *pairs):
+        if op == self.matmul:
+            return self.reduce(matmul_mod_2_64(*pairs))         # converted to integers once
+        return super().sum_of(op, *pairs)
 
     def sum(self, x, axis, keepdims=False):
         return self.reduce(np.sum(x, axis=axis, keepdims=keepdims, dtype=np.uint64))
@@ -180,8 +189,8 @@ def split_limbs(x):
     return [*limbs, rest.astype(np.float64)]
 
 
-def matmul_mod_2_64(x, y):
-    """``x @ y`` mod 2^64, exactly, by six products of the floating-point unit.
+def matmul_mod_2_64(*pairs):
+    """The sum of ``x @ y`` over `pairs`, mod 2^64, exactly, by products of the floating-point unit.
 
     NumPy has no fast integer matrix product, but float64 products are exact as long as every sum
     stays below 2^53. With x = a0 + 2^22 a1 + 2^44 a2 and y likewise,
@@ -189,20 +198,25 @@ def matmul_mod_2_64(x, y):
         x @ y = a0@b0 + 2^22 (a0@b1 + a1@b0) + 2^44 (a0@b2 + a1@b1 + a2@b0)   mod 2^64,
 
     the other three products having weight 2^66 and more. The largest bracket is the middle one:
-    2 K 2^21 2^21 <= 2^53 for an inner dimension K <= 1024; the last is at most 1.5 K 2^42. Longer
-    products are cut into blocks of 1024.
+    2 K 2^21 2^21 <= 2^53 for an inner dimension K <= 1024; the last is at most 1.5 K 2^42. Of
+    several pairs the inner dimensions add up: the brackets are summed as floats and converted once.
+    Longer products are cut into blocks of 1024, and pairs that are too long together computed one
+    by one.
     """
-    inner = x.shape[-1]
-    if inner > INNER_LIMIT:
-        blocks = (slice(k, k + INNER_LIMIT) for k in range(0, inner, INNER_LIMIT))
-        return reduce(np.add, (matmul_mod_2_64(x[..., k], y[..., k, :]) for k in blocks))
-    a0, a1, a2 = split_limbs(x)
-    b0, b1, b2 = split_limbs(y)
-    low, mid, high = a0 @ b0, a0 @ b1, a0 @ b2
-    mid += a1 @ b0
-    high += a1 @ b1
-    high += a2 @ b0
-    low, mid, high = (q.astype(np.int64).view(np.uint64) for q in (low, mid, high))
+    if sum(x.shape[-1] for x, _ in pairs) > INNER_LIMIT:
+        blocks = [(x[..., k:k + INNER_LIMIT], y[..., k:k + INNER_LIMIT, :])
+                  for x, y in pairs for k in range(0, x.shape[-1], INNER_LIMIT)]
+        return reduce(np.add, map(matmul_mod_2_64, blocks))
+    sums = None
+    for x, y in pairs:
+        a0, a1, a2 = split_limbs(x)
+        b0, b1, b2 = split_limbs(y)
+        low, mid, high = a0 @ b0, a0 @ b1, a0 @ b2
+        mid += a1 @ b0
+        high += a1 @ b1
+        high += a2 @ b0
+        sums = [low, mid, high] if sums is None else list(map(np.add, sums, [low, mid, high]))
+    low, mid, high = (q.astype(np.int64).view(np.uint64) for q in sums)
     mid <<= np.uint64(22)
     high <<= np.uint64(44)
     low += mid

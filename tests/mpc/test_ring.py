@@ -162,7 +162,7 @@ def test_long_products_are_exact_at_the_extremes_of_every_limb(inner, left, righ
     x = np.broadcast_to(compose(*left), (1, inner)).copy()
     y = np.broadcast_to(compose(*right), (inner, 1)).copy()
     expected = inner * int(x[0, 0]) * int(y[0, 0]) % 2**64
-    assert int(matmul_mod_2_64(x, y)[0, 0]) == expected
+    assert int(matmul_mod_2_64((x, y))[0, 0]) == expected
 
 
 @pytest.mark.parametrize("inner", [1024, 1025, 2049])
@@ -170,7 +170,7 @@ def test_long_products_are_those_of_numpys_integers(inner):
     take = stream(lesson_key(0, "matmul"), "x", 0)
     x, y = Z2k(64).uniform(take, (2, 2 * inner, 3))
     x, y = x.reshape(2, 3, inner), y.reshape(2, inner, 3)
-    np.testing.assert_array_equal(matmul_mod_2_64(x, y), x @ y)
+    np.testing.assert_array_equal(matmul_mod_2_64((x, y)), x @ y)
 
 
 @pytest.mark.parametrize("x, y", [((0, 2, 3), (0, 3, 4)), ((1, 2, 3), (2, 3, 4)),
@@ -179,7 +179,7 @@ def test_long_products_are_those_of_numpys_integers(inner):
 def test_stacks_of_matrices_multiply_as_numpys_do(x, y):
     x, y = (np.arange(np.prod(s), dtype=np.uint64).reshape(s) * np.uint64(0x9E3779B97F4A7C15)
             for s in (x, y))
-    result = matmul_mod_2_64(x, y)
+    result = matmul_mod_2_64((x, y))
     assert result.dtype == np.uint64 and result.shape == (x @ y).shape
     assert result.tolist() == (x @ y).tolist()
 
@@ -187,9 +187,9 @@ def test_stacks_of_matrices_multiply_as_numpys_do(x, y):
 def test_without_blocks_a_long_product_would_be_wrong(monkeypatch):
     x = np.broadcast_to(compose(*LIMBS[3]), (1, 4097)).copy()
     expected = 4097 * int(x[0, 0]) ** 2 % 2**64
-    assert int(matmul_mod_2_64(x, x.T)[0, 0]) == expected
+    assert int(matmul_mod_2_64((x, x.T))[0, 0]) == expected
     monkeypatch.setattr(ring_module, "INNER_LIMIT", 8192)
-    assert int(matmul_mod_2_64(x, x.T)[0, 0]) != expected
+    assert int(matmul_mod_2_64((x, x.T))[0, 0]) != expected
 
 
 # ---- the wire
