@@ -15,64 +15,14 @@ when a gradient meets its weight.
 
 import functools
 from fractions import Fraction
-from math import prod
 from numbers import Number
 
 import numpy as np
 
-from mpc import argmax, beaver, comparison
-from mpc.randomness import fresh_key, lesson_key, stream
+from mpc import beaver, either
+from mpc.either import Clear, Public
 from mpc.ring import Z2k
-from mpc.share import Private, Share, concatenate as join, matched
-from mpc.truncation import truncate
-
-
-LARGE = 2**15       # elements of a left operand from which three products beat Beaver's five
-
-
-class Public:
-    """The World of values that everybody knows: one row, no worker, coins for rounding only."""
-
-    workers_here = ("everybody",)
-    __hash__ = None
-
-    def __eq__(self, other):
-        return isinstance(other, Public)        # what everybody knows meets from anywhere
-
-    def __init__(self, seed=None):
-        self._key = fresh_key() if seed is None else lesson_key(seed, "rounding")
-        self._counter = 0
-
-    def j(self, like):
-        return np.zeros((1,) * like.ndim, like.dtype)
-
-    def coins(self, ring, shape):
-        """Uniform ring elements that nobody chose."""
-        self._counter += 1
-        return ring.uniform(stream(self._key, "rounding", self._counter), shape)
-
-
-class Clear(Share):
-    """A public ring array: a "share" of one row that everybody holds, with the same operations."""
-
-    def truncate(self, d):
-        """``x / d``, rounded up with the probability of the part cut off: the law of `truncate`."""
-        if d == 1:
-            return self
-        down, cut = np.divmod(self.ring.to_int(self.rows), np.int64(d))
-        coin = self.world.coins(Z2k(64), self.rows.shape) % np.uint64(d)
-        return self._with(self.ring.from_int(down + (coin < cut.view(np.uint64))))
-
-    def drelu(self):
-        return self._with((self.ring.to_int(self.rows) >= 0).astype(self.ring.dtype))
-
-    def place_of_max(self):
-        """The first maximum along the last axis, as a row of 0 and 1."""
-        best = self.ring.to_int(self.rows).argmax(-1)
-        return self._with(np.eye(self.shape[-1], dtype=self.ring.dtype)[best])
-
-    def _with(self, rows, masks=frozenset()):
-        return Clear(self.world, self.ring, rows)
+from mpc.share import Private, Share, concatenate as join
 
 
 def _numeric(operator):
@@ -145,8 +95,8 @@ class FixedPoint:
     def _at(self, depth, factor=1):
         """The same number at another scale: multiplied up for free, or truncated."""
         ratio = Fraction(self._with(self._number, depth, factor).scale, self.scale)
-        value = _times_integer(self.value, ratio.numerator)
-        return self._with(_truncate(value, ratio.denominator), depth, factor)
+        value = either.times_integer(self.value, ratio.numerator)
+        return self._with(either.scale_down(value, ratio.denominator), depth, factor)
 
     def _settled(self):
         """Ready for a product: the truncation that an earlier product left is done now."""
@@ -166,7 +116,7 @@ class FixedPoint:
         """Public `numbers` at the scale of this value."""
         raw = encode(numbers, self.scale, self.ring)[None]
         like = self._number
-        return self._with(Clear(Public() if _secret(like) else like.world, like.ring, raw))
+        return self._with(Clear(Public() if either.secret(like) else like.world, like.ring, raw))
 
     def _factor(self, other):
         """`other` as an operand of a product: a public array has depth 1."""
@@ -179,7 +129,7 @@ class FixedPoint:
     @_numeric
     def __add__(self, other):
         x, y = self._pair(other)
-        return x._with(_add(x.value, y.value))
+        return x._with(either.add(x.value, y.value))
 
     def __neg__(self):
         return self._with(-self._number)
@@ -187,7 +137,7 @@ class FixedPoint:
     @_numeric
     def __sub__(self, other):
         x, y = self._pair(other)
-        return x._with(_add(x.value, -y.value))
+        return x._with(either.add(x.value, -y.value))
 
     @_numeric
     def __rsub__(self, other):
@@ -197,7 +147,7 @@ class FixedPoint:
     def __mul__(self, other):
         if not isinstance(other, FixedPoint) and np.ndim(other) == 0:
             return self._times_number(as_fraction(other))
-        return self._product(self._factor(other), _multiply)
+        return self._product(self._factor(other), either.multiply)
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -213,20 +163,20 @@ class FixedPoint:
     @_numeric
     def __matmul__(self, other):
         x, y = self, self._factor(other)
-        if _in_three(x.value, y.value):
+        if either.in_three(x.value, y.value):
             twice = x._product(y, beaver.matmul_in_three)
             return twice._with(twice.value, factor=2 * twice.factor)
-        return x._product(y, _matmul)
+        return x._product(y, either.matmul)
 
     @_numeric
     def __rmatmul__(self, other):
-        return self._factor(other)._product(self, _matmul)
+        return self._factor(other)._product(self, either.matmul)
 
     def __pow__(self, exponent):
         if exponent != 2:
             raise ValueError(f"** {exponent!r} is not provided; ** 2 is, products give the rest")
         x = self._settled()
-        return x._with(_square(x.value), 2 * x.depth, x.factor ** 2)
+        return x._with(either.square(x.value), 2 * x.depth, x.factor ** 2)
 
     def _product(self, other, op):
         x, y = self._settled(), other._settled()
@@ -238,7 +188,7 @@ class FixedPoint:
         What many factors gather is truncated in time, before the raw value outgrows the ring.
         """
         x = self if self.factor * ratio.denominator <= 10**9 else self._at(1)
-        return x._with(_times_integer(x._number, ratio.numerator),
+        return x._with(either.times_integer(x._number, ratio.numerator),
                        factor=x.factor * ratio.denominator)
 
     # ------------------------------------------------------------------ comparisons
@@ -246,8 +196,7 @@ class FixedPoint:
     def drelu(self):
         """[self >= 0], an integer 0 or 1."""
         value = self._settled().value
-        bit = value.drelu() if isinstance(value, Clear) else comparison.drelu(value)
-        return self._with(bit, 0, 1)
+        return self._with(either.drelu(value), 0, 1)
 
     def relu(self):
         x = self._settled()
@@ -273,24 +222,17 @@ class FixedPoint:
     def eq(self, other):
         """[self == other], an integer 0 or 1; `==` raises, since no party knows the answer."""
         x, y = self._pair(other)
-        difference = _add(x.value, -y.value)
-        if isinstance(difference, Clear):
-            same = (difference.rows == 0).astype(self.ring.dtype)
-            return self._with(difference._with(same), 0, 1)
-        zero = difference.times(np.zeros((1,) * (self.ndim + 1), self.ring.dtype))
-        return self._with(comparison.equal(difference, zero), 0, 1)
+        return self._with(either.is_zero(either.add(x.value, -y.value)), 0, 1)
 
     def max(self, axis=None):
         """The largest element along `axis`, or of all."""
         x = self._last(axis)
-        if _secret(x.value):
-            return x._with(argmax.maximum(x.value))
-        return (x * x._with(x.value.place_of_max(), 0, 1)).sum(-1)
+        return x._with(either.maximum(x.value))
 
     def argmax(self, axis=None, one_hot=False):
         """The place of the first maximum: an integer, or a row of 0 and 1 along a new last axis."""
         x = self._last(axis)
-        place = argmax.place_of_max(x.value) if _secret(x.value) else x.value.place_of_max()
+        place = either.place_of_max(x.value)
         if not one_hot:
             index = np.arange(place.shape[-1]).astype(self.ring.dtype)
             place = place.times(index[None]).sum(-1)
@@ -372,7 +314,7 @@ class FixedPoint:
     def refresh(self):
         """The same number with fresh rows, after any truncation that waits."""
         x = self._settled()
-        return x if isinstance(x.value, Clear) else x._with(beaver.refresh(x.value))
+        return x._with(either.refresh(x.value))
 
     def get(self, role=None):
         """Reveal to one `role`, the server by default: a FixedPoint over its Private value.
@@ -449,7 +391,7 @@ def concatenate(values, axis=0):
     first = values[0]
     for v in values:
         _same_format(first, v)
-        if _secret(v.value) != _secret(first.value):
+        if either.secret(v.value) != either.secret(first.value):
             raise TypeError("concatenate: some are secret and some public; share() these first")
     return first._with(join([v._at(first.depth, first.factor).value for v in values], axis))
 
@@ -491,55 +433,3 @@ def _same_format(x, y):
     if (x.base, x.precision, x._number.ring) != (y.base, y.precision, y._number.ring):
         raise ValueError(f"fixed point: {x.precision} digits in base {x.base} over {x.ring} do not "
                          f"meet {y.precision} in base {y.base} over {y.ring}; encode both alike")
-
-
-# --------------------------------------------------------------- one line for secret and public
-
-
-def _secret(value):
-    return not isinstance(value, Clear)
-
-
-def _add(x, y):
-    if _secret(x) == _secret(y):
-        return x + y
-    return x.plus(y.rows) if _secret(x) else y.plus(x.rows)
-
-
-def _multiply(x, y):
-    if _secret(x) and _secret(y):
-        return beaver.multiply(x, y)
-    return x.times(y.rows) if _secret(x) else y.times(x.rows)
-
-
-def _in_three(x, y):
-    """Is ``x @ y`` one of the large products of secrets that the World wants in three?"""
-    return (_secret(x) and _secret(y) and x.world.products == "three"
-            and prod(x.shape) >= LARGE)
-
-
-def _matmul(x, y):
-    if _secret(x) and _secret(y):
-        return beaver.matmul(x, y)
-    if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2]:
-        raise ValueError(f"matmul: {x.shape} @ {y.shape} is no product of matrices; reshape a "
-                         "vector to one row or one column")
-    keeper = x if _secret(x) else y
-    return keeper._with(keeper.ring.matmul(*matched(x.rows, y.rows)))
-
-
-def _square(x):
-    return beaver.square(x) if _secret(x) else x.times(x.rows)
-
-
-def _times_integer(x, n):
-    if n == 1:
-        return x
-    factor = np.array(n % x.ring.modulus, x.ring.dtype)
-    return x.times(factor.reshape((1,) * (x.ndim + 1)))
-
-
-def _truncate(x, d):
-    if d == 1:
-        return x
-    return truncate(x, d) if _secret(x) else x.truncate(d)

@@ -21,7 +21,7 @@ PACKAGES = ("mpc", "nn", "data")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))]
 # A module of mpc imports only modules that stand before it here.
 ORDER = ("ring randomness tags ledger share link world views provider beaver truncation securenn "
-         "carry_tree comparison argmax fixed_point labs train_mnist costs").split()
+         "carry_tree comparison argmax either fixed_point labs train_mnist costs").split()
 COMMANDS = ("train_mnist", "costs")     # modules that bring all three packages together
 
 
