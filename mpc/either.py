@@ -1,7 +1,7 @@
 """The same line for secret and for public values: what `FixedPoint` computes with.
 
-A `Share` is secret. A `Clear` is an array that everybody knows, made to look like a share of one row
-so that sums, shapes and indices need no second version; products, truncation and comparison of
+A `Share` is secret. A `Clear` is an array that everybody knows, made to look like a share of one
+row so that sums, shapes and indices need no second version; products, truncation and comparison of
 secrets are protocols, and those of public arrays plain NumPy under the same law of rounding.
 """
 

@@ -330,9 +330,7 @@ class FixedPoint:
         world = x.value.world
         role = world.server if role is None else role
         rows = world.gather(role, x.value, name="revealed")
-        revealed = Private(str(role), x.ring.sum(rows, axis=1))
-        revealed.ring = x.ring
-        return x._with(revealed)
+        return x._with(Private(str(role), x.ring.sum(rows, axis=1), x.ring))
 
     def float_precision(self):
         """The numbers as float64; NaN of the right shape where they are not known."""
@@ -378,8 +376,7 @@ def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_se
         raise ValueError(f"fix_precision: {precision_fractional} digits in base {base} leave no "
                          f"room for a product in {ring}; take fewer")
     if isinstance(array, Private):
-        value = Private(array.role, encode(array.rows, base ** precision_fractional, ring))
-        value.ring = ring
+        value = Private(array.role, encode(array.rows, base ** precision_fractional, ring), ring)
     else:
         raw = encode(np.asarray(array, float), base ** precision_fractional, ring)
         value = Clear(Public(rounding_seed), ring, raw[None])

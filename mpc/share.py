@@ -125,10 +125,13 @@ class Share:
 
 
 class Private:
-    """What one `role` alone holds: rows (1, *shape) where it lives, (0, *shape) elsewhere."""
+    """What one `role` alone holds: rows (1, *shape) where it lives, (0, *shape) elsewhere.
 
-    def __init__(self, role, rows):
-        self.role, self.rows = role, rows
+    `ring` is that of encoded or revealed numbers; None for what is not encoded yet.
+    """
+
+    def __init__(self, role, rows, ring=None):
+        self.role, self.rows, self.ring = role, rows, ring
 
     @property
     def shape(self):
