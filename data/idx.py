@@ -89,6 +89,8 @@ def read_idx(path, item_shape):
 
 def _checked_count(path, header, item_shape):
     """Return the number of items that `header` promises, once everything else in it is right."""
+    if not header:
+        raise DataError(f"{path}: is empty; {FETCH}")
     if len(header) < 4 or header[:2] != b"\0\0":
         raise DataError(f"{path}: no IDX file, raw or gzipped: its content starts with "
                         f"{header[:8]!r}; {FETCH}")

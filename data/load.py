@@ -9,7 +9,8 @@ from data.idx import FETCH, DataError, read_idx
 EMBEDDED = Path(__file__).parent / "mnist"
 FILE_STEMS = {"train": "train", "test": "t10k"}
 PICTURE_SHAPE = (28, 28)
-FETCH_ALL = ", or fetch all with `python -m data.mnist --download DIR` and set MNIST_DIR=DIR"
+FETCH_ALL = (", or fetch all with `python -m data.mnist --download DIR` and name DIR by "
+             "--data-dir, data_dir or MNIST_DIR")
 
 
 def load_mnist(split="train", n=None, data_dir=None):
@@ -75,15 +76,19 @@ def _check_pair(images_path, images, labels_path, labels):
 
 def _folder(data_dir):
     """Return the directory to read: the caller's, else that of MNIST_DIR, else the embedded."""
-    said_by = "data_dir" if data_dir else "MNIST_DIR"
-    folder = data_dir or os.environ.get("MNIST_DIR")
-    if not folder:
+    folder = os.environ.get("MNIST_DIR", "") if data_dir is None else os.fspath(data_dir)
+    if not folder and data_dir is None:
         return EMBEDDED
+    if not folder:
+        raise DataError("load_mnist: the name of the directory is empty; give one, or leave it out "
+                        "for the embedded subset")
     folder = Path(os.path.expanduser(folder))
     if not os.path.isdir(folder):
-        raise DataError(f"{folder}: no such directory (named by {said_by}); correct {said_by}, "
-                        "leave it out for the embedded subset, or fetch the files with "
-                        "`python -m data.mnist --download DIR`")
+        flaw = "is a file, not a directory" if os.path.exists(folder) else "no such directory"
+        said, correct = ((" (named by MNIST_DIR)", "MNIST_DIR") if data_dir is None else
+                         ("", "the name"))
+        raise DataError(f"{folder}: {flaw}{said}; correct {correct}, leave it out for the embedded "
+                        "subset, or fetch the files with `python -m data.mnist --download DIR`")
     return folder
 
 

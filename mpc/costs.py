@@ -4,8 +4,11 @@ Rounds and bytes come from the ledger and are exact; seconds are the median of a
 machine at hand, all roles in one process.
 """
 
+import argparse
 import statistics
+import sys
 import time
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,32 +48,66 @@ def share(world, value):
                        owner=world.workers[0])
 
 
+class Measured(NamedTuple):
+    """What one run of a task costs."""
+
+    truncation: str     # how products were scaled down, or "none" where none was
+    rounds: int         # online
+    worker: int         # bytes sent by the busiest worker
+    online: int         # bytes sent by the provider
+    ahead: int          # bytes that the provider could send before the inputs are known
+    seconds: float
+
+
 def measure(n_workers, comparison, task, runs=3):
-    """Rounds, bytes of the busiest worker and of the provider, seconds: of one run of a task."""
+    """The `Measured` costs of a task, seconds from the median of `runs`."""
     world = mpc.World(n_workers, comparison=comparison)
     run, seconds = task(world), []
     for _ in range(runs):
         mark, start = len(world.ledger.messages), time.perf_counter()
         run()
         seconds.append(time.perf_counter() - start)
-    sent = {role: sum(m.nbytes for m in world.ledger.messages[mark:] if m.src == role)
-            for role in world.roles}
-    return (world.ledger.cost(mark).rounds, max(sent[str(w)] for w in world.workers),
-            sent[str(world.crypto_provider)], statistics.median(seconds))
+
+    def sent(role, *offline):
+        return sum(m.nbytes for m in world.ledger.messages[mark:]
+                   if m.src == str(role) and m.offline in offline)
+
+    truncates = any("truncate" in path for path in world.ledger.calls)
+    return Measured(world.truncation if truncates else "none", world.ledger.cost(mark).rounds,
+                    max(sent(worker, True, False) for worker in world.workers),
+                    sent(world.crypto_provider, False), sent(world.crypto_provider, True),
+                    statistics.median(seconds))
 
 
 def table():
     """The lines of the table, in Markdown, as they are measured."""
-    yield ("| task | comparison | workers | rounds | bytes by a worker | bytes by the provider "
-           "| seconds |")
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    columns = ("task", "comparison", "truncation", "workers", "rounds (online)",
+               "bytes by a worker", "bytes by the provider, online", "and ahead of time", "seconds")
+    yield f"| {' | '.join(columns)} |"
+    yield f"|{' --- |' * len(columns)}"
     for name, task in ((f"{RELUS:,} ReLUs", relus), (f"training batch of {BATCH}", batch)):
         for n_workers, comparison in SETTINGS:
-            rounds, worker, provider, seconds = measure(n_workers, comparison, task)
-            yield (f"| {name} | {comparison} | {n_workers} | {rounds} | {worker:,} | {provider:,} "
-                   f"| {seconds:.3f} |")
+            cost = measure(n_workers, comparison, task)
+            yield (f"| {name} | {comparison} | {cost.truncation} | {n_workers} | {cost.rounds} "
+                   f"| {cost.worker:,} | {cost.online:,} | {cost.ahead:,} | {cost.seconds:.3f} |")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors take one line."""
+
+    def error(self, message):
+        self.exit(2, f"costs: {message}; --help says what is printed\n")
+
+
+def main(argv=None):
+    """The command; exit status 0, or 2 with one line on what was wrong with the arguments."""
+    Parser(prog="python -m mpc.costs", description="Print what privacy costs as a Markdown table: "
+           "rounds and bytes of ReLUs and of a training batch, by comparison protocol and number "
+           "of workers. Takes a few seconds; there is nothing to choose.").parse_args(argv)
+    for line in table():
+        print(line, flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    for line in table():
-        print(line, flush=True)
+    sys.exit(main())

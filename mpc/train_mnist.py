@@ -1,17 +1,20 @@
 """Train the 784-128-64-10 MNIST network on secret shares: ``python -m mpc.train_mnist``.
 
-Two workers, alice and bob, each own half of the pictures and labels and share them out; the server
-owns the model; the crypto provider deals. The same program trains on floating-point numbers and on
-fixed point in the clear, from the same initial weights, for comparison.
+The workers, alice and bob or more, each own an equal part of the pictures and labels and share it
+out; the server owns the model; the crypto provider deals. In this teaching command all owners read
+the same file, and the initial weights come from a public seed. The same program trains on
+floating-point numbers and on fixed point in the clear, from the same weights, for comparison.
 """
 
 import argparse
+import contextlib
 import functools
 import itertools
 import os
+import shutil
+import stat
 import statistics
 import sys
-import tempfile
 import time
 from typing import NamedTuple
 
@@ -125,7 +128,10 @@ class Shared(Fixed):
             return super().model(model).map(self._share)
 
     def batch(self, load, shape, parts):
-        """Each owner shares its part of a batch; nobody else loads it."""
+        """Each owner shares its part of a batch.
+
+        In this teaching command every owner reads the same file and takes its own part of it.
+        """
         shared = []
         for owner, items in parts:
             held = self.world.held(self.world.workers[owner], (items.stop - items.start, *shape),
@@ -183,6 +189,10 @@ def count_correct(arithmetic, model, batches):
     return arithmetic.reveal(sum(hits[1:], hits[0]), "count")
 
 
+OUT_OF_RANGE = ("warning: no mean of squares is like this: values have left the range of the "
+                "numbers; take a smaller --lr or fewer --precision-fractional digits")
+
+
 def train(options, log=print, world=None):
     """Train and test as `options` say, and `log` as it goes; returns a `Run`.
 
@@ -195,7 +205,7 @@ def train(options, log=print, world=None):
     batches = private_batches(arithmetic, "train", options.train_items, options)
     test_batches = private_batches(arithmetic, "test", options.test_items, options)
     optimiser = nn.SGD(model.parameters(), options.lr)
-    losses, counts, seconds, first = [], [], [], None
+    losses, counts, seconds, first, warned = [], [], [], None, False
     for epoch in range(1, options.epochs + 1):
         done = 0
         for i, (pictures, labels) in enumerate(batches, 1):
@@ -209,9 +219,9 @@ def train(options, log=print, world=None):
                 log(f"Train Epoch: {epoch} [{done}/{options.train_items} "
                     f"({100 * done / options.train_items:.0f}%)]  Loss: {losses[-1]:.6f}  "
                     f"Time: {seconds[-1]:.3f}s")
-                if losses[-1] < 0 or losses[-1] > 1e6:
-                    log("warning: no mean of squares is like this: values have left the range of "
-                        "the ring; take a smaller --lr or fewer --precision-fractional digits")
+                if not warned and not 0 <= losses[-1] <= 1e6 and losses[-1] == losses[-1]:
+                    warned = True
+                    print(OUT_OF_RANGE, file=sys.stderr)
         counts.append(float(count_correct(arithmetic, model, test_batches)))
         log(f"Test set: Accuracy: {counts[-1]:.0f}/{options.test_items} "
             f"({100 * counts[-1] / options.test_items:.0f}%)")
@@ -243,31 +253,84 @@ def report(run, options):
     for what, note in (("loss", "the loss of a batch each"),
                        ("count", "the number of correct test answers each"),
                        ("model", "the trained parameters, a tensor each")):
-        sent = [m for m in ledger.messages if m.path.split("/")[0] == f"reveal {what}"]
-        yield f"  {len({m.round for m in sent}):>5}  {note}"
-    yield "Known to everybody: the shapes, the hyper-parameters and the number of steps."
-    yield ("A worker who is told a revealed value learns from it one inequality about the digits "
-           "that its last truncation cut off.")
+        told = {m.round for m in ledger.messages if m.path.split("/")[0] == f"reveal {what}"
+                and m.dst == str(world.server) and m.name == "revealed"}
+        yield f"  {len(told):>5}  {note}"
+    yield ("Known to everybody: the shapes, the hyper-parameters, the number of steps and, since "
+           "--seed is public, the initial weights.")
+    yield ("No worker was told any of these; one who is told such a value also learns an "
+           "inequality about the digits that its last truncation cut off.")
 
 
 def save_model(model, path):
-    """Write the parameters to `path` as .npz, all or nothing."""
+    """Write the parameters to `path` as .npz, all or nothing; a link stays one."""
     arrays = {name: parameter.value for name, parameter in model.named_parameters()}
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), suffix=".part")
+    target = os.path.realpath(path)
+    part = _beside(target)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(part, "xb") as file:                  # its mode follows the umask
             np.savez(file, **arrays)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        if os.path.exists(target):
+            shutil.copymode(target, part)               # a private file stays private
+        os.replace(part, target)
+    except OSError as error:
+        raise OSError(f"--save {path}: {error.strerror or error}; name another place") from None
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+
+
+def unfit_place(path):
+    """Why no model can be saved at `path`, in one line, or None. Leaves nothing behind."""
+    target = os.path.realpath(path)
+    try:
+        try:
+            kind = os.lstat(target).st_mode
+        except FileNotFoundError:
+            kind = None
+        if kind is not None and stat.S_ISDIR(kind) or not os.path.basename(path):
+            return f"--save {path}: this is a folder; name a file in it"
+        if kind is not None and not stat.S_ISREG(kind):
+            return f"--save {path}: this is no ordinary file; name another"
+        if not os.path.isdir(os.path.dirname(target)):
+            return f"--save {path}: there is no folder {os.path.dirname(target)}; make it first"
+        if kind is not None:
+            open(target, "ab").close()
+        part = _beside(target)
+        open(part, "xb").close()
+        os.unlink(part)
+    except OSError as error:
+        return f"--save {path}: cannot be written ({error.strerror}); name another place"
+    return None
+
+
+def _beside(target):
+    """A new name in the folder of `target`."""
+    return os.path.join(os.path.dirname(target), f"{os.getpid()}-{time.time_ns()}.part")
 
 
 # ---------------------------------------------------------------------- the command line
 
 
+# Left out, these get their defaults behind the parser: by then it is known which were given.
+DEFAULTS = {"workers": 2, "comparison": None, "truncation": None, "products": "beaver",
+            "ledger": False, "precision_fractional": 3, "base": 10, "reproducible": False}
+WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
+                  "fixed": ("workers", "comparison", "truncation", "products", "ledger")}
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors take one line."""
+    """A parser whose errors take one line, and who refuses what would have no effect."""
+
+    def parse_args(self, args=None, namespace=None):
+        options = super().parse_args(args, namespace)
+        for name, default in DEFAULTS.items():
+            if getattr(options, name) is None:
+                setattr(options, name, default)
+            elif name in WITHOUT_EFFECT[options.arithmetic]:
+                self.error(f"--{name.replace('_', '-')} has no effect with --arithmetic "
+                           f"{options.arithmetic}; leave one of them out")
+        return options
 
     def error(self, message):
         self.exit(2, f"train_mnist: {message}; --help lists the options\n")
@@ -287,67 +350,87 @@ def number(kind, what, least, most=float("inf")):
     return parse
 
 
+def path_name(text):
+    """A type for argparse: the name of a file or folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty; give one, or leave the option out")
+    return text
+
+
 def parser():
     """All options; the defaults are those of the tutorial."""
-    p = Parser(prog="python -m mpc.train_mnist", description=__doc__.splitlines()[0],
-               formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    p = Parser(prog="python -m mpc.train_mnist", description=DESCRIPTION, epilog=EXAMPLE,
+               formatter_class=argparse.RawDescriptionHelpFormatter)
     whole = functools.partial(number, int, "a whole number")
-    p.add_argument("--epochs", type=whole(1), default=10, help="passes over the training items")
-    p.add_argument("--train-items", type=whole(1), default=640,
-                   help="the first of the training file")
-    p.add_argument("--test-items", type=whole(1), default=640, help="the first of the test file")
-    p.add_argument("--batch-size", type=whole(1), default=64, help="items in one step of descent")
-    p.add_argument("--lr", type=number(float, "a number", 1e-6, 1e6), default=0.02,
-                   help="learning rate")
-    p.add_argument("--seed", type=whole(0), default=1,
-                   help="of the initial weights, which the server draws")
-    p.add_argument("--log-interval", type=whole(1), default=1,
-                   help="reveal and print the loss of every so many batches")
-    p.add_argument("--precision-fractional", type=whole(0), default=3,
-                   help="digits behind the point")
-    p.add_argument("--base", type=int, choices=(10, 2), default=10, help="of those digits")
-    p.add_argument("--workers", type=whole(2), default=2,
-                   help="who compute on shares and own the data")
-    p.add_argument("--comparison", choices=("securenn", "carry-tree"),
-                   help="how signs are found: securenn by default for two workers, carry-tree for "
-                   "more (any number of workers, less to send, and the provider hears nothing)")
-    p.add_argument("--truncation", choices=("local", "provider"),
-                   help="how products are scaled down: local by default for two workers, provider "
-                   "for more (one round, and no value in range ever fails)")
-    p.add_argument("--products", choices=("beaver", "three"), default="beaver",
-                   help="how the two largest matrix products are computed: Beaver's way, or by "
-                   "three local products for its five (two workers)")
+    p.add_argument("--epochs", type=whole(1), default=10, metavar="N",
+                   help="how many times to go through the training items (default 10)")
+    p.add_argument("--train-items", type=whole(1), default=640, metavar="N",
+                   help="how many of the first training items to use (default 640)")
+    p.add_argument("--test-items", type=whole(1), default=640, metavar="N",
+                   help="how many of the first test items to use (default 640)")
+    p.add_argument("--batch-size", type=whole(1), default=64, metavar="N",
+                   help="training items in one step of gradient descent (default 64)")
+    p.add_argument("--lr", type=number(float, "a number", 1e-6, 10), default=0.02,
+                   help="learning rate, 1e-6 to 10 (default 0.02)")
     p.add_argument("--activation", choices=("relu", "square"), default="relu",
-                   help="square needs no comparison")
+                   help="what follows each hidden layer (default relu); training with square needs "
+                   "no comparison")
+    p.add_argument("--seed", type=whole(0), default=1, metavar="N",
+                   help="what the initial weights are drawn from (default 1); it is public, so "
+                   "everybody knows them until the first update")
+    p.add_argument("--log-interval", type=whole(1), default=1, metavar="N",
+                   help="reveal and print the loss of every N-th batch only (default 1)")
     p.add_argument("--arithmetic", choices=tuple(ARITHMETICS), default="shared",
-                   help="secret shares, or fixed point or floats in the clear for comparison")
-    p.add_argument("--data-dir", help="folder of the four MNIST files; else MNIST_DIR, else the "
-                   "embedded subset")
-    p.add_argument("--save", metavar="MODEL.npz", help="write the model that the server decrypted")
-    p.add_argument("--ledger", action="store_true",
-                   help="print the messages of one training batch by step")
-    p.add_argument("--reproducible", action="store_true",
-                   help="derive the masks from --seed too: for lessons, since it then tells all")
+                   help="secret shares (default), or for comparison fixed-point or floating-point "
+                   "numbers in the clear")
+    p.add_argument("--precision-fractional", type=whole(1), metavar="N",
+                   help="fractional digits of a fixed-point number (default 3)")
+    p.add_argument("--base", type=int, choices=(10, 2), help="base of these digits (default 10)")
+    p.add_argument("--workers", type=whole(2), metavar="N",
+                   help="number of workers, who own the data and compute on the shares (default 2)")
+    p.add_argument("--comparison", choices=("securenn", "carry-tree"),
+                   help="how the signs of secrets are found: securenn (default for two workers, "
+                   "and for two only), or carry-tree (default for more), which sends less and "
+                   "where the provider only deals ahead")
+    p.add_argument("--truncation", choices=("local", "provider"),
+                   help="how products are scaled down: local (default for two workers, and for two "
+                   "only), without a message, or provider (default for more), in one round, where "
+                   "no value in range ever fails")
+    p.add_argument("--products", choices=("beaver", "three"),
+                   help="how the largest matrix products are computed: beaver (default), or three, "
+                   "with three local products in place of its five (two workers only)")
+    p.add_argument("--data-dir", type=path_name, metavar="DIR",
+                   help="the folder of the four MNIST files (default: what the environment "
+                   "variable MNIST_DIR says, or else the digits that come with the package)")
+    p.add_argument("--save", type=path_name, metavar="MODEL.npz",
+                   help="write the trained model, as the server decrypted it, to this file")
+    p.add_argument("--ledger", action="store_true", default=None,
+                   help="print where one training batch spends its rounds and bytes")
+    p.add_argument("--reproducible", action="store_true", default=None,
+                   help="derive all masks from --seed too, so that a run can be repeated; for "
+                   "lessons only, since whoever knows the seed then knows every secret")
     return p
+
+
+DESCRIPTION = """\
+Train a neural network on handwritten digits that nobody sees: pictures, labels and weights are
+secret-shared among workers. All parties run in this one process, to be looked at."""
+EXAMPLE = """\
+example: three workers, one short epoch, and what a batch costs:
+  python -m mpc.train_mnist --workers 3 --epochs 1 --train-items 128 --ledger"""
 
 
 def complaint(options):
     """What makes `options` unusable together, in one line, or None."""
     shared = options.arithmetic == "shared"
-    if options.save and os.path.isdir(options.save):
-        return f"--save {options.save}: this is a folder; name a file in it"
-    folder = os.path.dirname(os.path.abspath(options.save or "model"))
-    if options.save and not os.path.isdir(folder):
-        return f"--save {options.save}: there is no folder {folder}; make it first"
-    if options.save and not os.access(folder, os.W_OK):
-        return f"--save {options.save}: the folder {folder} cannot be written; name another"
+    problem = options.save is not None and unfit_place(options.save)
+    if problem:
+        return problem
     for option, of_two in (("comparison", "securenn"), ("truncation", "local"),
                            ("products", "three")):
         if options.workers > 2 and getattr(options, option) == of_two:
             return (f"--{option} {of_two}: a protocol of two workers, wrong for {options.workers}; "
                     "leave it out or take --workers 2")
-    if options.ledger and not shared:
-        return f"--ledger: no messages pass with --arithmetic {options.arithmetic}; take shared"
     for name, items in (("train", options.train_items), ("test", options.test_items)):
         if shared and items < options.workers:
             return (f"--{name}-items {items}: each of the {options.workers} workers owns one item "
@@ -386,7 +469,7 @@ def main(argv=None):
             print(line)
         if options.ledger:
             print("", run.world.ledger.table(run.batch_messages), sep="\n")
-        if options.save and (run.world is None or run.world.has(run.world.server)):
+        if options.save is not None and (run.world is None or run.world.has(run.world.server)):
             save_model(run.model, options.save)
             print(f"Model written to {options.save}")
     except BrokenPipeError:             # whoever read our lines has gone, as `head` does

@@ -92,7 +92,7 @@ class World:
         self.here = names if here is None else tuple(here)
         self.ring, self.ledger = Z2k(ring_bits), Ledger()
         self.tagged, self.coins, self.counter = tagged, coins, 0
-        self._spent, self._coins = set(), {}
+        self._spent, self._drawn = set(), {}
         self._link = Tape() if record else link
         keys = make_keys(names, seed) if keys is None else keys
         self._keys = {group: key for group, key in keys.items() if group & set(self.here)}
@@ -296,14 +296,14 @@ class World:
 
     def coin_of(self, value):
         """What the mask ledger knows `value` by, a set: empty if it was not drawn by this World."""
-        known, identity = self._coins.get(id(value), (None, None))
+        known, identity = self._drawn.get(id(value), (None, None))
         return identity if known is not None and known() is value else frozenset()
 
     def _known(self, value, name):
         """Enter the coins `value`, just drawn, into the mask ledger."""
         key = id(value)
-        known = weakref.ref(value, lambda _: self._coins.pop(key, None))
-        self._coins[key] = known, frozenset([(self.ledger.label(name), self.counter)])
+        known = weakref.ref(value, lambda _: self._drawn.pop(key, None))
+        self._drawn[key] = known, frozenset([(self.ledger.label(name), self.counter)])
         return value
 
     def _exchange(self, name, messages):

@@ -1,4 +1,4 @@
-"""Every coin of every step, broken: who then learns what. The tables of the unbroken steps are equal.
+"""Every coin of every step, broken: who then learns what. Unbroken, all tables are equal.
 
 A row replaces one coin and leaves the code alone. "pairs" is the table of two elements, which is
 also that of two calls, since elements are independent: tying their coins passes every table of a
@@ -14,7 +14,8 @@ import numpy as np
 
 import view_steps as steps
 from mpc.views import Experiment
-from view_steps import ALICE, BOB, P2, SERVER
+from view_steps import (ALICE, BOB, JOINT, P2, SERVER, WORKER3, GivenOwnCoins, less_bits,
+                        outsider_varies)
 
 # ------------------------------------------------------------------ how a coin is broken
 
@@ -81,7 +82,7 @@ def first_bit(value):
     return mutant
 
 
-# ------------------------------------------------------------------ the experiments they are made in
+# ------------------------------------------------------------------ the experiments
 
 
 class Setting(NamedTuple):
@@ -94,11 +95,18 @@ class Setting(NamedTuple):
     fixed: dict = {}
     patches: dict = {}      # nested steps replaced by their ideal: {(module, name): function}
     workers: int = 2
+    ignored: tuple = None   # not `free` but `GivenOwnCoins`: these stand still, and the role's own
 
-    def experiment(self, coins=(), mutant=None, extra=None):
+    def experiment(self, role, coins=(), mutant=None, extra=None):
+        """What `role` is to be shown: by `free` coins, or, with `ignored`, given its own coins."""
         coins = (coins,) if isinstance(coins, str) else coins
-        mutants = {coin: mutant for coin in coins}
-        return Experiment(self.step, self.free, self.bits, self.workers, mutants, self.fixed, extra)
+        options = dict(bits=self.bits, workers=self.workers, extra=extra,
+                       mutants={coin: mutant for coin in coins})
+        if self.ignored is None:
+            return Experiment(self.step, self.free, fixed=self.fixed, **options)
+        coalition = role if isinstance(role, tuple) else (role,)
+        case = self.groups[role][0][0]
+        return GivenOwnCoins(self.step, coalition, case, 1, self.ignored, **options)
 
 
 class Mutant(NamedTuple):
@@ -106,13 +114,21 @@ class Mutant(NamedTuple):
     coin: object        # the name of a coin, or names of several
     how: str            # in words, for the table
     mutant: object
-    roles: tuple        # who must be able to tell inputs apart; all of them
+    roles: tuple        # who must be able to tell inputs apart, each of them (or of the coalitions)
     learns: str
     extra: dict = {}        # further coins that the mutant uses
 
     @property
     def coins(self):
         return self.coin if isinstance(self.coin, str) else ", ".join(self.coin)
+
+    @property
+    def who(self):
+        return ", ".join(r if isinstance(r, str) else " with ".join(r) for r in self.roles)
+
+    @property
+    def id(self):
+        return f"{self.setting}: {self.coins}: {self.how}"
 
 
 def _compare_cases(l, deals, rs):
@@ -138,15 +154,6 @@ def _sum_of_d(l):
     return step
 
 
-def _less_bits(step):
-    """The view of bob less the bit shares, which he only hands on to the provider under z."""
-    def run(world, **inputs):
-        result = step(world, **inputs)
-        world.seen[BOB] = [s for s in world.seen[BOB] if not s[0].endswith("x bits")]
-        return result
-    return run
-
-
 def _shown(step, name):
     """The step, whose result's rows are then shown to the provider."""
     def run(world, **inputs):
@@ -158,11 +165,18 @@ PRODUCT = ["multiply/a", "multiply/b", "multiply/c"]
 COMPARE = ["beta", "s", "z", "turn"]
 IDEAL = {("mpc.securenn", "private_compare"): steps.ideal_private_compare,
          ("mpc.securenn", "multiply"): steps.ideal_multiply}
-JOINT = ["r_0", "r_1", "eta''", "delta", "eta'", "compute_msb/beta", "compute_msb/x", "x[0]", "beta'"]
+DRELU = {("mpc.comparison", "drelu"): steps.ideal_drelu}
+ALL_PAIRS = {("mpc.carry_tree", "msb"): steps.ideal_msb,
+             ("mpc.carry_tree", "multiply"): steps.ideal_and}
+FIRST, OUTER, LAST = PAIRS = [(BOB, WORKER3), (ALICE, WORKER3), (ALICE, BOB)]     # who collude
 
 
 def _both(groups):
     return {ALICE: groups(ALICE), BOB: groups(BOB)}
+
+
+def _pairs(rows, values):
+    return {pair: [outsider_varies(3, pair, rows, values)] for pair in PAIRS}
 
 
 SETTINGS = {
@@ -185,13 +199,15 @@ SETTINGS = {
         {P2: [[dict(alpha=(1, 0), x=x, y=(2, 3)) for x in ((1, 0), (0, 1))]]}),
     "private_compare": Setting(
         steps.private_compare(2, check=False), COMPARE,
-        _compare_cases(2, [(1, (1, 3)), (2, (0, 4)), (3, (2, 2)), (0, (4, 1)), (1, (0, 0))], range(4))),
+        _compare_cases(2, [(1, (1, 3)), (2, (0, 4)), (3, (2, 2)), (0, (4, 1)), (1, (0, 0))],
+                       range(4))),
     "private_compare, three bits": Setting(
         _sum_of_d(3), ["beta", "s", "turn"],
         _compare_cases(3, [(5, (1, 3, 0)), (2, (0, 1, 4))], range(8)), bits=3),
     "private_compare, pairs": Setting(
         steps.private_compare(1, check=False), COMPARE,
-        _compare_cases(1, [((0, 1), ((1, 2),)), ((0, 0), ((1, 1),))], list(product(range(2), repeat=2)))),
+        _compare_cases(1, [((0, 1), ((1, 2),)), ((0, 0), ((1, 1),))],
+                       list(product(range(2), repeat=2)))),
     "private_compare, pairs of two bits": Setting(
         _sum_of_d(2), ["beta", "s", "turn"],
         _compare_cases(2, [((1, 2), ((1, 3), (0, 2)))], list(product(range(4), repeat=2)))),
@@ -199,7 +215,8 @@ SETTINGS = {
         steps.share_convert, ["r_0", "r_1", "eta''", "x bits", "delta", "eta'"],
         _both(lambda r: list(steps.splits("a", r, (4,))))),
     "share_convert, provider": Setting(
-        steps.share_convert, ["r_0", "r_1", "eta''", "s", "z", "turn"], {P2: [steps.every("a", (4,))]},
+        steps.share_convert, ["r_0", "r_1", "eta''", "s", "z", "turn"],
+        {P2: [steps.every("a", (4,))]},
         fixed={"x bits": [[2, 4]]}),
     "share_convert, pairs": Setting(
         steps.share_convert, ["x bits", "delta", "eta'"],
@@ -213,13 +230,15 @@ SETTINGS = {
         ["r_0", "r_1", "eta''", "x bits", "delta", "eta'", "zero"],
         {P2: [[dict(a=(a, (1 - a) % 4)) for a in range(4)]]}, patches=IDEAL),
     "compute_msb": Setting(
-        steps.compute_msb, ["compute_msb/beta", "compute_msb/x", "x bits", "x[0]", "beta'", "product"],
+        steps.compute_msb,
+        ["compute_msb/beta", "compute_msb/x", "x bits", "x[0]", "beta'", "product"],
         _both(lambda r: list(steps.splits("a", r, (3,)))), patches=IDEAL),
     "compute_msb, provider": Setting(
-        steps.compute_msb, ["compute_msb/beta", "compute_msb/s", "compute_msb/z", "turn", "compute_msb/x"],
+        steps.compute_msb,
+        ["compute_msb/beta", "compute_msb/s", "compute_msb/z", "turn", "compute_msb/x"],
         {P2: [steps.every("a", (3,))]}, fixed={"x bits": [[3, 1]]}),
     "compute_msb, pairs": Setting(
-        _less_bits(steps.compute_msb), ["compute_msb/x", "x[0]", "beta'", "product"],
+        less_bits(steps.compute_msb), ["compute_msb/x", "x[0]", "beta'", "product"],
         _both(lambda r: [_two("a", r, 3, ((1, 2),))[0][::2]]), patches=IDEAL),
     "compute_msb, pairs, provider": Setting(
         steps.compute_msb, ["compute_msb/beta", "compute_msb/x"],
@@ -227,7 +246,8 @@ SETTINGS = {
     "compute_msb with its result": Setting(
         _shown(steps.compute_msb, "bit"), ["compute_msb/beta", "zero"],
         {P2: [[dict(a=(0, 0)), dict(a=(1, 2)), dict(a=(2, 2)), dict(a=(0, 1))]]},
-        fixed={"compute_msb/x": [1, 1], "x[0]": 3, "beta'": 2, "multiply/a": [1, 2], "multiply/c": 3},
+        fixed={"compute_msb/x": [1, 1], "x[0]": 3, "beta'": 2, "multiply/a": [1, 2],
+               "multiply/c": 3},
         patches={key: IDEAL[key] for key in [("mpc.securenn", "private_compare")]}),
     "provider's truncation": Setting(
         steps.provider_truncation(2), ["r", "top bit of r", "r / d"],
@@ -236,7 +256,8 @@ SETTINGS = {
         steps.provider_truncation(1), ["r", "top bit of r", "r / d"],
         _both(lambda r: [_two("x", r, 4, ((1, 2),))[0][::3]])),
     "carry tree, masked opening": Setting(
-        steps.masked_bits, ["r", "r bits"], _both(lambda r: list(steps.splits("x", r, (4,), own=[(3,)])))),
+        steps.masked_bits, ["r", "r bits"],
+        _both(lambda r: list(steps.splits("x", r, (4,), own=[(3,)])))),
     "carry tree, masked opening, pairs": Setting(
         steps.masked_pair, ["r", "r bits"], _both(lambda r: [_two("x", r, 4, ((1, 2),))[0][::3]])),
     "carry tree, node": Setting(
@@ -246,9 +267,54 @@ SETTINGS = {
     "carry tree, bit to ring": Setting(
         steps.to_ring, ["to_ring/b"], _both(lambda r: list(steps.splits("x", r, (2,))))),
     "drelu as a whole": Setting(
-        _less_bits(steps.drelu), JOINT,
-        {P2: [steps.every("a", (4,))], **_both(lambda r: list(steps.splits("a", r, (4,))))},
+        less_bits(steps.drelu), JOINT,
+        {P2: [steps.every("a", (4,))[::3]],
+         **_both(lambda r: list(steps.splits("a", r, (4,), own=[(1,), (2,)])))},
         patches=IDEAL),
+    "drelu on three bits": Setting(
+        less_bits(steps.drelu), [], {BOB: [[dict(a=(a, 5)) for a in (1, 3, 4, 6)]]}, bits=3,
+        patches=IDEAL, ignored=("s", "z", "turn", "zero", "x bits")),
+    "relu": Setting(
+        steps.relu, ["bit", *PRODUCT], _both(lambda r: list(
+            steps.splits("a", r, (4,), own=[(1,), (2,)]))), patches=DRELU),
+    "equality": Setting(
+        steps.equal, ["bit", *PRODUCT], _both(lambda r: list(
+            steps.splits("xy", r, (4, 4), own=[(1, 3)]))), patches=DRELU),
+    # the carry tree's ANDs, and the first maximum
+    "AND of three bits": Setting(
+        steps.all_of, PRODUCT, _both(lambda r: [
+            [dict(x=_rows(r, (1, 0, 1), other)) for other in product(range(2), repeat=3)]])),
+    "first of three maxima": Setting(
+        steps.all_pairs, [], {ALICE: [steps.some_candidates(2, (ALICE,))]}, ignored=()),
+    "first of three maxima, signs and ANDs ideal": Setting(
+        steps.all_pairs, [], _both(lambda r: [steps.some_candidates(2, (r,))]),
+        ignored=(), patches=ALL_PAIRS),
+    # three workers: two of them together, or one who is shown a result
+    "multiply, three workers": Setting(
+        steps.multiply, [], {
+            pair: [[{**x, **y} for x, y in product(
+                outsider_varies(3, pair, (1, 2, 3), range(4)),
+                outsider_varies(3, pair, (3, 0, 2), range(4), "y"))]]
+            for pair in PAIRS}, workers=3, ignored=()),
+    "multiply, three workers, opened": Setting(
+        steps.product_opened, PRODUCT, {ALICE: [
+            [dict(x=(1, *x), y=(0, *y)) for x, y in product(product(range(2), repeat=2), repeat=2)
+             if (1 + sum(x)) * sum(y) % 2 == 0]]}, bits=1, workers=3),
+    "reveal, three workers": Setting(
+        steps.reveal, [], {
+            (SERVER, ALICE): [[dict(x=x) for x in [(1, 0, 2), (1, 1, 1), (1, 3, 3)]]],
+            (SERVER, BOB): [[dict(x=x) for x in [(0, 1, 2), (1, 1, 1), (3, 1, 3)]]],
+            (SERVER, WORKER3): [[dict(x=x) for x in [(0, 2, 1), (1, 1, 1), (3, 3, 1)]]]},
+        workers=3, ignored=()),
+    "provider's truncation, three workers": Setting(
+        steps.provider_truncation(2), [], _pairs((1, 3, 2), range(8)), bits=3, workers=3,
+        ignored=()),
+    "masked opening, three workers": Setting(
+        steps.masked_bits, [], _pairs((1, 3, 2), range(4)), workers=3, ignored=()),
+    "tree's top bit, three workers": Setting(
+        steps.tree_msb, [], _pairs((1, 3, 2), range(8)), bits=3, workers=3, ignored=()),
+    "equality by masks, three workers": Setting(
+        steps.is_zero, [], _pairs((1, 3, 2), range(4)), workers=3, ignored=()),
 }
 
 
@@ -258,14 +324,15 @@ _AB = "multiply/a"
 MUTANTS = [
     Mutant("sharing", "x", "the mask is 0", always(0), (BOB,), "the value"),
     Mutant("sharing", "x", "half its range", lambda v, c: v // 2, (BOB,), "a part of the value"),
-    Mutant("reveal", "zero", "no fresh sharing of zero", always(0), (SERVER,), "both workers' rows"),
+    Mutant("reveal", "zero", "no fresh sharing of zero", always(0), (SERVER,),
+           "both workers' rows"),
     # products
     Mutant("multiply", "multiply/a", "a = 0", clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB), "x"),
     Mutant("multiply", "multiply/b", "b = 0", clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB), "y"),
-    Mutant("multiply", "multiply/a", "half its range", clear(lambda v, c: v[1] // 2, 4), (ALICE, BOB),
-           "a part of x"),
-    Mutant("multiply", "multiply/a", "even only", clear(lambda v, c: v[1] // 2 * 2, 4), (ALICE, BOB),
-           "the parity of x"),
+    Mutant("multiply", "multiply/a", "half its range", clear(lambda v, c: v[1] // 2, 4),
+           (ALICE, BOB), "a part of x"),
+    Mutant("multiply", "multiply/a", "even only", clear(lambda v, c: v[1] // 2 * 2, 4),
+           (ALICE, BOB), "the parity of x"),
     Mutant("multiply", "multiply/b", "b = a", like(_AB), (ALICE, BOB), "x - y"),
     Mutant("multiply", "multiply/a", "alice's row is 0", row(0, 0), (BOB,), "x"),
     Mutant("multiply", "multiply/a", "bob's row is 0", row(1, 0), (ALICE,), "x"),
@@ -273,32 +340,37 @@ MUTANTS = [
     Mutant("multiply", "multiply/b", "bob's row is 0", row(1, 0), (ALICE,), "y"),
     Mutant("multiply", "multiply/b", "alice's row is that of a", row_like(0, _AB, 0), (BOB,),
            "a relation of x and y"),
-    Mutant("multiply", "multiply/c", "alice's row is 0", always(0), (BOB,), "a b, so x y with the opened"),
+    Mutant("multiply", "multiply/c", "alice's row is 0", always(0), (BOB,),
+           "a b, so x y with the opened"),
     Mutant("multiply", "multiply/c", "alice's row is that of a", row_like(0, _AB, 0), (BOB,),
            "a relation of the masks"),
-    Mutant("multiply, pairs", "multiply/a", "one mask for two elements", shared, (ALICE, BOB), "x - x'"),
-    Mutant("multiply, pairs", "multiply/b", "one mask for two elements", shared, (ALICE, BOB), "y - y'"),
+    Mutant("multiply, pairs", "multiply/a", "one mask for two elements", shared, (ALICE, BOB),
+           "x - x'"),
+    Mutant("multiply, pairs", "multiply/b", "one mask for two elements", shared, (ALICE, BOB),
+           "y - y'"),
     Mutant("multiply, pairs", "multiply/b", "alice's row for two elements", shared_row(0), (BOB,),
            "a relation of y and y'"),
     Mutant("multiply, pairs", "multiply/c", "alice's row for two elements", shared, (BOB,),
            "a relation of the products"),
-    Mutant("W before and after an update", "multiply/a#2", "the mask of W again", like("multiply/a"),
-           (ALICE, BOB), "the update"),
+    Mutant("W before and after an update", "multiply/a#2", "the mask of W again",
+           like("multiply/a"), (ALICE, BOB), "the update"),
     Mutant("W before and after an update", "multiply/c#2", "alice's row again", like("multiply/c"),
            (BOB,), "a relation of the products"),
-    Mutant("multiply, pairs", ("multiply/a", "multiply/b", "multiply/c"), "a whole triple used twice",
-           shared, (ALICE, BOB), "differences of both operands"),
+    Mutant("multiply, pairs", ("multiply/a", "multiply/b", "multiply/c"),
+           "a whole triple used twice", shared, (ALICE, BOB), "differences of both operands"),
     Mutant("multiply", ("multiply/a", "multiply/b"), "a triple of zeros",
            clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB), "both operands"),
     Mutant("square", "a", "a = 0", clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB), "x"),
-    Mutant("square", "a", "half its range", clear(lambda v, c: v[1] // 2, 4), (ALICE, BOB), "a part of x"),
+    Mutant("square", "a", "half its range", clear(lambda v, c: v[1] // 2, 4), (ALICE, BOB),
+           "a part of x"),
     Mutant("square", "a", "alice's row is 0", row(0, 0), (BOB,), "x"),
     Mutant("square", "c", "alice's row is 0", always(0), (BOB,), "a^2, so x up to its sign"),
-    Mutant("matmul", "a", "one mask for all entries", shared, (ALICE, BOB), "differences of entries"),
+    Mutant("matmul", "a", "one mask for all entries", shared, (ALICE, BOB),
+           "differences of entries"),
     Mutant("matmul", "b", "one mask for all entries",
            lambda v, c: np.repeat(v[:, :1], 2, axis=1), (ALICE, BOB), "differences of entries"),
-    Mutant("select_share", "zero", "no fresh sharing of zero, result shown to the provider", always(0),
-           (P2,), "the rows that went in"),
+    Mutant("select_share", "zero", "no fresh sharing of zero, result shown to the provider",
+           always(0), (P2,), "the rows that went in"),
     # private_compare
     Mutant("private_compare", "beta", "beta = 0", always(0), (P2,), "x > r"),
     Mutant("private_compare", "beta", "beta = 1", always(1), (P2,), "x > r"),
@@ -308,7 +380,8 @@ MUTANTS = [
            "r, in part"),
     Mutant("private_compare", "s", "s may be 0", lambda v, c: v - 1, (P2,), "r, in part"),
     Mutant("private_compare", "s", "s = 1 in one place", first_bit(1), (P2,), "r, in part"),
-    Mutant("private_compare", "z", "no fresh sharing of zero", always(0), (P2,), "r, by its own deal"),
+    Mutant("private_compare", "z", "no fresh sharing of zero", always(0), (P2,),
+           "r, by its own deal"),
     Mutant("private_compare", "z", "one z for all bits", one_for_all_bits, (P2,), "r, in part"),
     Mutant("private_compare", "z", "z = 0 in one place", first_bit(0), (P2,), "r, in part"),
     Mutant("private_compare", "z", "z is never 0", lambda v, c: np.where(v == 0, 1, v), (P2,),
@@ -319,31 +392,37 @@ MUTANTS = [
            lambda v, c: v % 2, (P2,), "the deciding bit, in part"),
     Mutant("private_compare, pairs", "beta", "one beta for a tensor", shared, (P2,),
            "which answers agree"),
-    Mutant("private_compare, pairs", "s", "one s for two elements", shared, (P2,), "r and r', in part"),
-    Mutant("private_compare, pairs", "z", "one z for two elements", shared, (P2,), "r and r', in part"),
+    Mutant("private_compare, pairs", "s", "one s for two elements", shared, (P2,),
+           "r and r', in part"),
+    Mutant("private_compare, pairs", "z", "one z for two elements", shared, (P2,),
+           "r and r', in part"),
     Mutant("private_compare, pairs of two bits", "turn", "one rotation for a tensor", shared, (P2,),
            "whether the same bit decides"),
     Mutant("private_compare, pairs of two bits", "s", "one s for two elements", shared, (P2,),
            "r and r', in part"),
     Mutant("private_compare, pairs of two bits", "beta", "one beta for a tensor", shared, (P2,),
            "which answers agree"),
+    Mutant("private_compare, pairs of two bits", ("beta", "s", "turn"),
+           "a whole comparison used twice, but for z", shared, (P2,), "a relation of r and r'"),
     # share_convert
     Mutant("share_convert, provider", "r_0", "r_0 = 0", always(0), (P2,), "alice's row"),
     Mutant("share_convert, provider", "r_1", "r_1 = 0", always(0), (P2,), "bob's row"),
     Mutant("share_convert, provider", "r_1", "r_0 = r_1", like("share_convert/r_0"), (P2,),
            "the difference of the rows"),
-    Mutant("share_convert, provider", "r_1", "r = 0 always", lambda v, c: -c["share_convert/r_0"] % 4,
-           (P2,), "a"),
+    Mutant("share_convert, provider", "r_1", "r = 0 always",
+           lambda v, c: -c["share_convert/r_0"] % 4, (P2,), "a"),
     Mutant("share_convert, provider", "r_0", "half its range", lambda v, c: v // 2, (P2,),
            "a part of alice's row"),
     Mutant("share_convert, provider", "eta''", "eta'' = 0", always(0), (P2,), "x > r - 1"),
     Mutant("share_convert", "x bits", "alice's row is 0", always(0), (BOB,), "x, so a"),
-    Mutant("share_convert", "x bits", "one row for all bits", one_for_all_bits, (BOB,), "which bits agree"),
+    Mutant("share_convert", "x bits", "one row for all bits", one_for_all_bits, (BOB,),
+           "which bits agree"),
     Mutant("share_convert", "delta", "alice's row is 0", always(0), (BOB,), "delta"),
     Mutant("share_convert", "eta'", "alice's row is 0", always(0), (BOB,), "eta', so x > r - 1"),
-    Mutant("share_convert", "delta", "alice's row is that of eta'", like("share_convert/eta'"), (BOB,),
-           "delta - eta'"),
-    Mutant("share_convert", "eta'", "alice's row is eta''", like("share_convert/eta''"), (BOB,), "eta'"),
+    Mutant("share_convert", "delta", "alice's row is that of eta'", like("share_convert/eta'"),
+           (BOB,), "delta - eta'"),
+    Mutant("share_convert", "eta'", "alice's row is eta''", like("share_convert/eta''"), (BOB,),
+           "eta'"),
     Mutant("share_convert", "delta", "alice's row is that of a bit",
            lambda v, c: c["share_convert/x bits"][:, 0] % 3, (BOB,), "a relation of delta and x"),
     Mutant("share_convert, pairs", "x bits", "alice's row for two elements", shared, (BOB,),
@@ -354,12 +433,15 @@ MUTANTS = [
            "whether the answers agree"),
     Mutant("share_convert, pairs, provider", "r_0", "one r_0 for a tensor", shared, (P2,),
            "differences of alice's rows"),
+    Mutant("share_convert, pairs, provider", ("r_0", "r_1"), "one r for a tensor", shared, (P2,),
+           "a - a', and differences of the rows"),
     Mutant("share_convert, pairs, provider", "eta''", "one eta'' for a tensor", shared, (P2,),
            "which answers agree"),
     Mutant("share_convert with its result", "zero", "no fresh sharing of zero", always(0), (P2,),
            "the rows of a, if the result's rows are shown to it"),
     # compute_msb
-    Mutant("compute_msb", "compute_msb/x", "x = 0", clear(lambda v, c: 0 * v[1], 3), (ALICE, BOB), "a"),
+    Mutant("compute_msb", "compute_msb/x", "x = 0", clear(lambda v, c: 0 * v[1], 3), (ALICE, BOB),
+           "a"),
     Mutant("compute_msb", "compute_msb/x", "half its range", clear(lambda v, c: c["coin"], 3),
            (ALICE, BOB), "a, in part", {"coin": 2}),
     Mutant("compute_msb", "compute_msb/x", "even only", clear(lambda v, c: 2 * c["coin"], 3),
@@ -375,43 +457,48 @@ MUTANTS = [
            "a relation of both"),
     Mutant("compute_msb", "compute_msb/x", "alice's row is that of a bit",
            lambda v, c: np.stack([c["compute_msb/x bits"][0, 0] % 3, v[1]]), (BOB,), "a, in part"),
-    Mutant("compute_msb, provider", "compute_msb/beta", "beta = 0", always(0), (P2,), "x > r, so the sign"),
+    Mutant("compute_msb, provider", "compute_msb/beta", "beta = 0", always(0), (P2,),
+           "x > r, so the sign"),
     Mutant("compute_msb, pairs", "compute_msb/x", "one x for a tensor", shared, (ALICE, BOB),
            "differences of all secrets"),
-    Mutant("compute_msb, pairs", "compute_msb/x", "alice's row for two elements", shared_row(0), (BOB,),
-           "a relation of two secrets"),
+    Mutant("compute_msb, pairs", "compute_msb/x", "alice's row for two elements", shared_row(0),
+           (BOB,), "a relation of two secrets"),
     Mutant("compute_msb, pairs", "x[0]", "alice's row for two elements", shared, (BOB,),
            "whether the answers agree"),
     Mutant("compute_msb, pairs", "beta'", "alice's row for two elements", shared, (BOB,),
            "whether both wrapped"),
-    Mutant("compute_msb, pairs, provider", "compute_msb/beta", "one beta for a tensor", shared, (P2,),
-           "which signs agree"),
+    Mutant("compute_msb, pairs, provider", "compute_msb/beta", "one beta for a tensor", shared,
+           (P2,), "which signs agree"),
     Mutant("compute_msb with its result", "zero", "no fresh sharing of zero", always(0), (P2,),
            "the rows before, if the result's rows are shown to it"),
     # the provider's truncation
-    Mutant("provider's truncation", "r", "r = 0", clear(lambda v, c: 0 * v[1], 8), (ALICE, BOB), "x"),
+    Mutant("provider's truncation", "r", "r = 0", clear(lambda v, c: 0 * v[1], 8), (ALICE, BOB),
+           "x"),
     Mutant("provider's truncation", "r", "half its range", clear(lambda v, c: v[1] // 2, 8),
            (ALICE, BOB), "x, in part"),
     Mutant("provider's truncation", "r", "alice's row is 0", row(0, 0), (BOB,), "x"),
     Mutant("provider's truncation", "top bit of r", "alice's row is 0", always(0), (BOB,),
            "r's top bit, so x in part"),
-    Mutant("provider's truncation", "r / d", "alice's row is 0", always(0), (BOB,), "r / d, so x in part"),
+    Mutant("provider's truncation", "r / d", "alice's row is 0", always(0), (BOB,),
+           "r / d, so x in part"),
     Mutant("provider's truncation", "r / d", "alice's row is that of the top bit",
            like("truncate_with_provider/top bit of r"), (BOB,), "a relation of both, so x in part"),
     Mutant("provider's truncation, pairs", "r", "one mask for two elements", shared, (ALICE, BOB),
            "x - x'"),
-    Mutant("provider's truncation, pairs", "r", "alice's row for two elements", shared_row(0), (BOB,),
-           "a relation of x and x'"),
+    Mutant("provider's truncation, pairs", "r", "alice's row for two elements", shared_row(0),
+           (BOB,), "a relation of x and x'"),
     Mutant("provider's truncation, pairs", "top bit of r", "alice's row for two elements", shared,
            (BOB,), "whether the top bits agree"),
     Mutant("provider's truncation, pairs", "r / d", "alice's row for two elements", shared, (BOB,),
            "the difference of the quotients"),
     # the carry tree
-    Mutant("carry tree, masked opening", "r", "r = 0", clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB), "x"),
+    Mutant("carry tree, masked opening", "r", "r = 0", clear(lambda v, c: 0 * v[1], 4),
+           (ALICE, BOB), "x"),
     Mutant("carry tree, masked opening", "r", "half its range", clear(lambda v, c: v[1] // 2, 4),
            (ALICE, BOB), "x, in part"),
     Mutant("carry tree, masked opening", "r", "alice's row is 0", row(0, 0), (BOB,), "x"),
-    Mutant("carry tree, masked opening", "r bits", "alice's row is 0", always(0), (BOB,), "r, so x"),
+    Mutant("carry tree, masked opening", "r bits", "alice's row is 0", always(0), (BOB,),
+           "r, so x"),
     Mutant("carry tree, masked opening", "r bits", "one row for all bits", one_for_all_bits, (BOB,),
            "which bits of r agree"),
     Mutant("carry tree, masked opening", "r bits", "alice's row is 0 at the top bit",
@@ -419,13 +506,14 @@ MUTANTS = [
     Mutant("carry tree, masked opening", "r bits", "alice's row is that of r's bits",
            lambda v, c: np.stack([c["masked_bits/r"][0] >> np.uint64(i) & np.uint64(1)
                                   for i in range(2)])[None], (BOB,), "r, in part"),
-    Mutant("carry tree, masked opening, pairs", "r", "one mask for two elements", shared, (ALICE, BOB),
-           "x - x'"),
+    Mutant("carry tree, masked opening, pairs", "r", "one mask for two elements", shared,
+           (ALICE, BOB), "x - x'"),
     Mutant("carry tree, masked opening, pairs", "r", "alice's row for two elements", shared_row(0),
            (BOB,), "a relation of x and x'"),
-    Mutant("carry tree, masked opening, pairs", "r bits", "alice's row for two elements", shared, (BOB,),
-           "which bits of r and r' agree"),
-    Mutant("carry tree, node", "a", "a = 0", lambda v, c: np.stack([v[0], v[0]]), (ALICE, BOB), "p_hi"),
+    Mutant("carry tree, masked opening, pairs", "r bits", "alice's row for two elements", shared,
+           (BOB,), "which bits of r and r' agree"),
+    Mutant("carry tree, node", "a", "a = 0", lambda v, c: np.stack([v[0], v[0]]), (ALICE, BOB),
+           "p_hi"),
     Mutant("carry tree, node", "b", "b = 0", lambda v, c: np.stack([v[0], v[0]]), (ALICE, BOB),
            "g_lo and p_lo"),
     Mutant("carry tree, node", "a", "alice's row is 0", row(0, 0), (BOB,), "p_hi"),
@@ -433,33 +521,110 @@ MUTANTS = [
     Mutant("carry tree, node", "c", "alice's row is 0", always(0), (BOB,), "a b"),
     Mutant("carry tree, node", "b", "one mask for both partners",
            lambda v, c: np.repeat(v[:, :1], 2, axis=1), (ALICE, BOB), "g_lo XOR p_lo"),
-    Mutant("carry tree, node", "b", "b = a", lambda v, c: np.repeat(c["multiply/a"][:, None], 2, axis=1),
-           (ALICE, BOB), "p_hi XOR g_lo"),
+    Mutant("carry tree, node", "b", "b = a",
+           lambda v, c: np.repeat(c["multiply/a"][:, None], 2, axis=1), (ALICE, BOB),
+           "p_hi XOR g_lo"),
     Mutant("carry tree, bit to ring", "to_ring/b#1", "b = 0", lambda v, c: np.stack([v[0], v[0]]),
            (ALICE, BOB), "the bit"),
-    Mutant("carry tree, bit to ring", "to_ring/b#1", "alice's XOR row is 0", row(0, 0), (BOB,), "the bit"),
-    Mutant("carry tree, bit to ring", "to_ring/b#2", "alice's row in the ring is 0", always(0), (BOB,),
-           "b, so the bit"),
+    Mutant("carry tree, bit to ring", "to_ring/b#1", "alice's XOR row is 0", row(0, 0), (BOB,),
+           "the bit"),
+    Mutant("carry tree, bit to ring", "to_ring/b#2", "alice's row in the ring is 0", always(0),
+           (BOB,), "b, so the bit"),
     Mutant("carry tree, bit to ring", "to_ring/b#2", "alice's row in the ring is her XOR row",
            lambda v, c: c["to_ring/b"][:1], (BOB,), "b, in part"),
     # coins tied across steps pass every table of a step; the joint table sees them
     Mutant("drelu as a whole", "eta''", "eta'' = beta", like("drelu/compute_msb/beta"), (P2,),
            "a relation of the two answers"),
-    Mutant("drelu as a whole", "beta'", "alice's row is that of eta'", like("drelu/share_convert/eta'"),
-           (BOB,), "a relation of the two answers"),
+    Mutant("drelu as a whole", "beta'", "alice's row is that of eta'",
+           like("drelu/share_convert/eta'"), (BOB,), "a relation of the two answers"),
     Mutant("drelu as a whole", "compute_msb/x", "alice's row is that of delta",
            lambda v, c: np.stack([c["drelu/share_convert/delta"][0], v[1]]), (BOB,), "a, in part"),
     Mutant("drelu as a whole", "compute_msb/x", "the provider's x is the workers' r",
            clear(lambda v, c: (c["drelu/share_convert/r_0"][0].astype(int)
                                + c["drelu/share_convert/r_1"][0]) % 4 % 3, 3),
            (ALICE, BOB, P2), "a"),
+    Mutant("drelu on three bits", "product", "alice's row is 0", always(0), (BOB,), "gamma delta"),
+    Mutant("drelu on three bits", "product", "alice's row is that of beta'",
+           lambda v, c: c["drelu/compute_msb/beta'#1 (0,)"], (BOB,),
+           "a relation of both"),
+    # what is built on a comparison
+    Mutant("relu", "bit", "alice's row is 0", always(0), (BOB,), "the sign"),
+    Mutant("relu", "multiply/a", "a = 0", clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB),
+           "the sign"),
+    Mutant("relu", "multiply/b", "b = 0", clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB), "a"),
+    Mutant("relu", "multiply/b", "b = a", like("relu/multiply/a"), (ALICE, BOB), "a less its sign"),
+    Mutant("relu", "multiply/b", "alice's row is 0", row(0, 0), (BOB,), "a"),
+    Mutant("relu", "multiply/c", "alice's row is 0", always(0), (BOB,), "a b, so the result"),
+    Mutant("equality", "bit", "alice's row for both comparisons", shared, (BOB,),
+           "whether both answers agree, so equality"),
+    Mutant("equality", "multiply/a", "a = 0", clear(lambda v, c: 0 * v[1], 4), (ALICE, BOB),
+           "x >= y"),
+    Mutant("equality", "multiply/b", "b = a", like("equal/multiply/a"), (ALICE, BOB), "equality"),
+    Mutant("equality", "multiply/b", "alice's row is 0", row(0, 0), (BOB,), "y >= x"),
+    Mutant("equality", "multiply/c", "alice's row is 0", always(0), (BOB,), "a b, so the result"),
+    # the carry tree's ANDs, and the first maximum
+    Mutant("AND of three bits", "multiply/a#1", "a = 0", lambda v, c: np.stack([v[0], v[0]]),
+           (ALICE, BOB), "a bit"),
+    Mutant("AND of three bits", "multiply/a#2", "a of the first level again",
+           like("all_of/multiply/a"), (ALICE, BOB), "a relation of two levels"),
+    Mutant("AND of three bits", "multiply/b#2", "alice's row is 0", row(0, 0), (BOB,), "a bit"),
+    Mutant("AND of three bits", "multiply/c#1", "alice's row is 0", always(0), (BOB,), "a b"),
+    Mutant("first of three maxima", "masked_bits/r", "one mask for two pairs", shared, (ALICE,),
+           "differences of differences"),
+    Mutant("first of three maxima", "multiply/a", "one mask for the first candidate and the last",
+           lambda v, c: v[:, :, [0, 1, 0]], (ALICE,), "whether two signs agree"),
+    Mutant("first of three maxima", "to_ring/b#1", "one bit for two candidates", shared, (ALICE,),
+           "whether one of them is the first maximum"),
+    Mutant("first of three maxima, signs and ANDs ideal", "to_ring/b#1", "b = 0",
+           lambda v, c: np.stack([v[0], v[0]]), (ALICE, BOB), "the place"),
+    Mutant("first of three maxima, signs and ANDs ideal", "to_ring/b#2",
+           "alice's row for two candidates", shared, (BOB,),
+           "whether one of them is the first maximum"),
+    Mutant("first of three maxima, signs and ANDs ideal", "and", "alice's row is 0", always(0),
+           (BOB,), "the place"),
+    # three workers
+    Mutant("multiply, three workers", "multiply/a", "alice's row is 0", row(0, 0), (FIRST,), "x"),
+    Mutant("multiply, three workers", "multiply/b", "bob's row is 0", row(1, 0), (OUTER,), "y"),
+    Mutant("multiply, three workers", "multiply/a", "worker3's row is 0", row(2, 0), (LAST,), "x"),
+    Mutant("multiply, three workers", "multiply/c", "alice's row is 0", row(0, 0), (FIRST,),
+           "a b, so x y with the opened"),
+    Mutant("multiply, three workers", "multiply/c", "bob's row is 0", row(1, 0), (OUTER,),
+           "a b, so x y with the opened"),
+    Mutant("multiply, three workers, opened", "multiply/c", "bob's row is 0", row(1, 0), (ALICE,),
+           "a b, as soon as the product is opened"),
+    Mutant("reveal, three workers", "zero", "alice's and bob's coin is 0", row(0, 0),
+           ((SERVER, WORKER3),), "alice's and bob's rows"),
+    Mutant("reveal, three workers", "zero", "alice's and worker3's coin is 0", row(1, 0),
+           ((SERVER, BOB),), "alice's and worker3's rows"),
+    Mutant("reveal, three workers", "zero", "bob's and worker3's coin is 0", row(2, 0),
+           ((SERVER, ALICE),), "bob's and worker3's rows"),
+    Mutant("provider's truncation, three workers", "r", "alice's row is 0", row(0, 0), (FIRST,),
+           "x"),
+    Mutant("provider's truncation, three workers", "r", "worker3's row is 0", row(2, 0), (LAST,),
+           "x"),
+    Mutant("provider's truncation, three workers", "top bit of r", "alice's row is 0", row(0, 0),
+           (FIRST,), "r's top bit, so x in part"),
+    Mutant("provider's truncation, three workers", "r / d", "bob's row is 0", row(1, 0), (OUTER,),
+           "r / d, so x in part"),
+    Mutant("masked opening, three workers", "r", "bob's row is 0", row(1, 0), (OUTER,), "x"),
+    Mutant("masked opening, three workers", "r bits", "alice's row is 0", row(0, 0), (FIRST,),
+           "r, so x"),
+    Mutant("tree's top bit, three workers", "multiply/b", "alice's row is 0", row(0, 0), (FIRST,),
+           "g_lo and p_lo"),
+    Mutant("tree's top bit, three workers", "multiply/c", "bob's row is 0", row(1, 0), (OUTER,),
+           "a b"),
+    Mutant("equality by masks, three workers", "to_ring/b#1", "worker3's XOR row is 0", row(2, 0),
+           (LAST,), "equality"),
+    Mutant("equality by masks, three workers", "to_ring/b#2", "alice's row in the ring is 0",
+           row(0, 0), (FIRST,), "b, so equality"),
 ]
 
 
 def table():
     """The mutants as a table in Markdown."""
-    lines = ["| step | coin | broken how | who can tell | what is learnt |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| step | coin | broken how | who can tell | what is learnt |",
+             "| --- | --- | --- | --- | --- |"]
     for m in MUTANTS:
-        lines.append(f"| {m.setting} | {m.coins} | {m.how} | {', '.join(m.roles)} | {m.learns} |")
+        lines.append(f"| {m.setting} | {m.coins} | {m.how} | {m.who} | {m.learns} |")
     return "\n".join(lines)
 

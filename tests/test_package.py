@@ -25,7 +25,6 @@ ORDER = ("ring randomness tags ledger share link world views provider beaver tru
 COMMANDS = ("train_mnist", "costs")     # modules that bring all three packages together
 
 
-
 @pytest.fixture(scope="module")
 def setup():
     parser = configparser.ConfigParser()
@@ -121,15 +120,27 @@ def test_the_code_of_the_readme_prints_what_it_shows():
 
 
 def test_the_commands_of_the_readme_are_those_that_are_run():
-    train, test, others = blocks("sh")
-    assert train == ("python3 -m venv .venv && .venv/bin/pip install -e . && "
-                     ".venv/bin/python -m mpc.train_mnist\n")
+    train, full, test, others = blocks("sh")
+    assert train == ("python3 -m venv .venv\n"
+                     ".venv/bin/python -m pip install -e .\n"
+                     "OPENBLAS_NUM_THREADS=1 .venv/bin/python -m mpc.train_mnist\n")
     assert test == "scripts/test\n"
     assert os.access(ROOT / "scripts" / "test", os.X_OK)
-    for line in others.splitlines():
-        module, *words = line.partition("#")[0].split()[2:]
-        assert module in {f"mpc.{name}" for name in COMMANDS}
-        train_mnist.parser().parse_args(words)
+    for line in (full + others).splitlines():
+        python, _, module, *words = line.partition("#")[0].split()
+        assert python == ".venv/bin/python"
+        if module != "data.mnist":
+            assert module in {f"mpc.{name}" for name in COMMANDS}
+            train_mnist.parser().parse_args(words)
+
+
+def test_every_command_of_the_readme_names_the_environments_python():
+    assert README.count("python -m ") == README.count(".venv/bin/python -m ") > 5
+
+
+def test_the_map_in_the_readme_has_every_module_in_reading_order():
+    named = re.findall(r"\]\(mpc/(\w+)\.py\)", README)
+    assert named == ORDER
 
 
 def test_the_output_in_the_readme_is_of_todays_form():
@@ -145,6 +156,18 @@ def test_the_output_in_the_readme_is_of_todays_form():
 def test_pictures_and_files_that_the_readme_names_are_there():
     names = re.findall(r"\]\((?!http)([^)#]+)", README)
     assert names and all((ROOT / name).exists() for name in names), names
+
+
+@pytest.mark.parametrize("words, due", [((), "docs/pictures"), (("new/pictures",),
+                         "{here}/new/pictures"), (("/nowhere",), "/nowhere")])
+def test_pictures_are_drawn_into_the_callers_folder(tmp_path, words, due):
+    python = tmp_path / "bin" / "python"            # a python that says what it is asked to do
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    out = run([str(ROOT / "scripts" / "pictures"), *words], tmp_path, VENV=str(tmp_path))
+    assert out.splitlines()[-1].split() == ["docs/pictures/draw_shares.py",
+                                            due.format(here=tmp_path)]
 
 
 # ---------------------------------------------------------------------- the wheel
@@ -194,6 +217,6 @@ def test_a_wheel_holds_the_three_packages_the_data_and_the_licences(clone, tmp_p
 
 @pytest.mark.slow
 def test_the_first_command_of_the_readme_learns(clone):
-    out = run(blocks("sh")[0], clone)
+    out = run("set -e\n" + blocks("sh")[0], clone)
     accuracy, = re.findall(r"^Accuracy after 10 epochs: \d+/640 \((.*) %\)$", out, re.M)
     assert float(accuracy) >= 73

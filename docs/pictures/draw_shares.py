@@ -35,10 +35,12 @@ def draw(folder):
         axis.imshow(picture, cmap="gray", vmin=0, vmax=1)
         axis.set_title(title, fontsize=11)
         axis.set_axis_off()
-    figure.subplots_adjust(left=0.02, right=0.98, bottom=0.03, top=0.86, wspace=0.28)
+    figure.subplots_adjust(left=0.02, right=0.98, bottom=0.03, top=0.86, wspace=0.45)
     for left, right, sign in ((0, 1, "="), (1, 2, "+")):
         x = (axes[left].get_position().x1 + axes[right].get_position().x0) / 2
         figure.text(x, 0.44, sign, ha="center", va="center", fontsize=18)
+    figure.text(x, 0.28, "(mod $2^{64}$)", ha="center", va="center", fontsize=9)
+    Path(folder).mkdir(parents=True, exist_ok=True)
     figure.savefig(Path(folder) / "shares.png", dpi=100)
 
 

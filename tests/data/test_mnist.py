@@ -144,7 +144,8 @@ def header(*axes, kind=8):
 FETCH = "`python -m data.mnist --download DIR`"
 PACKED = gzip.compress(IMAGES)
 WRONG_IMAGES = {
-    "empty": (b"", "no IDX file, raw or gzipped: its content starts with b''"),
+    "empty": (b"", ": is empty"),
+    "empty, packed": (gzip.compress(b""), ": is empty"),
     "a web page": (b"<html>404</html>", "no IDX file, raw or gzipped: its content starts with"),
     "a packed web page": (gzip.compress(b"<html>404</html>"), "its content starts with b'<html>"),
     "labels": (LABELS, "expected pictures (type 0x08, 3 axes), found type 0x08 with 1"),
@@ -195,7 +196,8 @@ def test_more_items_than_the_files_hold_are_refused(folder):
     assert_refused(folder, NAMES["images"], "holds 5 items, 6 were asked for",
                    "ask for at most 5", n=6)
     assert_refused(EMBEDDED, f"{NAMES['images']}.gz", "holds 1,280 items, 1,281 were asked for",
-                   f"at most 1,280, or fetch all with {FETCH} and set MNIST_DIR=DIR", n=1281)
+                   f"at most 1,280, or fetch all with {FETCH} and name DIR by --data-dir, data_dir "
+                   "or MNIST_DIR", n=1281)
 
 
 def test_a_missing_file_is_named_with_its_other_names(folder):
@@ -206,12 +208,14 @@ def test_a_missing_file_is_named_with_its_other_names(folder):
 
 
 def test_a_missing_directory_is_named_with_who_named_it(folder, monkeypatch):
-    assert_refused(folder / "gone", "", "no such directory (named by data_dir); correct data_dir, "
-                   "leave it out for the embedded subset", FETCH)
-    assert_refused(folder / NAMES["images"], "", "no such directory (named by data_dir)", FETCH)
+    assert_refused(folder / "gone", "", "no such directory; correct the name, leave it out for the "
+                   "embedded subset", FETCH)
+    assert_refused(folder / NAMES["images"], "", "is a file, not a directory; correct", FETCH)
     monkeypatch.setenv("MNIST_DIR", str(folder / "gone"))
     with pytest.raises(data.DataError, match=r"gone: .*named by MNIST_DIR\); correct MNIST_DIR"):
         data.load_mnist()
+    with pytest.raises(data.DataError, match="directory is empty; give one, or leave it out"):
+        data.load_mnist(data_dir="")
 
 
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(folder, monkeypatch):

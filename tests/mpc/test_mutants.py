@@ -1,4 +1,4 @@
-"""The privacy tables have teeth: each coin, once broken, is caught at the role that would profit."""
+"""The privacy tables have teeth: each coin, once broken, is caught at whoever would profit."""
 
 import importlib
 
@@ -21,13 +21,19 @@ def setting(request, monkeypatch):
 def test_unbroken_nobody_can_tell_the_inputs_apart(setting):
     """The control: same step, same inputs, same coins standing still, and all tables are equal."""
     for role, groups in setting.groups.items():
+        assert groups
         for cases in groups:
-            assert len(cases) > 1 and not setting.experiment().tells_apart(role, cases), role
+            assert len(cases) > 1 and not setting.experiment(role).tells_apart(role, cases), role
 
 
 @pytest.mark.parametrize("setting, mutant", [(m.setting, m) for m in MUTANTS], indirect=["setting"],
-                         ids=[f"{m.setting}: {m.coins}: {m.how}" for m in MUTANTS])
+                         ids=[m.id for m in MUTANTS])
 def test_a_broken_coin_is_caught(setting, mutant):
-    experiment = setting.experiment(mutant.coin, mutant.mutant, mutant.extra)
     for role in mutant.roles:
+        experiment = setting.experiment(role, mutant.coin, mutant.mutant, mutant.extra)
         assert any(experiment.tells_apart(role, cases) for cases in setting.groups[role]), role
+
+
+def test_every_mutant_has_a_name_of_its_own_and_every_setting_a_mutant():
+    assert len({m.id for m in MUTANTS}) == len(MUTANTS)
+    assert {m.setting for m in MUTANTS} == set(SETTINGS)

@@ -1,7 +1,11 @@
-"""Joint statistics at full size (l = 64, p = 67): what a role sees, alone, in pairs and across calls.
+"""Joint statistics at full size (l = 64, p = 67): what a role sees, alone, in pairs, across calls.
 
-The exact tables need a tiny ring; these tests look at the real one, with fixed seeds. Each statistic
-is shown to reject a broken coin: marginals see a half-range mask, only pairs see a shared beta.
+The exact tables need a tiny ring; these tests look at the real one, with fixed seeds. Each
+statistic is shown to reject a broken coin: marginals see a half-range mask, only pairs see a shared
+beta.
+
+What is opened is rebuilt from the two rows that alice and bob send each other, in the ring of the
+opening. One row alone is uniform whatever the mask is worth.
 """
 
 import numpy as np
@@ -9,7 +13,9 @@ import pytest
 from scipy import stats
 
 from helpers import give
-from mpc import drelu
+from mpc import World, beaver, carry_tree, drelu
+from mpc.ring import Odd, Z2k
+from mpc.truncation import truncate_with_provider
 from mpc.views import Watched
 
 pytestmark = pytest.mark.view
@@ -17,7 +23,7 @@ N, CALLS, FAIL = 4000, 3, 1e-6
 
 
 def views(values, coins=None):
-    """For each of several calls of drelu on `values`: what P2 concludes, and alice's openings."""
+    """For each of several calls of drelu on `values`: what P2 concludes, and what it receives."""
     world = Watched(seed=11, coins=coins)
     x = give(world, np.asarray(values).astype(np.uint64))
     for _ in range(CALLS):
@@ -25,9 +31,8 @@ def views(values, coins=None):
     d = world.saw("crypto_provider", "d")
     # two workers' messages for each of two comparisons in a call
     sums = [(d[i].astype(int) + d[i + 1]) % 67 for i in range(0, len(d), 2)]
-    return {"zeros": [s == 0 for s in sums], "values": sums, "a~": world.saw("crypto_provider", "a~"),
-            "r": [a + b for a, b in zip(world.saw("alice", "r"), world.saw("bob", "r"))],
-            "rows": world.saw("alice", "r")}
+    return {"zeros": [s == 0 for s in sums], "values": sums,
+            "a~": world.saw("crypto_provider", "a~")}
 
 
 SMALL = np.arange(N) % 7 + 1        # positive and tiny: real data look like this in a 64-bit ring
@@ -48,39 +53,104 @@ def bytes_of(words):
     return words & np.uint64(255), words >> np.uint64(56)
 
 
-def test_what_is_opened_or_sent_is_uniform_in_its_top_and_low_bytes(seen):
-    for words in (*seen["a~"], *seen["rows"]):
-        for part in bytes_of(words):
+# what is shown: the step, the end of its label, its ring, who receives the rows, the mask's label
+SHOWN = {
+    "r of compute_msb": (drelu, "compute_msb/r", Odd(64), None, "compute_msb/x"),
+    "a~ of share_convert": (drelu, "share_convert/a~", Z2k(64), "crypto_provider", "r_0"),
+    "epsilon of a product": (lambda x: beaver.multiply(x, -x), "epsilon", Z2k(64), None,
+                             "multiply/a"),
+    "delta of a product": (lambda x: beaver.multiply(x, -x), "delta", Z2k(64), None,
+                           "multiply/b"),
+    "epsilon of a matrix product": (lambda x: beaver.matmul(x.reshape(N, 1), x[:1].reshape(1, 1)),
+                                    "epsilon", Z2k(64), None, "matmul/a"),
+    "epsilon of a square": (beaver.square, "epsilon", Z2k(64), None, "square/a"),
+    "c of the carry tree": (carry_tree.drelu, "masked_bits/c", Z2k(64), None, "masked_bits/r"),
+    "c of the truncation": (lambda x: truncate_with_provider(x, 1000), "truncate_with_provider/c",
+                            Z2k(64), None, "truncate_with_provider/r"),
+}
+
+
+def shown(what, coins=None):
+    """Row by row, and as the receivers add them up: the words of each of several calls."""
+    step, label, ring, receiver, _ = SHOWN[what]
+    world = Watched(seed=11, truncation="provider", coins=coins)
+    for _ in range(CALLS):
+        step(give(world, SMALL.astype(np.uint64)))      # a new Share: kept masks serve one only
+    if receiver:
+        both = world.saw(receiver, label)
+        rows = both[0::2], both[1::2]
+    else:
+        rows = world.saw("bob", label), world.saw("alice", label)   # each hears the other's row
+    assert [len(r) for r in rows] == [CALLS, CALLS]
+    return rows, [ring.add(*pair).ravel() for pair in zip(*rows)]
+
+
+@pytest.mark.parametrize("what", SHOWN)
+def test_what_is_opened_or_sent_is_uniform_in_its_top_and_low_bytes(what):
+    rows, words = shown(what)
+    for array in (*words, *rows[0], *rows[1]):
+        assert array.size == N
+        for part in bytes_of(array):
             assert uniform(part, 256) > FAIL
-        assert stats.kstest(words.astype(float) / 2**64, "uniform").pvalue > FAIL
+        assert stats.kstest(array.ravel().astype(float) / 2**64, "uniform").pvalue > FAIL
 
 
-def test_neighbouring_elements_and_successive_calls_are_unrelated(seen):
-    for words in (*seen["a~"], *seen["rows"]):
-        assert uniform((words[1:] ^ words[:-1]) >> np.uint64(60), 16) > FAIL
-        assert uniform((words[1:] - words[:-1]) & np.uint64(15), 16) > FAIL
-    for one, other in zip(seen["a~"][:-2], seen["a~"][2:]):
+@pytest.mark.parametrize("what", SHOWN)
+def test_neighbouring_elements_and_successive_calls_are_unrelated(what):
+    _, words = shown(what)
+    for array in words:
+        assert uniform((array[1:] ^ array[:-1]) >> np.uint64(60), 16) > FAIL
+        assert uniform((array[1:] - array[:-1]) & np.uint64(15), 16) > FAIL
+    for one, other in zip(words, words[1:]):
         assert uniform((one - other) >> np.uint64(60), 16) > FAIL
 
 
-def test_a_half_range_mask_is_seen_in_the_top_byte_and_not_in_the_low_one():
-    def half(label, ring, shape):
-        if not label.endswith("compute_msb/x"):
-            return None
-        rng = np.random.default_rng(3)
-        alice = rng.integers(0, 2**64 - 1, shape[1:], dtype=np.uint64)
-        x = rng.integers(0, 2**63, shape[1:], dtype=np.uint64)
-        return np.stack([alice, ring.sub(x, alice)])
+def test_what_alice_and_bob_add_up_is_what_the_protocol_opens(monkeypatch):
+    """The words above are the openings themselves, in the right ring."""
+    opened, original = [], World.open
 
-    world = Watched(seed=11, coins=half)
-    x = give(world, SMALL.astype(np.uint64))
-    opened = []
-    original = world.open
-    world.open = lambda *shares, name: opened.append((name, original(*shares, name=name))) or opened[-1][1]
-    drelu(x)
-    r = next(value[0] for name, value in opened if name == "r")
-    low, top = bytes_of(r)
-    assert uniform(top, 256) < 1e-12 and uniform(low, 256) > FAIL
+    def remember(world, *shares, name):
+        values = original(world, *shares, name=name)
+        for label, value in zip(name.split(", "), values if len(shares) > 1 else (values,)):
+            opened.append((world.ledger.label(label), value.ravel()))
+        return values
+
+    monkeypatch.setattr(World, "open", remember)
+    for what, (_, label, _, receiver, _) in SHOWN.items():
+        if receiver is None:
+            opened.clear()
+            _, words = shown(what)
+            due = [value for own, value in opened if ("/" + own).endswith("/" + label)]
+            np.testing.assert_array_equal(words, due)
+
+
+def half(what):
+    """Coins for `shown` with a mask that is uniform below 2^63 only; rows stay uniform."""
+    ring, end = SHOWN[what][2], SHOWN[what][4]
+    rng = np.random.default_rng(3)
+
+    def coins(label, _, shape):
+        if end == "r_0" and label.endswith("share_convert/r_1"):
+            return np.zeros(shape, np.uint64)                           # r = r_0 + r_1
+        if not ("/" + label).endswith("/" + end):
+            return None
+        mask = rng.integers(0, 2**63, shape[1:], dtype=np.uint64)
+        if shape[0] == 1:
+            return mask[None]
+        alice = rng.integers(0, ring.modulus, shape[1:], dtype=np.uint64)
+        return np.stack([alice, ring.sub(mask, alice)])
+
+    return coins
+
+
+@pytest.mark.parametrize("what", SHOWN)
+def test_a_half_range_mask_is_seen_in_the_top_byte_and_not_in_the_low_one(what):
+    rows, words = shown(what, half(what))
+    for array in words:
+        low, top = bytes_of(array)
+        assert uniform(top, 256) < 1e-12 and uniform(low, 256) > FAIL
+    for array in (*rows[0], *rows[1]):          # one row alone would not tell
+        assert uniform(bytes_of(array)[1], 256) > FAIL
 
 
 def test_the_provider_sees_one_zero_in_half_of_the_comparisons_at_any_place(seen):
@@ -112,7 +182,8 @@ def test_one_beta_for_a_tensor_passes_the_marginals_and_fails_the_pairs():
     rng = np.random.default_rng(5)
 
     def one_beta(label, ring, shape):
-        return np.full(shape, rng.integers(2), ring.dtype) if label.endswith("compute_msb/beta") else None
+        if label.endswith("compute_msb/beta"):
+            return np.full(shape, rng.integers(2), ring.dtype)
 
     seen = views(SMALL, one_beta)
     answers = [z.any(axis=0) for z in seen["zeros"]]

@@ -195,6 +195,19 @@ def test_with_the_provider_the_edges_at_64_bits_are_right(n_workers, d):
         assert set(got.tolist()) <= {value // d, -(-value // d)}
 
 
+@pytest.mark.parametrize("d", [10**3, 10**6, 2**13])
+@pytest.mark.parametrize("n_workers", [2, 3])
+def test_with_the_provider_300_000_random_values_are_right_and_right_on_average(n_workers, d):
+    """The mean is zero within 5 standard deviations of a mean of coins of half a unit at most."""
+    n = 300_000
+    values = np.random.default_rng(4).integers(-2**61, 2**61, n, endpoint=True)
+    world = World(n_workers, seed=1, truncation="provider")
+    got = world.ring.to_int(reconstruct(mpc.truncate(give(world, values.view(np.uint64)), d)))
+    rounded_up = got - values // d
+    assert set(rounded_up.tolist()) == {0, 1}
+    assert abs((rounded_up - values % d / d).mean()) < 5 * 0.5 / np.sqrt(n)
+
+
 # ---- errors
 
 def test_three_workers_are_refused_by_the_local_truncation():

@@ -5,7 +5,7 @@ functions, World and ledger. See `mpc.views`; the mutants that these tables kill
 test_mutants.py.
 """
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -15,7 +15,8 @@ from mpc import securenn
 from mpc.ring import Zm
 from mpc.securenn import CompareCoins
 from mpc.views import Experiment, ViewWorld
-from view_steps import ALICE, BOB, P2, SERVER, every, splits
+from view_steps import (ALICE, BOB, JOINT, P2, SERVER, WORKER3, WORKERS, GivenOwnCoins, every,
+                        less_bits, splits)
 
 pytestmark = pytest.mark.view
 COMPARE = ["beta", "s", "z", "turn"]
@@ -52,6 +53,46 @@ def test_the_receiver_of_a_revealed_value_learns_the_sum_and_no_more():
     assert experiment.distance(SERVER, [dict(x=(0, 0)), dict(x=(0, 1))]) == 1
 
 
+@pytest.mark.parametrize("workers, coalition, same", [
+    (3, (ALICE,), [(1, 0, 2), (1, 1, 1), (1, 3, 3)]),
+    (3, (BOB,), [(0, 1, 2), (1, 1, 1), (3, 1, 3)]),
+    (3, (WORKER3,), [(0, 2, 1), (1, 1, 1), (3, 3, 1)]),
+    (4, (ALICE, BOB), [(1, 2, 3, 0), (1, 2, 1, 2), (1, 2, 2, 1)]),
+    (4, (BOB, WORKER3), [(3, 1, 2, 0), (1, 1, 2, 2), (2, 1, 2, 1)])])
+def test_the_receiver_and_all_workers_but_two_learn_the_sum_and_no_more(workers, coalition, same):
+    role = (SERVER, *coalition)
+    experiment = GivenOwnCoins(steps.reveal, role, dict(x=same[0]), 1, workers=workers)
+    assert hidden(experiment, role, [[dict(x=x) for x in same]])
+
+
+@pytest.mark.parametrize("coalition", steps.coalitions(3))
+def test_the_receiver_and_two_of_three_workers_learn_a_product_and_not_its_operands(coalition):
+    """Own rows and the result tell the third row of the result; nothing is left to hide of that."""
+    role, outside = (SERVER, *coalition), [w not in coalition for w in WORKERS[:3]].index(True)
+    groups = {}
+    for theirs in product(range(4), repeat=2):
+        x, y = [1, 2, 3], [3, 0, 2]
+        x[outside], y[outside] = theirs
+        groups.setdefault(sum(x) * sum(y) % 4, []).append(dict(x=x, y=y))
+    experiment = GivenOwnCoins(steps.product_revealed, role, groups[0][0], 1, workers=3)
+    assert len(groups) > 1 and hidden(experiment, role, groups.values())
+
+
+@pytest.mark.parametrize("workers, size", [(2, 0), (3, 0), (3, 1), (4, 0), (4, 1), (4, 2)])
+def test_a_zero_share_is_uniform_to_whoever_leaves_two_workers_out(workers, size):
+    """Given their own coins, the rows of all outsiders but one take all values alike."""
+    def step(world):
+        return world.zero_share(world.ring, (world.n,), "zero")
+
+    for coalition in combinations(WORKERS[:workers], size):
+        _, zero = GivenOwnCoins(step, coalition, {}, 1, workers=workers).run()
+        assert np.all(zero.ring.sum(zero.rows, axis=0) == 0)
+        outside = [i for i, w in enumerate(WORKERS[:workers]) if w not in coalition]
+        for some in combinations(outside, len(outside) - 1):
+            rows = np.ravel_multi_index(tuple(zero.rows[i] for i in some), (4,) * len(some))
+            assert len(set(np.bincount(rows, minlength=4**len(some)))) == 1
+
+
 # ---- products
 
 
@@ -85,7 +126,8 @@ def test_a_matrix_product_hides_its_operands(role):
 def test_one_opening_serves_two_products_of_the_same_secret(role):
     free = ["multiply/a", "multiply/b", "multiply/c"]
     experiment = Experiment(steps.multiply_reused, free)
-    assert [c.label for c in experiment.coins(x=(0, 0), y=(0, 0), y2=(0, 0))].count("multiply/a") == 1
+    labels = [c.label for c in experiment.coins(x=(0, 0), y=(0, 0), y2=(0, 0))]
+    assert labels.count("multiply/a") == 1
     assert hidden(experiment, role, splits(("x", "y", "y2"), role, (4, 4, 4), own=[(1, 2, 3)]))
 
 
@@ -101,7 +143,7 @@ def test_a_product_of_three_workers_hides_the_operands_from_any_two(coalition, o
     experiment = Experiment(steps.multiply, PRODUCT, workers=3)
     names, cases = [ALICE, BOB, "worker3"], []
     free = [i for i, name in enumerate(names) if name not in coalition]
-    for x, y in product(range(0, 4, 3), repeat=2):          # one outsider's rows vary, at the extremes
+    for x, y in product(range(0, 4, 3), repeat=2):  # one outsider's rows vary, at the extremes
         rows = {"x": [1, 2, 3], "y": [3, 0, 2]}
         rows["x"][free[0]], rows["y"][free[0]] = x, y
         cases.append(rows)
@@ -177,7 +219,7 @@ def test_a_rotation_hides_the_place_of_the_zero_as_well_as_a_permutation(monkeyp
 
 
 def test_shifting_z_moves_the_two_messages_against_each_other_and_nothing_else():
-    """Why tables may be taken of the sum alone: the coin z makes the split uniform, whatever it is."""
+    """Why tables may be taken of the sum alone: z makes the split uniform, whatever it is."""
     step, case = steps.private_compare(3), dict(x=5, r=3, x_0=(1, 3, 0))
     for i in range(3):
         shift = np.zeros((1, 3), int)
@@ -213,18 +255,8 @@ def test_share_convert_on_three_bits_tells_a_worker_nothing(role):
     free = ["r_0", "r_1", "eta''", "delta", "eta'"]
     for mine in (0, 5):
         cases = next(iter(splits("a", role, (8,), own=[(mine,)])))
-        if role == BOB:             # what stands still is alice's share, so bob's would show x
-            experiment = Experiment(_without_bits, free, bits=3)
-        else:
-            experiment = Experiment(steps.share_convert, free, bits=3)
+        experiment = Experiment(less_bits(steps.share_convert), free, bits=3)
         assert hidden(experiment, role, [cases])
-
-
-def _without_bits(world, a):
-    """share_convert at bob, less the message that he only hands on."""
-    result = steps.share_convert(world, a)
-    world.seen[BOB] = [s for s in world.seen[BOB] if not s[0].endswith("x bits")]
-    return result
 
 
 def test_share_convert_tells_the_provider_nothing_with_the_real_comparison_inside():
@@ -238,16 +270,9 @@ def test_share_convert_tells_the_provider_nothing_with_the_real_comparison_insid
 def test_compute_msb_tells_a_worker_nothing_with_the_real_product_inside(role):
     free = ["compute_msb/beta", "compute_msb/x", "x[0]", "beta'", "multiply/a", "multiply/b",
             "multiply/c"]
-    experiment = Experiment(steps.compute_msb if role == ALICE else _msb_without_bits, free)
+    experiment = Experiment(less_bits(steps.compute_msb), free)
     for mine in range(3):
         assert hidden(experiment, role, [next(iter(splits("a", role, (3,), own=[(mine,)])))])
-
-
-def _msb_without_bits(world, a):
-    """compute_msb at bob, less the bit shares that he only hands on to the provider under z."""
-    result = steps.compute_msb(world, a)
-    world.seen[BOB] = [s for s in world.seen[BOB] if not s[0].endswith("x bits")]
-    return result
 
 
 def test_compute_msb_tells_a_worker_nothing_with_the_bit_shares_in_view(monkeypatch):
@@ -259,17 +284,14 @@ def test_compute_msb_tells_a_worker_nothing_with_the_bit_shares_in_view(monkeypa
 
 
 def test_compute_msb_tells_the_provider_nothing_with_the_real_comparison_inside():
-    experiment = Experiment(steps.compute_msb, ["compute_msb/beta", "compute_msb/s", "compute_msb/z",
-                                                "turn", "compute_msb/x"])
+    free = ["compute_msb/beta", "compute_msb/s", "compute_msb/z", "turn", "compute_msb/x"]
+    experiment = Experiment(steps.compute_msb, free)
     for x_0 in ((0, 0), (3, 1)):
         experiment.fixed = {"x bits": [x_0]}
         assert hidden(experiment, P2, [every("a", (3,))])
 
 
 # ---- drelu as one joint table, and what is built on it
-
-
-JOINT = ["r_0", "r_1", "eta''", "delta", "eta'", "compute_msb/beta", "compute_msb/x", "x[0]", "beta'"]
 
 
 @pytest.fixture
@@ -279,20 +301,50 @@ def ideal(monkeypatch):
     monkeypatch.setattr(securenn, "multiply", steps.ideal_multiply)
 
 
-def joint(step=steps.drelu, **options):
-    """drelu's whole composition, bit shares left out of bob's view as in the tables above."""
-    def run(world, a):
-        result = step(world, a)
-        world.seen[BOB] = [s for s in world.seen[BOB] if not s[0].endswith("x bits")]
-        return result
-    return Experiment(run, JOINT, **options)
-
-
 @pytest.mark.parametrize("role", [ALICE, BOB, P2])
 def test_drelu_as_a_whole_tells_nobody_anything(ideal, role):
-    """82,944 assignments for each input: coins tied across its steps would show here alone."""
-    groups = [every("a", (4,))] if role == P2 else splits("a", role, (4,))
-    assert hidden(joint(), role, groups)
+    """331,776 assignments for each input: coins tied across its steps would show here alone.
+
+    The two comparisons and the product inside are ideal, bob's view is less the bit shares. On two
+    bits the product is always 0, as a + a leaves share_convert 0 and 2 only; the next test has both
+    of its values.
+    """
+    if role == P2:
+        groups = [every("a", (4,))]
+    else:
+        groups = splits("a", role, (4,), own=[(1,), (2,)])
+    assert hidden(Experiment(less_bits(steps.drelu), JOINT), role, groups)
+
+
+@pytest.mark.parametrize("own", [1, 2])
+@pytest.mark.parametrize("role", [ALICE, BOB, P2])
+def test_drelu_on_three_bits_tells_nobody_anything_given_its_own_coins(ideal, role, own):
+    """As above, for a few values of what the role itself draws or deals; all other coins free."""
+    def cases(pairs):
+        return [dict(a=(m, o) if role == ALICE else (o, m)) for m, o in pairs]
+
+    if role == P2:
+        groups = [cases(product(range(8), repeat=2))]
+    elif role == ALICE:
+        groups = [cases((mine, other) for other in range(8)) for mine in range(8)]
+    else:
+        groups = [cases((5, other) for other in (1, 3, 4, 6))]
+    hide = GivenOwnCoins(less_bits(steps.drelu), (role,), dict(a=(0, 0)), own,
+                         ignored=["s", "z", "turn", "zero", "x bits"], bits=3)
+    assert hidden(hide, role, groups)
+
+
+def test_on_three_bits_drelus_product_has_both_values_and_the_sign_is_right(ideal):
+    step = GivenOwnCoins(steps.drelu, (ALICE,), dict(a=(0, 0)), 1, bits=3,
+                         ignored=["s", "z", "turn", "zero", "x bits", "delta", "eta'"])
+    seen = set()
+    for a in range(-2, 2):
+        world, bit = step.run(a=(5, (a - 5) % 8))
+        theirs, = world.saw(BOB, "product")
+        mine, = world.saw(ALICE, "product")
+        seen |= set(((mine + theirs) % 8).tolist())
+        assert np.all(bit.ring.sum(bit.rows, axis=0) == (a >= 0))
+    assert seen == {0, 1}
 
 
 @pytest.mark.parametrize("role", [ALICE, BOB])
@@ -324,4 +376,4 @@ def test_the_provider_hears_nothing_in_products_and_reveals():
 
 def test_compare_coins_hold_what_their_docstring_says():
     """The harness injects coins; how they are drawn is tested in test_coins.py."""
-    assert CompareCoins._fields == ("beta", "s", "zero", "turn", "id")
+    assert CompareCoins._fields[:4] == ("beta", "s", "zero", "turn")
