@@ -70,7 +70,7 @@ class Float:
         return model
 
     def batch(self, load, shape, parts):
-        return load()[parts[0][1].start:parts[-1][1].stop]
+        return load(slice(parts[0][1].start, parts[-1][1].stop))
 
     def reveal(self, value, what):
         return np.asarray(value)
@@ -135,7 +135,7 @@ class Shared(Fixed):
         shared = []
         for owner, items in parts:
             held = self.world.held(self.world.workers[owner], (items.stop - items.start, *shape),
-                                   lambda items=items: load()[items])
+                                   lambda items=items: load(items))
             with self.world.ledger.step("share data"):
                 shared.append(self._share(self.encode(held)))
         return mpc.concatenate(shared)
@@ -155,23 +155,37 @@ ARITHMETICS = {"shared": Shared, "fixed": Fixed, "float": Float}
 # ---------------------------------------------------------------------- training and testing
 
 
+class Stream(NamedTuple):
+    """What `make` yields, made anew for every pass."""
+
+    make: object
+
+    def __iter__(self):
+        return self.make()
+
+
 def private_batches(arithmetic, split, n_items, options):
-    """The (pictures, one-hot labels) of each batch, in file order, encoded and shared."""
+    """The (pictures, one-hot labels) of each batch, in file order, encoded and shared.
+
+    All at once, so that a batch is shared and masked once for all epochs; with --stream each when
+    its turn comes, so that memory holds one.
+    """
     @functools.cache
     def load():
         return data.load_mnist(split, n_items, options.data_dir)
 
-    @functools.cache
-    def pictures():
-        return data.normalise(load()[0])
+    def pictures(items):
+        return data.normalise(load()[0][items])
 
-    @functools.cache
-    def labels():
-        return data.one_hot(load()[1])
+    def labels(items):
+        return data.one_hot(load()[1][items])
 
-    owners = options.workers if arithmetic.world else 1
-    return [(arithmetic.batch(pictures, (784,), parts), arithmetic.batch(labels, (10,), parts))
-            for parts in data.batches(n_items, options.batch_size, owners)]
+    def batches():
+        owners = options.workers if arithmetic.world else 1
+        for parts in data.batches(n_items, options.batch_size, owners):
+            yield arithmetic.batch(pictures, (784,), parts), arithmetic.batch(labels, (10,), parts)
+
+    return Stream(batches) if options.stream else list(batches())
 
 
 def train_batch(model, optimiser, pictures, labels):
@@ -402,6 +416,9 @@ def parser():
     p.add_argument("--data-dir", type=path_name, metavar="DIR",
                    help="the folder of the four MNIST files (default: what the environment "
                    "variable MNIST_DIR says, or else the digits that come with the package)")
+    p.add_argument("--stream", action="store_true",
+                   help="share each batch when its turn comes instead of all beforehand: for data "
+                   "that do not fit into memory (a batch is then masked anew in every epoch)")
     p.add_argument("--save", type=path_name, metavar="MODEL.npz",
                    help="write the trained model, as the server decrypted it, to this file")
     p.add_argument("--ledger", action="store_true", default=None,

@@ -121,8 +121,7 @@ def test_the_code_of_the_readme_prints_what_it_shows():
 
 def test_the_commands_of_the_readme_are_those_that_are_run():
     train, full, test, others = blocks("sh")
-    assert train == ("python3 -m venv .venv\n"
-                     ".venv/bin/python -m pip install -e .\n"
+    assert train == ("python3 -m venv .venv && .venv/bin/python -m pip install -e . && \\\n"
                      "OPENBLAS_NUM_THREADS=1 .venv/bin/python -m mpc.train_mnist\n")
     assert test == "scripts/test\n"
     assert os.access(ROOT / "scripts" / "test", os.X_OK)

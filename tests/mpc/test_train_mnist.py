@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import everywhere
+from helpers import everywhere, rows_of
 
 import data
 import nn
@@ -486,6 +486,26 @@ def test_one_real_batch_is_the_same_in_the_simulation_alone_and_in_threads():
     shown = float(values["shown"].float_precision())
     run, _ = trained("--train-items 64 --test-items 1 --epochs 1 --arithmetic float")
     assert abs(shown - run.losses[0]) < 0.02
+
+
+def test_a_stream_shares_each_batch_anew_in_every_pass_and_keeps_none():
+    choice = options("--stream --train-items 40 --batch-size 16 --reproducible")
+    arithmetic = train_mnist.Shared(choice)
+    stream = train_mnist.private_batches(arithmetic, "train", 40, choice)
+    assert arithmetic.world.ledger.calls["share data"] == 0
+    passes = [[x for x, _ in stream] for _ in range(2)]
+    kept = [x for x, _ in train_mnist.private_batches(
+        arithmetic, "train", 40, options("--train-items 40 --batch-size 16"))]
+    for first, second, third in zip(*passes, kept, strict=True):
+        assert not np.array_equal(rows_of(first), rows_of(second))
+        assert np.array_equal(first.get().float_precision(), second.get().float_precision())
+        assert np.array_equal(first.get().float_precision(), third.get().float_precision())
+
+
+def test_a_streamed_run_learns_as_the_other_does():
+    streamed, kept = (trained(f"--train-items 128 --test-items 64 --epochs 2 {also}")[0]
+                      for also in ("--stream", ""))
+    np.testing.assert_allclose(streamed.losses, kept.losses, atol=0.02)
 
 
 def test_a_whole_run_is_the_same_in_every_world():
