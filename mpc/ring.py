@@ -13,6 +13,7 @@ here knows about parties: an array's first axis may run over holders, and often 
 
 from dataclasses import dataclass
 from functools import reduce
+from math import prod
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class Ring:
 
     def nbytes(self, shape):
         """Bytes that elements of this `shape` take on the wire."""
-        return int(np.prod(shape, dtype=np.int64)) * self.width
+        return prod(shape) * self.width
 
     def pack(self, x):
         """Elements as `nbytes` bytes, little-endian, `width` bytes each."""
@@ -272,7 +273,7 @@ class Odd(Ring):
 
     def uniform(self, take, shape):
         """Uniform elements from a stream: words of `bits` bits, all ones refused."""
-        size, top = int(np.prod(shape, dtype=np.int64)), np.uint64(self.modulus)
+        size, top = prod(shape), np.uint64(self.modulus)
 
         def candidates(n):
             words = _words(take(n * self.width), self.width, self.dtype) & top
@@ -329,7 +330,7 @@ class Zm(Ring):
         multiple of m^2 gives two residues, and the others are refused.
         """
         m = self.modulus - self.nonzero
-        size = int(np.prod(shape, dtype=np.int64))
+        size = prod(shape)
         if m & (m - 1) == 0:
             found = np.frombuffer(take(size), np.uint8) & np.uint8(m - 1)
         else:

@@ -7,6 +7,8 @@ process, none at the crypto provider. Everything here is linear, so each worker 
 own row and no message is sent.
 """
 
+from math import prod
+
 import numpy as np
 
 
@@ -85,10 +87,10 @@ class Share:
     def reshape(self, *shape):
         shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
         if -1 in shape:             # NumPy cannot resolve -1 where no row is here
-            known = -int(np.prod(shape, dtype=np.int64))
-            rest = int(np.prod(self.shape, dtype=np.int64)) // max(known, 1)
+            known = -prod(shape)
+            rest = prod(self.shape) // max(known, 1)
             shape = tuple(rest if n == -1 else n for n in shape)
-        if np.prod(shape, dtype=np.int64) != np.prod(self.shape, dtype=np.int64):
+        if prod(shape) != prod(self.shape):
             raise ValueError(f"reshape: shape {self.shape} does not fit {shape}")    # in every role
         return self._with(self.rows.reshape(self.rows.shape[:1] + shape), self.masks)
 

@@ -147,7 +147,10 @@ class World:
         rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
         share = self._share(ring, rows, shape)
         share.masks = self.coin_of(self._known(share, name))
-        apart = np.stack(rows) if self.has(dealer) else None
+        apart = None
+        if self.has(dealer):
+            together = self.workers_here == self._workers       # then one array serves both
+            apart = tags.strip(share.rows) if together else np.stack(rows)
         apart = self._one(apart, ring, (len(rows), *shape), self.has(dealer))
         return share, self._tag(apart, private(dealer))
 
