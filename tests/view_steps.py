@@ -156,6 +156,12 @@ def three_reused(world, x, y, y2):
             beaver.matmul_in_three(secret.T, world.given(np.reshape(y2, (-1, 1, 1)))))
 
 
+def three_and_beaver(world, x, y, w):
+    """One y, opened once: in a product of three and, transposed, in one of Beaver's."""
+    x, y, w = (world.given(np.reshape(v, (-1, 1, 1))) for v in (x, y, w))
+    return beaver.matmul_in_three(x, y), beaver.matmul(y.T, w)
+
+
 def square(world, x):
     return beaver.square(world.given(x))
 

@@ -376,4 +376,4 @@ def test_the_provider_hears_nothing_in_products_and_reveals():
 
 def test_compare_coins_hold_what_their_docstring_says():
     """The harness injects coins; how they are drawn is tested in test_coins.py."""
-    assert CompareCoins._fields[:4] == ("beta", "s", "zero", "turn")
+    assert CompareCoins._fields == ("beta", "s", "zero", "turn")

@@ -64,6 +64,19 @@ def test_one_doubled_opening_serves_two_products_of_the_same_secret(role):
     assert hidden(experiment, role, [cases])
 
 
+@pytest.mark.parametrize("role", [ALICE, BOB])
+def test_one_opening_of_the_right_operand_serves_both_kinds_of_product(role):
+    free = ["matmul_in_three/u", "v", "matmul_in_three/c", "matmul/b", "matmul/c"]
+    experiment = Experiment(steps.three_and_beaver, free)
+    assert [c.name for c in experiment.coins(x=(0, 0), y=(0, 0), w=(0, 0))] == [
+        "matmul_in_three/u", "matmul_in_three/v", "matmul_in_three/c", "matmul/b", "matmul/c"]
+    cases = next(splits(("x", "y", "w"), role, (4, 4, 4), own=[(1, 2, 3)]))[::7]
+    assert hidden(experiment, role, [cases])
+    tied = Experiment(steps.three_and_beaver, free,
+                      mutants={"matmul/c": lambda v, coins: coins["matmul_in_three/c"]})
+    assert role == ALICE or tied.tells_apart(role, cases)
+
+
 def without_doubling(world, x, y):
     """The control: x itself under the mask 2 u_0 - u_1, whose parity bob knows."""
     u, _ = world.dealt(world.ring, (world.n,), "u")
