@@ -244,7 +244,7 @@ def test_the_initial_weights_are_uniform_within_the_root_of_the_fan_in():
 
 
 def test_values_that_leave_the_ring_are_told_once_and_on_the_error_output(capsys):
-    text = "--train-items 8 --batch-size 2 --test-items 2 --epochs 3 --lr 10"
+    text = "--train-items 8 --batch-size 2 --test-items 2 --epochs 3 --lr 10 --reproducible"
     status, out, err = command(capsys, text)
     assert status == 0 and sum("Loss: -" in line for line in out.splitlines()) > 1
     assert err.startswith("warning: ") and "take a smaller --lr" in err and err.count("\n") == 1
