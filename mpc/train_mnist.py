@@ -6,13 +6,9 @@ the same file, and the initial weights come from a public seed. The same program
 floating-point numbers and on fixed point in the clear, from the same weights, for comparison.
 """
 
-import argparse
-import contextlib
 import functools
 import itertools
 import os
-import shutil
-import stat
 import statistics
 import sys
 import time
@@ -23,6 +19,8 @@ import numpy as np
 import data
 import mpc
 import nn
+from mpc.options import complaint, parser
+from mpc.save import save_model
 
 
 class Net(nn.Module):
@@ -276,202 +274,7 @@ def report(run, options):
            "inequality about the digits that its last truncation cut off.")
 
 
-def save_model(model, path):
-    """Write the parameters to `path` as .npz, all or nothing; a link stays one."""
-    arrays = {name: parameter.value for name, parameter in model.named_parameters()}
-    target = os.path.realpath(path)
-    part = _beside(target)
-    try:
-        with open(part, "xb") as file:                  # its mode follows the umask
-            np.savez(file, **arrays)
-        if os.path.exists(target):
-            shutil.copymode(target, part)               # a private file stays private
-        os.replace(part, target)
-    except OSError as error:
-        raise OSError(f"--save {path}: {error.strerror or error}; name another place") from None
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-
-
-def unfit_place(path):
-    """Why no model can be saved at `path`, in one line, or None. Leaves nothing behind."""
-    target = os.path.realpath(path)
-    try:
-        try:
-            kind = os.lstat(target).st_mode
-        except FileNotFoundError:
-            kind = None
-        if kind is not None and stat.S_ISDIR(kind) or not os.path.basename(path):
-            return f"--save {path}: this is a folder; name a file in it"
-        if kind is not None and not stat.S_ISREG(kind):
-            return f"--save {path}: this is no ordinary file; name another"
-        if not os.path.isdir(os.path.dirname(target)):
-            return f"--save {path}: there is no folder {os.path.dirname(target)}; make it first"
-        if kind is not None:
-            open(target, "ab").close()
-        part = _beside(target)
-        open(part, "xb").close()
-        os.unlink(part)
-    except OSError as error:
-        return f"--save {path}: cannot be written ({error.strerror}); name another place"
-    return None
-
-
-def _beside(target):
-    """A new name in the folder of `target`."""
-    return os.path.join(os.path.dirname(target), f"{os.getpid()}-{time.time_ns()}.part")
-
-
-# ---------------------------------------------------------------------- the command line
-
-
-# Left out, these get their defaults behind the parser: by then it is known which were given.
-DEFAULTS = {"workers": 2, "comparison": None, "truncation": None, "products": "beaver",
-            "ledger": False, "precision_fractional": 3, "base": 10, "reproducible": False}
-WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
-                  "fixed": ("workers", "comparison", "truncation", "products", "ledger")}
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors take one line, and who refuses what would have no effect."""
-
-    def parse_args(self, args=None, namespace=None):
-        options = super().parse_args(args, namespace)
-        for name, default in DEFAULTS.items():
-            if getattr(options, name) is None:
-                setattr(options, name, default)
-            elif name in WITHOUT_EFFECT[options.arithmetic]:
-                self.error(f"--{name.replace('_', '-')} has no effect with --arithmetic "
-                           f"{options.arithmetic}; leave one of them out")
-        return options
-
-    def error(self, message):
-        self.exit(2, f"train_mnist: {message}; --help lists the options\n")
-
-
-def number(kind, what, least, most=float("inf")):
-    """A type for argparse: a `kind` of number from `least` to `most`."""
-    def parse(text):
-        try:
-            value = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
-        if not least <= value <= most or value == float("inf"):
-            raise argparse.ArgumentTypeError(f"{text} is out of range; take {what} from {least:g} "
-                                             + ("up" if most == float("inf") else f"to {most:g}"))
-        return value
-    return parse
-
-
-def path_name(text):
-    """A type for argparse: the name of a file or folder."""
-    if not text:
-        raise argparse.ArgumentTypeError("the name is empty; give one, or leave the option out")
-    return text
-
-
-def parser():
-    """All options; the defaults are those of the tutorial."""
-    p = Parser(prog="python -m mpc.train_mnist", description=DESCRIPTION, epilog=EXAMPLE,
-               formatter_class=argparse.RawDescriptionHelpFormatter)
-    whole = functools.partial(number, int, "a whole number")
-    p.add_argument("--epochs", type=whole(1), default=10, metavar="N",
-                   help="how many times to go through the training items (default 10)")
-    p.add_argument("--train-items", type=whole(1), default=640, metavar="N",
-                   help="how many of the first training items to use (default 640)")
-    p.add_argument("--test-items", type=whole(1), default=640, metavar="N",
-                   help="how many of the first test items to use (default 640)")
-    p.add_argument("--batch-size", type=whole(1), default=64, metavar="N",
-                   help="training items in one step of gradient descent (default 64)")
-    p.add_argument("--lr", type=number(float, "a number", 1e-6, 10), default=0.02,
-                   help="learning rate, 1e-6 to 10 (default 0.02)")
-    p.add_argument("--activation", choices=("relu", "square"), default="relu",
-                   help="what follows each hidden layer (default relu); training with square needs "
-                   "no comparison")
-    p.add_argument("--seed", type=whole(0), default=1, metavar="N",
-                   help="what the initial weights are drawn from (default 1); it is public, so "
-                   "everybody knows them until the first update")
-    p.add_argument("--log-interval", type=whole(1), default=1, metavar="N",
-                   help="reveal and print the loss of every N-th batch only (default 1)")
-    p.add_argument("--arithmetic", choices=tuple(ARITHMETICS), default="shared",
-                   help="secret shares (default), or for comparison fixed-point or floating-point "
-                   "numbers in the clear")
-    p.add_argument("--precision-fractional", type=whole(1), metavar="N",
-                   help="fractional digits of a fixed-point number (default 3)")
-    p.add_argument("--base", type=int, choices=(10, 2), help="base of these digits (default 10)")
-    p.add_argument("--workers", type=whole(2), metavar="N",
-                   help="number of workers, who own the data and compute on the shares (default 2)")
-    p.add_argument("--comparison", choices=("securenn", "carry-tree"),
-                   help="how the signs of secrets are found: securenn (default for two workers, "
-                   "and for two only), or carry-tree (default for more), which sends less and "
-                   "where the provider only deals ahead")
-    p.add_argument("--truncation", choices=("local", "provider"),
-                   help="how products are scaled down: local (default for two workers, and for two "
-                   "only), without a message, or provider (default for more), in one round, where "
-                   "no value in range ever fails")
-    p.add_argument("--products", choices=("beaver", "three"),
-                   help="how the largest matrix products are computed: beaver (default), or three, "
-                   "with three local products in place of its five (two workers only)")
-    p.add_argument("--data-dir", type=path_name, metavar="DIR",
-                   help="the folder of the four MNIST files (default: what the environment "
-                   "variable MNIST_DIR says, or else the digits that come with the package)")
-    p.add_argument("--stream", action="store_true",
-                   help="share each batch when its turn comes instead of all beforehand: for data "
-                   "that do not fit into memory (a batch is then masked anew in every epoch)")
-    p.add_argument("--save", type=path_name, metavar="MODEL.npz",
-                   help="write the trained model, as the server decrypted it, to this file")
-    p.add_argument("--ledger", action="store_true", default=None,
-                   help="print where one training batch spends its rounds and bytes")
-    p.add_argument("--reproducible", action="store_true", default=None,
-                   help="derive all masks from --seed too, so that a run can be repeated; for "
-                   "lessons only, since whoever knows the seed then knows every secret")
-    return p
-
-
-DESCRIPTION = """\
-Train a neural network on handwritten digits that nobody sees: pictures, labels and weights are
-secret-shared among workers. All parties run in this one process, to be looked at."""
-EXAMPLE = """\
-example: three workers, one short epoch, and what a batch costs:
-  python -m mpc.train_mnist --workers 3 --epochs 1 --train-items 128 --ledger"""
-
-
-def complaint(options):
-    """What makes `options` unusable together, in one line, or None."""
-    shared = options.arithmetic == "shared"
-    problem = options.save is not None and unfit_place(options.save)
-    if problem:
-        return problem
-    for option, of_two in (("comparison", "securenn"), ("truncation", "local"),
-                           ("products", "three")):
-        if options.workers > 2 and getattr(options, option) == of_two:
-            return (f"--{option} {of_two}: a protocol of two workers, wrong for {options.workers}; "
-                    "leave it out or take --workers 2")
-    for name, items in (("train", options.train_items), ("test", options.test_items)):
-        if shared and items < options.workers:
-            return (f"--{name}-items {items}: each of the {options.workers} workers owns one item "
-                    f"or more; take {options.workers} or more")
-    local = shared and options.workers == 2 and options.truncation != "provider"
-    most = most_digits(options.base, local)
-    if options.arithmetic != "float" and options.precision_fractional > most:
-        flaw = "makes truncation ruin some products" if local else "leaves products too little room"
-        return (f"--precision-fractional {options.precision_fractional} in base {options.base} "
-                f"{flaw}; take {most} or fewer" + ", or --truncation provider" * local)
-    return None
-
-
-def most_digits(base, local):
-    """The most digits with which a training run in a ring of 64 bits can be trusted.
-
-    Products need room for numbers up to 10^4. Local truncation of x fails with probability
-    |x| / 2^64: no more than one product near 1 in ten million, when a batch truncates a quarter of
-    a million, most of them smaller. That allows 6 decimal digits, or 20 binary ones.
-    """
-    digits, room = 0, 10**7 if local else 2**2 * 10**4
-    while base ** (2 * digits + 2) * room <= 2**64:
-        digits += 1
-    return digits
+# ---------------------------------------------------------------------- the command
 
 
 def main(argv=None):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mpc import train_mnist
+from mpc.options import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,7 +22,7 @@ PACKAGES = ("mpc", "nn", "data")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))]
 # A module of mpc imports only modules that stand before it here.
 ORDER = ("ring randomness tags ledger share link world views provider beaver truncation securenn "
-         "carry_tree comparison argmax either fixed_point labs train_mnist costs").split()
+         "carry_tree comparison argmax either fixed_point labs save options train_mnist costs").split()
 COMMANDS = ("train_mnist", "costs")     # modules that bring all three packages together
 
 
@@ -130,7 +131,7 @@ def test_the_commands_of_the_readme_are_those_that_are_run():
         assert python == ".venv/bin/python"
         if module != "data.mnist":
             assert module in {f"mpc.{name}" for name in COMMANDS}
-            train_mnist.parser().parse_args(words)
+            parser().parse_args(words)
 
 
 def test_every_command_of_the_readme_names_the_environments_python():
@@ -143,7 +144,7 @@ def test_the_map_in_the_readme_has_every_module_in_reading_order():
 
 
 def test_the_output_in_the_readme_is_of_todays_form():
-    options = train_mnist.parser().parse_args("--train-items 64 --test-items 2 --epochs 2".split())
+    options = parser().parse_args("--train-items 64 --test-items 2 --epochs 2".split())
     lines = []
     lines += train_mnist.report(train_mnist.train(options, lines.append), options)
     first, tested, *_ = real = [re.sub(r" *[\d,.]+", "#", line) for line in lines]

@@ -14,7 +14,8 @@ from helpers import everywhere, rows_of
 
 import data
 import nn
-from mpc import run_threads, train_mnist
+from mpc import run_threads, save, train_mnist
+from mpc.options import parser
 
 SMALL = "--train-items 10 --batch-size 4 --test-items 6 --epochs 2 --reproducible"
 ONE_EPOCH = SMALL.replace("--epochs 2", "--epochs 1")
@@ -31,7 +32,7 @@ def embedded_data(monkeypatch):
 
 
 def options(text):
-    return train_mnist.parser().parse_args(text.split())
+    return parser().parse_args(text.split())
 
 
 def trained(text, world=None):
@@ -288,10 +289,10 @@ def test_a_new_model_has_the_mode_of_the_umask_and_an_old_one_keeps_its_own(tmp_
     model, path = train_mnist.Net(np.random.default_rng(1)), tmp_path / "model.npz"
     before = os.umask(umask)
     try:
-        train_mnist.save_model(model, str(path))
+        save.save_model(model, str(path))
         assert stat.S_IMODE(path.stat().st_mode) == mode
         path.chmod(0o600)
-        train_mnist.save_model(model, str(path))
+        save.save_model(model, str(path))
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     finally:
         os.umask(before)
@@ -324,9 +325,9 @@ def test_what_is_no_ordinary_file_is_refused_before_training(tmp_path, capsys, b
 
 def test_the_check_of_the_place_leaves_nothing_behind(tmp_path):
     path = tmp_path / "model.npz"
-    assert train_mnist.unfit_place(str(path)) is None and list(tmp_path.iterdir()) == []
+    assert save.unfit_place(str(path)) is None and list(tmp_path.iterdir()) == []
     path.write_bytes(b"the old model")
-    assert train_mnist.unfit_place(str(path)) is None and list(tmp_path.iterdir()) == [path]
+    assert save.unfit_place(str(path)) is None and list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == b"the old model"
 
 
@@ -334,7 +335,7 @@ def test_a_place_that_cannot_be_written_is_told_before_training(tmp_path, monkey
     def read_only(path, mode):
         raise OSError(30, "Read-only file system", path)
 
-    monkeypatch.setattr(train_mnist, "open", read_only, raising=False)    # chmod stops no root
+    monkeypatch.setattr(save, "open", read_only, raising=False)    # chmod stops no root
     assert command(capsys, f"{IN_FLOATS} --save {tmp_path}/model.npz") == (
         2, "", f"train_mnist: --save {tmp_path}/model.npz: cannot be written (Read-only file "
         "system); name another place\n")
