@@ -19,7 +19,8 @@ import numpy as np
 import data
 import mpc
 import nn
-from mpc.options import complaint, parser
+from mpc.mpi import MpiWorld, as_role, launched
+from mpc.options import complaint, parser, public, speaks
 from mpc.save import save_model
 
 
@@ -48,7 +49,7 @@ class Run(NamedTuple):
     model: Net              # floats at the server; NaN in a process without it
     losses: list            # of every logged batch
     accuracies: list        # correct answers after each epoch
-    seconds: list           # of every batch
+    seconds: list           # of a batch, each an average since the last logged one
     world: object           # None where nothing was shared
     batch_messages: slice   # the ledger's messages of the first batch
 
@@ -108,15 +109,22 @@ class Fixed(Float):
         return output.argmax(-1, one_hot=True)
 
 
+def make_world(options):
+    """The World that `options` ask for: a simulation, or this process's role under MPI."""
+    how = {"seed": options.seed if options.reproducible else None,
+           "comparison": options.comparison, "truncation": options.truncation,
+           "products": options.products}
+    if options.world == "mpi":
+        return MpiWorld(options.workers, public=public(options), **how)
+    return mpc.World(options.workers, **how)
+
+
 class Shared(Fixed):
     """Fixed point on secret shares, in a World of its own or in the one that is given."""
 
     def __init__(self, options, world=None):
         super().__init__(options)
-        self.world = world or mpc.World(
-            options.workers, seed=options.seed if options.reproducible else None,
-            comparison=options.comparison, truncation=options.truncation,
-            products=options.products)
+        self.world = world or make_world(options)
 
     def _share(self, value, **owner):
         return value.share(*self.world.workers, crypto_provider=self.world.crypto_provider, **owner)
@@ -219,15 +227,17 @@ def train(options, log=print, world=None):
     optimiser = nn.SGD(model.parameters(), options.lr)
     losses, counts, seconds, first, warned = [], [], [], None, False
     for epoch in range(1, options.epochs + 1):
-        done = 0
+        done, start = 0, time.perf_counter()
         for i, (pictures, labels) in enumerate(batches, 1):
-            mark, start = len(world.ledger.messages) if world else 0, time.perf_counter()
+            mark = len(world.ledger.messages) if world else 0
             loss = train_batch(model, optimiser, pictures, labels)
-            seconds.append(time.perf_counter() - start)
             first = first or slice(mark, len(world.ledger.messages) if world else 0)
             done += pictures.shape[0]
             if i % options.log_interval == 0:
-                losses.append(float(arithmetic.reveal(loss, "loss")))
+                losses.append(float(arithmetic.reveal(loss, "loss")))   # which all wait for
+                now = time.perf_counter()
+                seconds.append((now - start) / options.log_interval)
+                start = now
                 log(f"Train Epoch: {epoch} [{done}/{options.train_items} "
                     f"({100 * done / options.train_items:.0f}%)]  Loss: {losses[-1]:.6f}  "
                     f"Time: {seconds[-1]:.3f}s")
@@ -249,7 +259,9 @@ def report(run, options):
     yield (f"Accuracy after {options.epochs} epoch{'s' * (options.epochs > 1)}: "
            f"{run.accuracies[-1]:.0f}/{options.test_items} "
            f"({100 * run.accuracies[-1] / options.test_items:.1f} %)")
-    yield f"Time per batch: {statistics.median(run.seconds):.3f} s (median of {len(run.seconds)})"
+    if run.seconds:
+        yield (f"Time per batch: {statistics.median(run.seconds):.3f} s "
+               f"(median of {len(run.seconds)})")
     if run.world is None:
         yield f"Arithmetic: {options.arithmetic}; nothing was secret"
         return
@@ -278,18 +290,27 @@ def report(run, options):
 
 
 def main(argv=None):
-    """The command; exit status 0, or 2 with one line on what was wrong with the input."""
+    """The command, in one process or as one role of several, whichever it was started as."""
+    if launched():
+        return as_role(functools.partial(command, argv), *launched())
+    return command(argv)
+
+
+def command(argv=None):
+    """Exit status 0, or 2 with one line on what was wrong with the input."""
     options = parser().parse_args(argv)
     try:
         problem = complaint(options)
         if problem:
             raise ValueError(problem)
         run = train(options, functools.partial(print, flush=True))
+        if options.world == "mpi":
+            run.world.finish()
         for line in report(run, options):
             print(line)
         if options.ledger:
             print("", run.world.ledger.table(run.batch_messages), sep="\n")
-        if options.save is not None and (run.world is None or run.world.has(run.world.server)):
+        if options.save is not None and speaks(options):
             save_model(run.model, options.save)
             print(f"Model written to {options.save}")
     except BrokenPipeError:             # whoever read our lines has gone, as `head` does

@@ -446,13 +446,18 @@ def role_names(n_workers):
     return ("server", *workers, "crypto_provider")
 
 
-def make_keys(names, seed=None):
-    """One key for each pair of roles that share a stream, and one for all workers together."""
+def key_groups(names):
+    """Who has a key in common: each pair of roles that share a stream, and all workers together."""
     server, *workers, provider = names
     groups = [group(*workers), *(group(*p) for p in combinations(workers, 2)),
               *(group(w, owner) for w in workers for owner in (server, provider))]
+    return list(dict.fromkeys(groups))          # two workers alone are a pair too
+
+
+def make_keys(names, seed=None):
+    """One key for each of the `key_groups`."""
     return {g: fresh_key() if seed is None else lesson_key(seed, " ".join(sorted(g)))
-            for g in groups}
+            for g in key_groups(names)}
 
 
 def run_threads(program, n_workers=2, seed=None, timeout=60.0, **options):
