@@ -7,10 +7,13 @@ why, and only then pulls the others down. It imports nothing but the standard li
 key and no row.
 """
 
+import fcntl
 import os
 import signal
 import sys
+import termios
 import time
+from array import array
 
 PATIENCE = 2.0      # seconds; where all roles fail alike, the server's guard speaks for them
 
@@ -36,8 +39,20 @@ def say(role, line):
     os.write(2, f"{role}: {line.rstrip()}\n".encode())
 
 
+def heard():
+    """Wait until the launcher has read what was said: it drops the rest when a run ends."""
+    deadline, unread = time.monotonic() + PATIENCE, array("i", [1])
+    while unread[0] and time.monotonic() < deadline:
+        time.sleep(0.05)
+        try:
+            fcntl.ioctl(2, termios.FIONREAD, unread)
+        except OSError:                     # no pipe: it is read as it is written
+            break
+
+
 def end_all(status):
     """End every process of the run, this one too."""
+    heard()
     if "PMI_FD" in os.environ:              # ask the launcher of MPICH, as MPI_Abort does
         os.write(int(os.environ["PMI_FD"]), f"cmd=abort exitcode={status}\n".encode())
         time.sleep(PATIENCE)

@@ -26,7 +26,8 @@ from mpc.randomness import KEY_BYTES, fresh_key
 from mpc.world import World, key_groups, make_keys, role_names
 
 AHEAD = 64                  # messages on their way to one role before the sender waits
-LOOKS = (20e-6, 1e-3)       # seconds of sleep between two looks for a message: first, and at most
+EAGER = 3e-4                # seconds in which a waiting role only lets others go first
+NAPS = (2e-5, 1e-3)         # seconds that it then sleeps between two looks: at first, and at most
 LAUNCHERS = ("PMI_RANK", "PMI_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE")
 _HEAD = struct.Struct("<QH")            # step counter, length of the name that follows
 
@@ -102,11 +103,15 @@ class MpiLink:
         return queue
 
     def _wait(self, look):
-        """What `look()` returns once it is true; sleeps in between, first shortly, then longer."""
-        pause, most = LOOKS
+        """What `look()` returns once it is true. In between others compute: most messages come
+        soon, so that the naps are short at first."""
+        (nap, longest), start = NAPS, time.perf_counter()
         while not (found := look()):
-            time.sleep(pause)
-            pause = min(1.5 * pause, most)
+            if time.perf_counter() - start < EAGER:
+                os.sched_yield()
+            else:
+                time.sleep(nap)
+                nap = min(1.2 * nap, longest)
         return found
 
 
@@ -192,7 +197,10 @@ def compare_papers(names, role, link, papers):
     for other in others:
         link.put(role, other, header, json.dumps(papers).encode())
     for other in others:
-        theirs = json.loads(bytes(link.get(other, role, header)))
+        try:
+            theirs = dict(json.loads(bytes(link.get(other, role, header))))
+        except (ValueError, TypeError):
+            raise ProtocolError(f"{other} sent no papers that {role} can read") from None
         for what in sorted(papers.keys() | theirs.keys()):
             if papers.get(what) != theirs.get(what):
                 raise ValueError(f"{other} was started with {what} {theirs.get(what)} and {role} "

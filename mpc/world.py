@@ -31,7 +31,7 @@ import numpy as np
 
 from mpc import tags
 from mpc.ledger import Ledger
-from mpc.link import OutOfStep, PeerFailed, Playback, Queues, Tape
+from mpc.link import OutOfStep, PeerFailed, Playback, ProtocolError, Queues, Tape
 from mpc.randomness import fresh_key, lesson_key, stream
 from mpc.ring import Z2k
 from mpc.share import MaskReused, Private, Share
@@ -331,7 +331,14 @@ class World:
             return np.zeros((0, *rows.shape[1:]), ring.dtype)
         if src in self.here:
             return rows
-        return ring.unpack(self._link.get(src, dst, header), rows.shape[1:])[None]
+        try:
+            received = ring.unpack(self._link.get(src, dst, header), rows.shape[1:])
+        except ValueError as error:
+            raise ProtocolError(f"{dst} heard from {src} at step {header[0]}: {error}") from None
+        if ring.modulus < 256**ring.width and (received >= ring.modulus).any():
+            raise ProtocolError(f"{dst} heard from {src} at step {header[0]} ({header[1]}) what is "
+                                f"no element of {ring}")
+        return received[None]
 
     def _share(self, ring, rows, shape):
         """A Share from a list of rows in the order of the workers, None for those elsewhere."""
