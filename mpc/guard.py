@@ -15,7 +15,9 @@ import termios
 import time
 from array import array
 
-PATIENCE = 2.0      # seconds; where all roles fail alike, the server's guard speaks for them
+PATIENCE = 2.0      # seconds in which another guard may speak first, where it knows more:
+BAD_INPUT = 2       # where all roles fail alike, the server's
+CONSEQUENCE = 3     # where a role only noticed that another ended, that other's
 
 
 def watch(role, pid, words):
@@ -63,7 +65,7 @@ def main(role, pid, source):
     signal.signal(signal.SIGINT, signal.SIG_IGN)        # the role itself says that it was stopped
     with open(int(source), encoding="utf-8", errors="replace") as words:
         status, last_words = watch(role, int(pid), words)
-    if status == 2 and role != "server":
+    if status == CONSEQUENCE or status == BAD_INPUT and role != "server":
         time.sleep(PATIENCE)
     for line in last_words:
         say(role, line)

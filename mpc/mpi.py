@@ -1,7 +1,7 @@
-"""The World whose roles are processes of MPI: rank 0 the server, then the workers, last the provider.
+"""The World whose roles are processes of MPI: the server, the workers, last the crypto provider.
 
 ``mpiexec -n 4 python -m mpc.train_mnist`` starts the same command four times, and each process
-plays the role of its rank. It holds the keys and rows of this role alone; the others hear from it
+plays the role of its rank, 0 the server. It holds the keys and rows of this role alone; the others hear from it
 what it sends, as bytes with a header, and nothing is ever unpickled. MPI encrypts nothing.
 
 Two things keep the processes from waiting for each other more than they must. Sends do not wait
@@ -21,7 +21,7 @@ from collections import Counter, deque
 from pathlib import Path
 
 from mpc import guard
-from mpc.link import OutOfStep, Parcel, ProtocolError, check
+from mpc.link import OutOfStep, Parcel, PeerFailed, ProtocolError, check
 from mpc.randomness import KEY_BYTES, fresh_key
 from mpc.world import World, key_groups, make_keys, role_names
 
@@ -73,7 +73,7 @@ class MpiLink:
         queue = self._sending[dst]
         message = to_wire(header, payload)
         self._wait(lambda: len(self._unsent(dst)) < self.ahead or queue[0][0] == header[0])
-        request = self.comm.Issend(message, self.roles.index(dst))
+        request = self._wait(lambda: self.comm.Issend(message, self.roles.index(dst)))
         queue.append((header[0], request, message))
         self.sent[dst] += len(payload)
 
@@ -82,7 +82,7 @@ class MpiLink:
         status = mpi().Status()
         found = self._wait(lambda: self.comm.Improbe(self.roles.index(src), status=status))
         message = bytearray(status.Get_count())
-        arrival = found.Irecv(message)
+        arrival = self._wait(lambda: found.Irecv(message))
         self._wait(arrival.Test)
         parcel = from_wire(src, dst, message)
         self.received[src] += len(parcel.payload)
@@ -106,12 +106,15 @@ class MpiLink:
         """What `look()` returns once it is true. In between others compute: most messages come
         soon, so that the naps are short at first."""
         (nap, longest), start = NAPS, time.perf_counter()
-        while not (found := look()):
-            if time.perf_counter() - start < EAGER:
-                os.sched_yield()
-            else:
-                time.sleep(nap)
-                nap = min(1.2 * nap, longest)
+        try:
+            while not (found := look()):
+                if time.perf_counter() - start < EAGER:
+                    os.sched_yield()
+                else:
+                    time.sleep(nap)
+                    nap = min(1.2 * nap, longest)
+        except mpi().Exception as error:        # the peer has gone; its own guard knows more
+            raise PeerFailed(str(error).splitlines()[-1]) from None
         return found
 
 
@@ -263,4 +266,4 @@ def _status_of(main):
         return stop.code
     except BaseException as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+        return guard.CONSEQUENCE if isinstance(error, PeerFailed) else 1

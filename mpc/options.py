@@ -30,7 +30,8 @@ class Parser(argparse.ArgumentParser):
         return options
 
     def error(self, message):
-        self.exit(2, f"train_mnist: {message}; --help lists the options\n")
+        name = self.prog.rpartition(".")[2]
+        self.exit(2, f"{name}: {message}; --help lists the options\n")
 
 
 def number(kind, what, least, most=float("inf")):
@@ -54,9 +55,9 @@ def path_name(text):
     return text
 
 
-def parser():
+def parser(command="train_mnist"):
     """All options; the defaults are those of the tutorial."""
-    p = Parser(prog="python -m mpc.train_mnist", description=DESCRIPTION, epilog=EXAMPLE,
+    p = Parser(prog=f"python -m mpc.{command}", description=DESCRIPTION, epilog=EXAMPLE,
                formatter_class=argparse.RawDescriptionHelpFormatter)
     whole = functools.partial(number, int, "a whole number")
     p.add_argument("--epochs", type=whole(1), default=10, metavar="N",
@@ -144,8 +145,8 @@ def complaint(options):
         return (f"--world mpi: no launcher of MPI started this process; start mpiexec "
                 f"-n {options.workers + 2} python -m mpc.train_mnist")
     if options.world == "mpi" and not shared:
-        return (f"--arithmetic {options.arithmetic}: one process is enough where nothing is shared; "
-                "start it without mpiexec")
+        return (f"--arithmetic {options.arithmetic}: one process is enough where nothing is "
+                "shared; start it without mpiexec")
     for option, of_two in (("comparison", "securenn"), ("truncation", "local"),
                            ("products", "three")):
         if options.workers > 2 and getattr(options, option) == of_two:

@@ -94,8 +94,8 @@ def roles(program, folder, *words, n=4):
 
 def one_line(err):
     """The only line of the error output."""
-    line, = err.splitlines()
-    return line
+    assert err.count("\n") == 1, err
+    return err.removesuffix("\n")
 
 
 # ---------------------------------------------------------------------- the same bits
