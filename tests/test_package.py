@@ -136,7 +136,7 @@ def test_the_commands_of_the_readme_are_those_that_are_run():
     assert os.access(ROOT / "scripts" / "test", os.X_OK)
     install, start = roles.splitlines()
     assert install == ".venv/bin/python -m pip install -e '.[mpi]'"
-    started = re.findall(r"-n \d+ ([^:\n]*)", start + owners)
+    started = re.findall(r"-n \d+ ([^:\n]*)", f"{start}\n{owners}")
     assert len(started) == 4
     for line in [*(full + others + foreseen).splitlines(), *started]:
         python, _, module, *words = line.partition("#")[0].split()
