@@ -1,6 +1,6 @@
 """The World whose roles are processes of MPI: the server, the workers, last the crypto provider.
 
-``mpiexec -n 4 python -m mpc.train_mnist`` starts the same command four times, and each process plays
+``mpiexec -n 4 python -m mpc.train_mnist`` starts the same command four times; each process plays
 the role of its rank, 0 the server. It holds the keys and rows of this role alone; the others hear
 from it what it sends, as bytes with a header, and nothing is ever unpickled. MPI encrypts nothing.
 
