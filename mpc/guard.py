@@ -15,9 +15,9 @@ import termios
 import time
 from array import array
 
-PATIENCE = 2.0      # seconds in which another guard may speak first, where it knows more:
-BAD_INPUT = 2       # where all roles fail alike, the server's
-CONSEQUENCE = 3     # where a role only noticed that another ended, that other's
+PATIENCE = 2.0      # seconds for the launcher to do as it is asked
+ALIKE = 2, 130      # bad input or Ctrl-C may end all roles alike: the first of them speaks for all
+CONSEQUENCE = 3     # a role only noticed that another has ended: the other one's guard knows why
 
 
 def watch(role, pid, words):
@@ -61,12 +61,16 @@ def end_all(status):
     os.kill(os.getpid(), signal.SIGKILL)    # any launcher ends a run of which a process is killed
 
 
-def main(role, pid, source):
+def turn(status, rank):
+    """Seconds in which the guards of other roles may speak first, and end the run."""
+    return rank * (status in ALIKE) + PATIENCE * (status == CONSEQUENCE)
+
+
+def main(rank, role, pid, source):
     signal.signal(signal.SIGINT, signal.SIG_IGN)        # the role itself says that it was stopped
     with open(int(source), encoding="utf-8", errors="replace") as words:
         status, last_words = watch(role, int(pid), words)
-    if status == CONSEQUENCE or status == BAD_INPUT and role != "server":
-        time.sleep(PATIENCE)
+    time.sleep(turn(status, int(rank)))
     for line in last_words:
         say(role, line)
     if status:

@@ -16,6 +16,7 @@ import json
 import os
 import struct
 import sys
+import threading
 import time
 from collections import Counter, deque
 from pathlib import Path
@@ -239,15 +240,18 @@ def as_role(main, rank, size):
     `main` fails the child ends here; its guard says its last words and ends the other processes.
     """
     role = role_names(size - 2)[rank] if size > 3 else "server" if rank == 0 else f"process {rank}"
-    source, words = os.pipe()
+    (source, words), (alive, held) = os.pipe(), os.pipe()
     child = os.fork()
     if child:
-        os.set_inheritable(source, True)
-        os.execv(sys.executable, [sys.executable, "-I", "-S", guard.__file__, role, str(child),
-                                  str(source)])
+        for end in (source, held):
+            os.set_inheritable(end, True)
+        os.execv(sys.executable, [sys.executable, "-I", "-S", guard.__file__, str(rank), role,
+                                  str(child), str(source)])
+    for end in (source, held):
+        os.close(end)
+    threading.Thread(target=_outlive, args=(role, alive, os.dup(2)), daemon=True).start()
     os.dup2(words, 2)
     os.close(words)
-    os.close(source)
     if rank:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     status = _status_of(main)
@@ -256,6 +260,14 @@ def as_role(main, rank, size):
         sys.stderr.flush()
         os._exit(status)        # without MPI's farewell, which would wait for the others
     return 0
+
+
+def _outlive(role, alive, launcher):
+    """End this process when its guard, who holds the other end of `alive`, was killed: the launcher
+    knows the guard only, and would wait for us."""
+    os.read(alive, 1)
+    os.write(launcher, f"{role}: its guard was killed; the run ends\n".encode())
+    os._exit(1)
 
 
 def _status_of(main):

@@ -79,11 +79,11 @@ class Started:
             time.sleep(0.05)
         return self.process.returncode, out, err
 
-    def pid_of(self, role):
-        """The process of a `role`, as its guard knows it."""
-        for _, words in processes(self.marker):
+    def pid_of(self, role, guard=False):
+        """The process of a `role`, or of its guard."""
+        for pid, words in processes(self.marker):
             if any(word.endswith("guard.py") for word in words) and role in words:
-                return int(words[words.index(role) + 1])
+                return pid if guard else int(words[words.index(role) + 1])
         raise LookupError(role)
 
 
@@ -214,6 +214,24 @@ def test_a_killed_role_ends_the_run_in_a_line_that_names_it(tmp_path, role):
     assert status != 0 and time.monotonic() - start < 10
     assert one_line(err) == f"{role}: killed by signal 9 (SIGKILL); the run ends"
     assert list(tmp_path.iterdir()) == []
+
+
+@in_processes
+def test_a_killed_guard_takes_its_role_along():
+    started = Started(command("--epochs 1000 --train-items 64 --test-items 2"))
+    assert "Train Epoch" in started.process.stdout.readline()
+    os.kill(started.pid_of("bob", guard=True), signal.SIGKILL)
+    status, _, err = started.ends()
+    assert status != 0 and "bob: its guard was killed; the run ends" in err.splitlines()
+
+
+@in_processes
+def test_an_interrupted_run_says_so_once():
+    started = Started(command("--epochs 1000 --train-items 64 --test-items 2"))
+    assert "Train Epoch" in started.process.stdout.readline()
+    started.process.send_signal(signal.SIGINT)
+    status, _, err = started.ends()
+    assert (status, one_line(err)) == (130, "server: train_mnist: interrupted")
 
 
 @in_processes
