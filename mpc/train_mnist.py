@@ -50,11 +50,7 @@ class Run(NamedTuple):
     model: Net              # floats at the server; NaN in a process without it
     losses: list            # of every logged batch
     accuracies: list        # correct answers after each epoch
-<<<<<<< HEAD
     seconds: list           # of each batch; in a role by itself, averages up to the last logged
-=======
-    seconds: list           # of every batch, averages from one logged batch to the next
->>>>>>> mpi
     world: object           # None where nothing was shared
     batch_messages: slice   # the ledger's messages of the first batch
 
@@ -230,11 +226,6 @@ def count_correct(arithmetic, model, batches):
     return arithmetic.reveal(sum(hits[1:], hits[0]), "count")
 
 
-def lap(batches, start):
-    """The seconds of each of the `batches` since `start`."""
-    return [(time.perf_counter() - start) / max(batches, 1)] * batches
-
-
 OUT_OF_RANGE = ("warning: no mean of squares is like this: values have left the range of the "
                 "numbers; take a smaller --lr or fewer --precision-fractional digits")
 
@@ -258,7 +249,6 @@ def train(options, log=print, world=None):
             mark = len(world.ledger.messages) if world else 0
             loss = step(pictures, labels)
             first = first or slice(mark, len(world.ledger.messages) if world else 0)
-<<<<<<< HEAD
             done, untimed = done + labels.shape[0], untimed + 1
             logged = i % options.log_interval == 0
             if logged:
@@ -268,21 +258,12 @@ def train(options, log=print, world=None):
                 seconds += [(now - start) / untimed] * untimed
                 untimed, start = 0, now
             if logged:
-=======
-            done += pictures.shape[0]
-            if i % options.log_interval == 0:
-                losses.append(float(arithmetic.reveal(loss, "loss")))   # which all wait for
-                seconds += lap(options.log_interval, start)
-                start = time.perf_counter()
->>>>>>> mpi
                 log(f"Train Epoch: {epoch} [{done}/{options.train_items} "
                     f"({100 * done / options.train_items:.0f}%)]  Loss: {losses[-1]:.6f}  "
                     f"Time: {seconds[-1]:.3f}s")
                 if not warned and not 0 <= losses[-1] <= 1e6 and losses[-1] == losses[-1]:
                     warned = True
                     print(OUT_OF_RANGE, file=sys.stderr)
-        if world is None or world.here == world.roles:      # else the server has not waited
-            seconds += lap(i % options.log_interval, start)
         counts.append(float(count_correct(arithmetic, model, test_batches)))
         log(f"Test set: Accuracy: {counts[-1]:.0f}/{options.test_items} "
             f"({100 * counts[-1] / options.test_items:.0f}%)")
