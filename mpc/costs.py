@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 import mpc
-import nn
-from mpc.train_mnist import Net, train_batch
+from mpc.options import parser
+from mpc.train_mnist import Net, Shared, descent
 
 SETTINGS = [(2, "securenn"), (2, "carry-tree"), (3, "carry-tree"), (5, "carry-tree")]
 RELUS, BATCH = 8192, 64
@@ -29,21 +29,27 @@ def relus(world):
     return run
 
 
-def batch(world):
-    """A function that runs one training batch of the 784-128-64-10 network."""
-    rng = np.random.default_rng(0)
-    model = Net(rng).map(mpc.fix_precision).map(lambda value: share(world, value))
-    optimiser = nn.SGD(model.parameters(), 0.02)
-    pictures, labels = rng.normal(size=(BATCH, 784)), np.eye(10)[rng.integers(0, 10, BATCH)]
+def batch(world, size=BATCH, fresh=True):
+    """A function that runs one training batch of the 784-128-64-10 network, as the command does.
+
+    On pictures shared anew each time, as in a first epoch, unless `fresh` is False.
+    """
+    options = parser().parse_args(f"--truncation {world.truncation} --ring-bits {world.ring.bits} "
+                                  f"--workers {len(world.workers)} --batch-size {size}".split())
+    arithmetic, rng = Shared(options, world), np.random.default_rng(0)
+    model = arithmetic.model(Net(rng))
+    pictures, labels = rng.normal(size=(size, 784)), np.eye(10)[rng.integers(0, 10, size)]
+    step = descent(arithmetic, model, options.lr)
+    shared = None if fresh else (share(world, pictures), share(world, labels))
 
     def run():
-        train_batch(model, optimiser, share(world, pictures), share(world, labels))
+        step(*shared or (share(world, pictures), share(world, labels)))
     return run
 
 
 def share(world, value):
     """Shares of what alice owns, which costs no message."""
-    value = value if isinstance(value, mpc.FixedPoint) else mpc.fix_precision(value)
+    value = mpc.fix_precision(value, ring=world.ring)
     return value.share(*world.workers, crypto_provider=world.crypto_provider,
                        owner=world.workers[0])
 

@@ -64,8 +64,8 @@ def network(text):
 def ledger_of(options, **changes):
     """[rounds, bytes of each pair ...] of a run with these `changes`, from shapes alone."""
     options = Namespace(**vars(options) | changes)
-    world = World(options.workers, comparison=options.comparison, truncation=options.truncation,
-                  products=options.products, here=(), keys={})
+    world = World(options.workers, ring_bits=options.ring_bits, comparison=options.comparison,
+                  truncation=options.truncation, products=options.products, here=(), keys={})
     train(options, lambda line: None, world)
     counted = np.zeros(1 + len(world.roles)**2, np.int64)
     counted[0] = world.ledger.cost().rounds

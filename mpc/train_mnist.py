@@ -20,7 +20,8 @@ import data
 import mpc
 import nn
 from mpc.mpi import MpiWorld, as_role, launched
-from mpc.options import complaint, parser, public, speaks
+from mpc.options import complaint, finer, parser, public, speaks
+from mpc.ring import Z2k
 from mpc.save import save_model
 
 
@@ -49,7 +50,7 @@ class Run(NamedTuple):
     model: Net              # floats at the server; NaN in a process without it
     losses: list            # of every logged batch
     accuracies: list        # correct answers after each epoch
-    seconds: list           # of every batch, averages from one logged batch to the next
+    seconds: list           # of each batch; in a role by itself, averages up to the last logged
     world: object           # None where nothing was shared
     batch_messages: slice   # the ledger's messages of the first batch
 
@@ -61,6 +62,7 @@ class Float:
     """Plain float64 numbers: what the others are measured against."""
 
     world = None
+    finer = 1       # times that a weight is finer than another number
 
     def __init__(self, options, world=None):
         pass
@@ -86,15 +88,18 @@ class Fixed(Float):
     """Fixed point in the clear, with the rounding of the shared arithmetic."""
 
     def __init__(self, options, world=None):
-        self.digits = {"precision_fractional": options.precision_fractional, "base": options.base}
+        self.format = {"precision_fractional": options.precision_fractional, "base": options.base,
+                       "ring": Z2k(options.ring_bits)}
         self.seeds = (f"{options.seed}/{i}" if options.reproducible else None
                       for i in itertools.count())     # coins of its own for every value encoded
 
-    def encode(self, numbers):
-        return mpc.fix_precision(numbers, rounding_seed=next(self.seeds), **self.digits)
+    def encode(self, numbers, finer=1):
+        return mpc.fix_precision(numbers, rounding_seed=next(self.seeds), finer=finer,
+                                 **self.format)
 
     def model(self, model):
-        return model.map(self.encode)
+        """Fixed-point parameters; the weights as much finer as their updates want them."""
+        return model.map(lambda p: self.encode(p, self.finer if p.ndim > 1 else 1))
 
     def batch(self, load, shape, parts):
         return self.encode(super().batch(load, shape, parts))
@@ -111,7 +116,7 @@ class Fixed(Float):
 
 def make_world(options):
     """The World that `options` ask for: a simulation, or this process's role under MPI."""
-    how = {"seed": options.seed if options.reproducible else None,
+    how = {"seed": options.seed if options.reproducible else None, "ring_bits": options.ring_bits,
            "comparison": options.comparison, "truncation": options.truncation,
            "products": options.products}
     if options.world == "mpi":
@@ -125,6 +130,7 @@ class Shared(Fixed):
     def __init__(self, options, world=None):
         super().__init__(options)
         self.world = world or make_world(options)
+        self.finer = finer(options)
 
     def _share(self, value, **owner):
         return value.share(*self.world.workers, crypto_provider=self.world.crypto_provider, **owner)
@@ -194,24 +200,30 @@ def private_batches(arithmetic, split, n_items, options):
     return Stream(batches) if options.stream else list(batches())
 
 
-def train_batch(model, optimiser, pictures, labels):
-    """One step of gradient descent; the loss, as secret as the data."""
+def train_batch(model, optimiser, pictures, labels, rate=1):
+    """One step of gradient descent; the loss, as secret as the data.
+
+    `rate` joins the optimiser's learning rate, at the other end: it divides the gradient that the
+    backward pass starts from, and so is in the one rounding that finer weights demand.
+    """
     optimiser.zero_grad()
     loss = nn.mse_loss(model(nn.Tensor(pictures)), nn.Tensor(labels))
-    loss.backward()
+    loss.backward(rate)
     optimiser.step()
     return loss.value
+
+
+def descent(arithmetic, model, lr):
+    """A function of pictures and labels that takes one step; `train_batch` says where `lr` goes."""
+    early, late = (lr, 1) if arithmetic.finer > 1 else (1, lr)
+    optimiser = nn.SGD(model.parameters(), late)
+    return lambda pictures, labels: train_batch(model, optimiser, pictures, labels, early)
 
 
 def count_correct(arithmetic, model, batches):
     """How many test items the model gets right: the one number that is revealed."""
     hits = [(arithmetic.place(model(nn.Tensor(x)).value) * t).sum() for x, t in batches]
     return arithmetic.reveal(sum(hits[1:], hits[0]), "count")
-
-
-def lap(batches, start):
-    """The seconds of each of the `batches` since `start`."""
-    return [(time.perf_counter() - start) / max(batches, 1)] * batches
 
 
 OUT_OF_RANGE = ("warning: no mean of squares is like this: values have left the range of the "
@@ -229,27 +241,29 @@ def train(options, log=print, world=None):
     model = arithmetic.model(Net(rng, options.activation))
     batches = private_batches(arithmetic, "train", options.train_items, options)
     test_batches = private_batches(arithmetic, "test", options.test_items, options)
-    optimiser = nn.SGD(model.parameters(), options.lr)
+    step = descent(arithmetic, model, options.lr)
     losses, counts, seconds, first, warned = [], [], [], None, False
     for epoch in range(1, options.epochs + 1):
-        done, start = 0, time.perf_counter()
+        done, untimed, start = 0, 0, time.perf_counter()
         for i, (pictures, labels) in enumerate(batches, 1):
             mark = len(world.ledger.messages) if world else 0
-            loss = train_batch(model, optimiser, pictures, labels)
+            loss = step(pictures, labels)
             first = first or slice(mark, len(world.ledger.messages) if world else 0)
-            done += pictures.shape[0]
-            if i % options.log_interval == 0:
-                losses.append(float(arithmetic.reveal(loss, "loss")))   # which all wait for
-                seconds += lap(options.log_interval, start)
-                start = time.perf_counter()
+            done, untimed = done + labels.shape[0], untimed + 1
+            logged = i % options.log_interval == 0
+            if logged:
+                losses.append(float(arithmetic.reveal(loss, "loss")))
+            if logged or world is None or world.here == world.roles:    # or nobody waited for it
+                now = time.perf_counter()
+                seconds += [(now - start) / untimed] * untimed
+                untimed, start = 0, now
+            if logged:
                 log(f"Train Epoch: {epoch} [{done}/{options.train_items} "
                     f"({100 * done / options.train_items:.0f}%)]  Loss: {losses[-1]:.6f}  "
                     f"Time: {seconds[-1]:.3f}s")
                 if not warned and not 0 <= losses[-1] <= 1e6 and losses[-1] == losses[-1]:
                     warned = True
                     print(OUT_OF_RANGE, file=sys.stderr)
-        if world is None or world.here == world.roles:      # else the server has not waited
-            seconds += lap(i % options.log_interval, start)
         counts.append(float(count_correct(arithmetic, model, test_batches)))
         log(f"Test set: Accuracy: {counts[-1]:.0f}/{options.test_items} "
             f"({100 * counts[-1] / options.test_items:.0f}%)")
