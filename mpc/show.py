@@ -152,7 +152,7 @@ def sequence(messages, notes=None):
     left, right = -1.45, len(places) - 0.7
     if notes:
         right += 0.035 * max(map(len, notes.values()))
-    figure, (axis,) = panels(1, (1.9 * (right - left), 0.65 + 0.46 * len(lines)))
+    figure, (axis,) = panels(1, (1.9 * (right - left + 0.05), 0.65 + 0.46 * len(lines)))
     for role, x in places.items():
         axis.plot([x, x], [-0.5, len(lines) - 0.4], color=ROLES.get(role, "black"), linewidth=1.5)
         *above, name = role.split("_")
@@ -172,7 +172,7 @@ def sequence(messages, notes=None):
             axis.plot([left, right], [y - 0.62] * 2, color="#DDDDDD", linewidth=0.6, zorder=0)
     axis.text(left, -0.8, "step", weight="bold")
     axis.text(-0.22, -0.8, "round", ha="right", weight="bold")
-    axis.set(xlim=(left, right), ylim=(len(lines) - 0.3, -1.6))
+    axis.set(xlim=(left - 0.05, right), ylim=(len(lines) - 0.3, -1.6))
     axis.set_axis_off()
     figure.subplots_adjust(left=0, right=1, bottom=0.01, top=0.99)
     return figure

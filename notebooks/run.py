@@ -15,27 +15,32 @@ import nbformat
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parent
-SOLUTION = re.compile(r"<details><summary>Solution</summary>\s*```python\n(.*?)\n```\s*</details>",
-                      re.S)
+SOLUTION = re.compile(r"<details><summary>(?:Solution|Lösung)</summary>\s*"
+                      r"```python\n(.*?)\n```\s*</details>", re.S)
 TRY = """\
-import contextlib, io, os, traceback, warnings
-warnings.simplefilter("ignore", DeprecationWarning)     # of forks
-read, write = os.pipe()
-if not os.fork():
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        try:
-            exec({code!r}, globals())
-        except BaseException:
-            traceback.print_exc(file=said)
-    with os.fdopen(write, "w") as pipe:
-        pipe.write(said.getvalue())
-        pipe.flush()
-        os._exit(0)
-os.close(write)
-with os.fdopen(read) as pipe:
-    print(pipe.read(), end="")
-pid = os.wait()
+def _try(code):
+    import contextlib, io, os, traceback, warnings
+    read, write = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")                 # of forks
+        child = os.fork()
+    if not child:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            try:
+                exec(code, globals())
+            except BaseException:
+                traceback.print_exc(file=said)
+        with os.fdopen(write, "w") as pipe:
+            pipe.write(said.getvalue())
+            pipe.flush()
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        print(pipe.read(), end="")
+    os.waitpid(child, 0)
+_try({code!r})
+del _try
 """
 
 
@@ -83,7 +88,7 @@ def execute(path, timeout=300):
     """Run the notebook at `path`: (the notebook with fresh outputs, all attempts)."""
     notebook = nbformat.read(path, as_version=4)
     attempts = []
-    client = NotebookClient(notebook, timeout=timeout, kernel_name="python3",
+    client = NotebookClient(notebook, timeout=timeout, kernel_name="python3", coalesce_streams=True,
                             extra_arguments=["--log-level=ERROR"],
                             resources={"metadata": {"path": str(FOLDER)}})
     spare = len(notebook.cells)

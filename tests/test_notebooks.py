@@ -16,7 +16,7 @@ from notebooks import run
 each_chapter = pytest.mark.parametrize("path", run.chapters(), ids=lambda path: path.stem)
 DETAILS = re.compile(r"<details>.*?</details>", re.S)
 NUMBER = re.compile(r"\*\*\W*(\d[\d,.]*\d|\d)[^*\n]*\*\*")
-FIGURE = re.compile(r"^\*Figure: .{20,}?\*$", re.M | re.S)
+FIGURE = re.compile(r"^\*(Figure|Bild): .{20,}?\*$", re.M | re.S)
 
 
 def read(path):
@@ -119,7 +119,8 @@ def test_there_are_three_exercises_with_hint_solution_check_and_a_wrong_answer(p
     assert len(places) >= 3
     for i in places:
         task = cells[i - 1].source
-        assert task.startswith("### Exercise") and "<summary>Hint</summary>" in task, f"cell {i}"
+        assert re.match("### (Exercise|Aufgabe) ", task), f"cell {i}"
+        assert re.search("<summary>(Hint|Tipp)</summary>", task), f"cell {i}"
         found = dict.fromkeys(kind for kind, *_ in run.answers(read(path), i))
         assert list(found) == ["solution", "wrong"], f"cell {i} has {list(found)}"
         placeholder, call = run.placeholder_and_check(cells[i])
