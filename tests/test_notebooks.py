@@ -15,7 +15,7 @@ from notebooks import run
 
 each_chapter = pytest.mark.parametrize("path", run.chapters(), ids=lambda path: path.stem)
 DETAILS = re.compile(r"<details>.*?</details>", re.S)
-NUMBER = re.compile(r"\*\*\W*(\d[\d,.]*\d|\d)[^*\n]*\*\*")
+NUMBER = re.compile(r"\*\*[^\w\s*]*(\d[\d,.]*\d|\d)[^*\n]*\*\*")
 FIGURE = re.compile(r"^\*(Figure|Bild): .{20,}?\*$", re.M | re.S)
 
 
