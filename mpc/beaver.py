@@ -12,7 +12,7 @@ A secret is opened once: x keeps its mask and epsilon (`Masked`) for all product
 import numpy as np
 
 from mpc.ledger import step
-from mpc.provider import correct, mask
+from mpc.provider import correct, frozen, mask
 from mpc.share import Share, matched
 
 
@@ -110,7 +110,7 @@ def _opened(*operands):
                   for x, kind, _ in waiting)
         opened = waiting[0][0].world.open(*hidden, name=", ".join(name for *_, name in waiting))
         for (x, kind, _), epsilon in zip(waiting, opened if len(waiting) > 1 else (opened,)):
-            setattr(x, kind, getattr(x, kind)._replace(epsilon=epsilon))
+            getattr(x, kind).epsilon = frozen(epsilon)
     return [getattr(x, kind).epsilon for x, kind, _ in operands]
 
 

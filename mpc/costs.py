@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 import mpc
-import nn
-from mpc.train_mnist import Net, train_batch
+from mpc.options import parser
+from mpc.train_mnist import Net, Shared, descent
 
 SETTINGS = [(2, "securenn"), (2, "carry-tree"), (3, "carry-tree"), (5, "carry-tree")]
 RELUS, BATCH = 8192, 64
@@ -30,20 +30,22 @@ def relus(world):
 
 
 def batch(world):
-    """A function that runs one training batch of the 784-128-64-10 network."""
-    rng = np.random.default_rng(0)
-    model = Net(rng).map(mpc.fix_precision).map(lambda value: share(world, value))
-    optimiser = nn.SGD(model.parameters(), 0.02)
+    """A function that runs one training batch of the 784-128-64-10 network, as the command does."""
+    options = parser().parse_args(["--truncation", world.truncation, "--ring-bits",
+                                   str(world.ring.bits), "--workers", str(len(world.workers))])
+    arithmetic, rng = Shared(options, world), np.random.default_rng(0)
+    model = arithmetic.model(Net(rng))
     pictures, labels = rng.normal(size=(BATCH, 784)), np.eye(10)[rng.integers(0, 10, BATCH)]
+    step = descent(arithmetic, model, options.lr)
 
     def run():
-        train_batch(model, optimiser, share(world, pictures), share(world, labels))
+        step(share(world, pictures), share(world, labels))
     return run
 
 
 def share(world, value):
     """Shares of what alice owns, which costs no message."""
-    value = value if isinstance(value, mpc.FixedPoint) else mpc.fix_precision(value)
+    value = mpc.fix_precision(value, ring=world.ring)
     return value.share(*world.workers, crypto_provider=world.crypto_provider,
                        owner=world.workers[0])
 

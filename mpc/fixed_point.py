@@ -1,6 +1,7 @@
 """Fixed point: ring elements with a decimal point, and every operator that a user writes.
 
-A real number is kept as ``raw / scale``. The scale is ``base ** (precision * depth) * factor``:
+A real number is kept as ``raw / scale``; the scale is ``base ** (precision * depth) * factor *
+finer``:
 
     depth 0     an integer, such as a comparison's bit       scale 1
     depth 1     an ordinary number                           scale 1000, for three decimal digits
@@ -11,6 +12,10 @@ until the value is used. A bit times a value therefore needs none. A public numb
 all: a value at scale S, times 0.02, is the same raw value at scale S / 0.02 = 50 S. Such public
 divisors gather in `factor`; one truncation takes them all in when the value meets another scale, as
 when a gradient meets its weight.
+
+A weight moves by far less than it is. It may be kept `finer` than other numbers, by a whole factor,
+and the gradient g from which its update x.T @ g is made is brought to just this factor beforehand
+(`aimed`): the product of 784 x 128 elements needs no truncation, since the 64 x 128 of g had one.
 """
 
 import functools
@@ -47,14 +52,15 @@ class FixedPoint:
     __array_ufunc__ = None
     __hash__ = None
 
-    def __init__(self, value, base=10, precision=3, depth=1, factor=1):
+    def __init__(self, value, base=10, precision=3, depth=1, factor=1, finer=1):
         self.value, self.base, self.precision = value, base, precision
-        self.depth, self.factor = depth, factor
+        self.depth, self.factor, self.finer = depth, factor, finer
+        self._truncated = None      # the same number as an operand, once a product needed it
 
     @property
     def scale(self):
         """What raw ring elements are divided by."""
-        return self.base ** (self.precision * self.depth) * self.factor
+        return self.base ** (self.precision * self.depth) * self.factor * self.finer
 
     @property
     def shape(self):
@@ -76,10 +82,11 @@ class FixedPoint:
                             "compute with it, or decode it with float_precision()")
         return self.value
 
-    def _with(self, value, depth=None, factor=None):
+    def _with(self, value, depth=None, factor=None, finer=None):
         return FixedPoint(value, self.base, self.precision,
                           self.depth if depth is None else depth,
-                          self.factor if factor is None else factor)
+                          self.factor if factor is None else factor,
+                          self.finer if finer is None else finer)
 
     def __repr__(self):
         unit = f"{self.precision} {'decimal' if self.base == 10 else f'base-{self.base}'} digits"
@@ -92,15 +99,24 @@ class FixedPoint:
 
     # ------------------------------------------------------------------ scales
 
-    def _at(self, depth, factor=1):
+    def _at(self, depth, factor=1, finer=1):
         """The same number at another scale: multiplied up for free, or truncated."""
-        ratio = Fraction(self._with(self._number, depth, factor).scale, self.scale)
+        ratio = Fraction(self._with(self._number, depth, factor, finer).scale, self.scale)
         value = either.times_integer(self.value, ratio.numerator)
-        return self._with(either.scale_down(value, ratio.denominator), depth, factor)
+        return self._with(either.scale_down(value, ratio.denominator), depth, factor, finer)
+
+    def aimed(self, weight, x):
+        """This gradient at the scale at which ``x.T @ gradient`` has that of a finer `weight`."""
+        if weight.finer == 1:
+            return self
+        return self._at(weight.depth - min(x.depth, 1), weight.factor, weight.finer)
 
     def _settled(self):
-        """Ready for a product: the truncation that an earlier product left is done now."""
-        return self._at(1, self.factor) if self.depth > 1 else self._with(self._number)
+        """Ready for a product: the truncation that an earlier one left is done now, and once."""
+        if self._truncated is None:
+            settled = self.depth <= 1
+            self._truncated = self._with(self._number) if settled else self._at(1, self.factor)
+        return self._truncated
 
     def _pair(self, other):
         """Both operands of a sum or comparison, at one scale."""
@@ -108,9 +124,10 @@ class FixedPoint:
             numbers = np.asarray(other, float)
             mine = self._at(1) if self.depth == 0 and np.any(numbers % 1) else self
             return mine, mine._public(numbers)
-        if (self.depth, self.factor) == (other.depth, other.factor):
+        if (self.depth, self.factor, self.finer) == (other.depth, other.factor, other.finer):
             return self, other
-        return self._at(1), other._at(1)
+        finer = min(self.finer, other.finer)
+        return self._at(1, finer=finer), other._at(1, finer=finer)
 
     def _public(self, numbers):
         """Public `numbers` at the scale of this value."""
@@ -122,7 +139,7 @@ class FixedPoint:
         """`other` as an operand of a product: a public array has depth 1."""
         if isinstance(other, FixedPoint):
             return other
-        return self._with(self.value, 1, 1)._public(np.asarray(other, float))
+        return self._with(self.value, 1, 1, 1)._public(np.asarray(other, float))
 
     # ------------------------------------------------------------------ arithmetic
 
@@ -176,18 +193,25 @@ class FixedPoint:
         if exponent != 2:
             raise ValueError(f"** {exponent!r} is not provided; ** 2 is, products give the rest")
         x = self._settled()
-        return x._with(either.square(x.value), 2 * x.depth, x.factor ** 2)
+        return x._with(either.square(x.value), 2 * x.depth, x.factor ** 2, x.finer ** 2)
+
+    @property
+    def _integer(self):
+        return self.depth == 0 and self.factor == self.finer == 1
 
     def _product(self, other, op):
-        x, y = self._settled(), other._settled()
-        return x._with(op(x.value, y.value), x.depth + y.depth, x.factor * y.factor)
+        x, y = self, other
+        if not x._integer and not y._integer:       # a bit times a value needs no truncation
+            x, y = x._settled(), y._settled()
+        return x._with(op(x.value, y.value), x.depth + y.depth, x.factor * y.factor,
+                       x.finer * y.finer)
 
     def _times_number(self, ratio):
         """By a public fraction: the numerator goes into the raw value, the rest into the scale.
 
         What many factors gather is truncated in time, before the raw value outgrows the ring.
         """
-        x = self if self.factor * ratio.denominator <= 10**9 else self._at(1)
+        x = self if self.factor * ratio.denominator <= 10**9 else self._at(1, finer=self.finer)
         return x._with(either.times_integer(x._number, ratio.numerator),
                        factor=x.factor * ratio.denominator)
 
@@ -196,7 +220,7 @@ class FixedPoint:
     def drelu(self):
         """[self >= 0], an integer 0 or 1."""
         value = self._settled().value
-        return self._with(either.drelu(value), 0, 1)
+        return self._with(either.drelu(value), 0, 1, 1)
 
     def relu(self):
         x = self._settled()
@@ -222,7 +246,7 @@ class FixedPoint:
     def eq(self, other):
         """[self == other], an integer 0 or 1; `==` raises, since no party knows the answer."""
         x, y = self._pair(other)
-        return self._with(either.is_zero(either.add(x.value, -y.value)), 0, 1)
+        return self._with(either.is_zero(either.add(x.value, -y.value)), 0, 1, 1)
 
     def max(self, axis=None):
         """The largest element along `axis`, or of all."""
@@ -236,7 +260,7 @@ class FixedPoint:
         if not one_hot:
             index = np.arange(place.shape[-1]).astype(self.ring.dtype)
             place = place.times(index[None]).sum(-1)
-        return x._with(place, 0, 1)
+        return x._with(place, 0, 1, 1)
 
     def _last(self, axis):
         """The same numbers with `axis` last, or all in one row."""
@@ -319,12 +343,13 @@ class FixedPoint:
     def get(self, role=None):
         """Reveal to one `role`, the server by default: a FixedPoint over its Private value.
 
-        Brought to depth 1 (an integer stays one) and refreshed after this last truncation: the
-        rows that arrive tell their sum and no more. Rounds: 1.
+        Brought to depth 1 (an integer stays one, what is finer stays so) and refreshed after this
+        last truncation: the rows that arrive tell their sum and no more. Rounds: 1.
         """
         if isinstance(self.value, Private):
             return self
-        x = (self if self.depth == 0 and self.factor == 1 else self._at(1)).refresh()
+        plain = self.depth in (0, 1) and self.factor == 1
+        x = (self if plain else self._at(1)).refresh()
         if isinstance(x.value, Clear):
             return x
         world = x.value.world
@@ -342,7 +367,7 @@ class FixedPoint:
         return self.value.ring.to_int(rows)[0] / float(self.scale)
 
 
-def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_seed=None):
+def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_seed=None, finer=1):
     """Encode real numbers in fixed point: a public array, or what one role holds as `Private`.
 
     Parameters
@@ -354,6 +379,8 @@ def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_se
         Z_2^64 by default; sharing needs the World's ring.
     rounding_seed : int, optional
         Makes the rounding of products of *public* values repeatable.
+    finer : int
+        How many times finer than `precision_fractional` says: for weights, whose updates are small.
 
     Returns
     -------
@@ -372,15 +399,20 @@ def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_se
         raise ValueError(f"fix_precision: {precision_fractional} is no number of digits; take an "
                          "integer from 0 on")
     base, precision_fractional = int(base), int(precision_fractional)
-    if base ** (2 * precision_fractional) >= ring.modulus // 4:
-        raise ValueError(f"fix_precision: {precision_fractional} digits in base {base} leave no "
-                         f"room for a product in {ring}; take fewer")
+    if finer != int(finer) or finer < 1:
+        raise ValueError(f"fix_precision: finer={finer} is no whole factor; take an integer from 1 "
+                         "on")
+    if base ** (2 * precision_fractional) * finer >= ring.modulus // 4:
+        extra = f", {finer} times finer," * (finer > 1)
+        raise ValueError(f"fix_precision: {precision_fractional} digits in base {base}{extra} "
+                         f"leave no room for a product in {ring}; take fewer")
+    scale = base**precision_fractional * int(finer)
     if isinstance(array, Private):
-        value = Private(array.role, encode(array.rows, base ** precision_fractional, ring), ring)
+        value = Private(array.role, encode(array.rows, scale, ring), ring)
     else:
-        raw = encode(np.asarray(array, float), base ** precision_fractional, ring)
+        raw = encode(np.asarray(array, float), scale, ring)
         value = Clear(Public(rounding_seed), ring, raw[None])
-    return FixedPoint(value, base, precision_fractional)
+    return FixedPoint(value, base, precision_fractional, finer=int(finer))
 
 
 def concatenate(values, axis=0):
@@ -390,7 +422,8 @@ def concatenate(values, axis=0):
         _same_format(first, v)
         if either.secret(v.value) != either.secret(first.value):
             raise TypeError("concatenate: some are secret and some public; share() these first")
-    return first._with(join([v._at(first.depth, first.factor).value for v in values], axis))
+    return first._with(join([v._at(first.depth, first.factor, first.finer).value
+                             for v in values], axis))
 
 
 def encode(numbers, scale, ring):

@@ -2,14 +2,24 @@
 
 import argparse
 import functools
+import math
 
 from mpc import save
+from mpc.fixed_point import as_fraction
 
 # Left out, these get their defaults behind the parser: by then it is known which were given.
 DEFAULTS = {"workers": 2, "comparison": None, "truncation": None, "products": "beaver",
-            "ledger": False, "precision_fractional": 3, "base": 10, "reproducible": False}
+            "ring_bits": 64, "ledger": False, "precision_fractional": 3, "base": 10,
+            "reproducible": False}
 WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
-                  "fixed": ("workers", "comparison", "truncation", "products", "ledger")}
+                  "fixed": ("workers", "comparison", "truncation", "products", "ring_bits",
+                            "ledger")}
+
+
+# Local truncation of x fails with probability |x| / 2^l (`mpc.truncation`). Over all that a batch
+# of 64 truncates, with three decimal digits and 64 bits, this adds up to less than:
+FAILURES = 3e-9
+ROOM = 200          # the size of a number up to which the truncation of a product is to succeed
 
 
 class Parser(argparse.ArgumentParser):
@@ -92,6 +102,9 @@ def parser():
     p.add_argument("--products", choices=("beaver", "three"),
                    help="how the largest matrix products are computed: beaver (default), or three, "
                    "with three local products in place of its five (two workers only)")
+    p.add_argument("--ring-bits", type=whole(8, 64), metavar="L",
+                   help="compute in the integers mod 2^L (default 64); with --truncation provider "
+                   "44 is enough, sends less and takes half the floating-point products")
     p.add_argument("--data-dir", type=path_name, metavar="DIR",
                    help="the folder of the four MNIST files (default: what the environment "
                    "variable MNIST_DIR says, or else the digits that come with the package)")
@@ -131,23 +144,52 @@ def complaint(options):
         if shared and items < options.workers:
             return (f"--{name}-items {items}: each of the {options.workers} workers owns one item "
                     f"or more; take {options.workers} or more")
-    local = shared and options.workers == 2 and options.truncation != "provider"
-    most = most_digits(options.base, local)
-    if options.arithmetic != "float" and options.precision_fractional > most:
-        flaw = "makes truncation ruin some products" if local else "leaves products too little room"
-        return (f"--precision-fractional {options.precision_fractional} in base {options.base} "
-                f"{flaw}; take {most} or fewer" + ", or --truncation provider" * local)
-    return None
+    return shortage(options) if options.arithmetic != "float" else None
 
 
-def most_digits(base, local):
-    """The most digits with which a training run in a ring of 64 bits can be trusted.
+def truncates_locally(options):
+    """Are products scaled down without a message?"""
+    return options.arithmetic == "shared" and (
+        options.truncation == "local" or options.truncation is None and options.workers == 2)
 
-    Products need room for numbers up to 10^4. Local truncation of x fails with probability
-    |x| / 2^64: no more than one product near 1 in ten million, when a batch truncates a quarter of
-    a million, most of them smaller. That allows 6 decimal digits, or 20 binary ones.
+
+def finer(options):
+    """How many times finer than numbers the weights are kept, so that updates need no truncation.
+
+    Worth it where truncation is a message. The error of an output reaches a weight times 2 lr /
+    batch size, rounded to one part in `finer`: as fine as other numbers are, or as the ring has
+    room for. From a sixth of an output's error on, accuracy suffers: better not finer at all.
     """
-    digits, room = 0, 10**7 if local else 2**2 * 10**4
-    while base ** (2 * digits + 2) * room <= 2**64:
-        digits += 1
-    return digits
+    if options.arithmetic != "shared" or truncates_locally(options):
+        return 1
+    rate, unit = 2 * options.lr / options.batch_size, options.base ** options.precision_fractional
+    room = max(ROOM, 4 * as_fraction(rate).numerator)       # the factor that a gradient begins with
+    most = min(int(unit / rate), 2 ** (options.ring_bits - 2) // (unit**2 * room))
+    return most if most * rate >= min(6, unit) else 1
+
+
+def shortage(options):
+    """What makes the ring too small for the digits of a number, in one line, or None."""
+    def problem(digits):
+        unit = options.base**digits
+        bits = math.ceil(math.log2(unit**2 * ROOM)) + 2
+        if bits > options.ring_bits:
+            return f"products need {bits} bits"
+        failures = (batches * FAILURES * (options.batch_size / 64) * (unit / 1000) ** 2
+                    * 2.0 ** (64 - options.ring_bits))
+        if local and failures > 1 / 1000:
+            runs = f"one of {round(1 / failures)} runs" if failures < 0.6 else "every run"
+            return f"local truncation would ruin a product in {runs} of {batches} batches"
+        return None
+
+    local, digits = truncates_locally(options), options.precision_fractional
+    batches = options.epochs * -(-options.train_items // options.batch_size)
+    found = problem(digits)
+    if not found:
+        return None
+    fewer = next((d for d in range(digits - 1, 0, -1) if not problem(d)), None)
+    never = local and "ruin" in found
+    remedies = [f"{fewer} or fewer digits"] * (fewer is not None) + ["more bits"] * (
+        options.ring_bits < 64) + ["--truncation provider, which never fails"] * never
+    return (f"--precision-fractional {digits} in base {options.base}, --ring-bits "
+            f"{options.ring_bits}: {found}; take {', or '.join(remedies)}")

@@ -5,32 +5,40 @@ neither the server nor a receiver of openings. It sends one correction for each 
 else comes from keys that it has with each worker.
 """
 
-from typing import NamedTuple
+import functools
 
 import numpy as np
 
-from mpc.share import Share
 
-
-class Masked(NamedTuple):
+class Masked:
     """A secret x under a dealt mask a, kept with its Share so that x is opened once only.
 
     The workers know epsilon = x - a. Every product of the same, unchanged x may use it again with
     another partner, since nothing new is shown; another value needs another mask.
+
+    Attributes
+    ----------
+    a : Share
+        The mask.
+    apart : private to the provider, (provider_here, n_workers, *shape)
+        The rows of the mask, which the provider knows.
+    epsilon : common (1, *shape), or None until it is opened
     """
 
-    a: Share                # the mask, whose rows the provider knows
-    apart: np.ndarray       # these rows, (provider_here, n_workers, *shape)
-    epsilon: np.ndarray     # common, (1 or 0, *shape); None until it is opened
+    def __init__(self, a, apart, epsilon=None):
+        self.a, self.apart, self.epsilon = a, apart, epsilon
 
-    @property
+    @functools.cached_property
     def clear(self):
         """The mask as the provider knows it, (provider_here, *shape)."""
-        return self.a.ring.sum(self.apart, axis=1)
+        return frozen(self.a.ring.sum(self.apart, axis=1))
 
     @property
     def T(self):
-        return Masked(self.a.T, np.swapaxes(self.apart, -1, -2), np.swapaxes(self.epsilon, -1, -2))
+        turned = Masked(self.a.T, *(np.swapaxes(m, -1, -2) for m in (self.apart, self.epsilon)))
+        if "clear" in vars(self):
+            turned.clear = np.swapaxes(self.clear, -1, -2)
+        return turned
 
 
 def mask(x, name, kind="masked"):
@@ -39,16 +47,19 @@ def mask(x, name, kind="masked"):
     `kind` "doubled" is another mask beside it, for `beaver.matmul_in_three`.
     """
     if getattr(x, kind) is None:
-        _freeze(x.rows)                         # what is kept under a mask stays what it is
-        setattr(x, kind, Masked(*x.world.dealt(x.ring, x.shape, name), None))
+        a, apart = x.world.dealt(x.ring, x.shape, name)
+        frozen(x.rows), frozen(a.rows)          # what is kept under a mask stays what it is
+        setattr(x, kind, Masked(a, apart))
     return getattr(x, kind)
 
 
-def _freeze(array):
-    """No more writing to `array`, nor to the arrays that it is a view of."""
-    while isinstance(array, np.ndarray):
-        array.flags.writeable = False
-        array = array.base
+def frozen(array):
+    """`array`, to which nobody writes any more, nor to the arrays that it is a view of."""
+    owner = array
+    while isinstance(owner, np.ndarray):
+        owner.flags.writeable = False
+        owner = owner.base
+    return array
 
 
 def correct(world, ring, c_clear):

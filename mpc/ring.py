@@ -11,8 +11,10 @@ Every array holds canonical elements, 0 <= x < modulus, and every result is cano
 here knows about parties: an array's first axis may run over holders, and often does.
 """
 
+import weakref
 from dataclasses import dataclass
 from functools import reduce
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -22,8 +24,10 @@ import numpy as np
 # of a training batch; harmless elsewhere.
 np.empty(2**25 - 2**13, np.uint8)
 
-LIMB_BITS = (22, 22, 20)    # a 64-bit word as three signed limbs; see `matmul_mod_2_64`
-INNER_LIMIT = 1024          # the longest inner dimension whose limb products are exact
+LIMB = 22               # bits of a limb: 64-bit words have three, see `matmul_mod`
+INNER_LIMIT = 1024      # the longest inner dimension whose limb products are exact
+REMEMBERED = 32         # arrays whose limbs are kept: those of one batch, the pictures' among them
+_split = {}             # (id of an array, bits): a weak reference to it, its limbs
 
 
 class Ring:
@@ -138,11 +142,11 @@ class Z2k(Ring):
         return self.reduce(x * y)
 
     def matmul(self, x, y):
-        return self.reduce(matmul_mod_2_64((x, y)))
+        return self.reduce(matmul_mod(self.bits, (x, y)))
 
     def sum_of(self, op, *pairs):
         if op == self.matmul:
-            return self.reduce(matmul_mod_2_64(*pairs))         # converted to integers once
+            return self.reduce(matmul_mod(self.bits, *pairs))         # converted to integers once
         return super().sum_of(op, *pairs)
 
     def sum(self, x, axis, keepdims=False):
@@ -155,6 +159,8 @@ class Z2k(Ring):
     def to_int(self, x):
         """Signed int64 of least absolute value: the upper half of the ring is negative."""
         unused = 64 - self.bits
+        if not unused:
+            return x.view(np.int64)
         return (x << np.uint64(unused)).view(np.int64) >> unused
 
     def bits_of(self, x):
@@ -174,55 +180,70 @@ def bits_of(x, bits):
                     axis=1)
 
 
-def split_limbs(x):
-    """uint64 words as three float64 arrays of signed limbs, ``x = a + 2^22 b + 2^44 c mod 2^64``.
+def split_limbs(x, bits=64):
+    """Words of Z_2^bits as float64 arrays of signed limbs, ``x = a + 2^22 b + 2^44 c mod 2^bits``.
 
-    |a|, |b| <= 2^21 and |c| <= 2^19: each limb takes the low bits as a signed number and leaves
-    the rest to the next.
+    One limb for each 22 bits begun. |a|, |b| <= 2^21 and of 64 bits |c| <= 2^19: each limb takes
+    the low bits as a signed number and leaves the rest to the next.
     """
-    rest, limbs = x.view(np.int64), []
-    for bits in LIMB_BITS[:-1]:
-        limb = rest << (64 - bits)
-        limb >>= 64 - bits
+    rest, limbs = Z2k(bits).to_int(x), []
+    for _ in range((bits - 1) // LIMB):
+        limb = rest << (64 - LIMB)
+        limb >>= 64 - LIMB
         limbs.append(limb.astype(np.float64))
         rest = rest - limb
-        rest >>= bits
+        rest >>= LIMB
     return [*limbs, rest.astype(np.float64)]
 
 
-def matmul_mod_2_64(*pairs):
-    """The sum of ``x @ y`` over `pairs`, mod 2^64, exactly, by products of the floating-point unit.
+def limbs_of(x, bits):
+    """`split_limbs`, remembered for the last few arrays that nobody can write to any more.
+
+    Such are masked operands, which meet several products, also transposed: a view of the same
+    words is a view of the same limbs.
+    """
+    owner = x if x.base is None else x.base
+    plain = type(x) is np.ndarray and type(owner) is np.ndarray
+    if not plain or owner.flags.writeable or owner.size != x.size or not owner.flags.c_contiguous:
+        return split_limbs(x, bits)
+    found, limbs = _split.pop((id(owner), bits), (lambda: None, None))
+    if found() is not owner:
+        found, limbs = weakref.ref(owner), split_limbs(owner, bits)
+    _split[id(owner), bits] = found, limbs          # the latest is last
+    for oldest in list(_split)[:-REMEMBERED]:
+        _split.pop(oldest, None)                    # another thread may have been faster
+    return [np.ndarray(x.shape, np.float64, limb, strides=x.strides) for limb in limbs]
+
+
+def matmul_mod(bits, *pairs):
+    """The sum of ``x @ y`` over `pairs`, mod 2^bits (or a multiple of it), exactly, by products of
+    the floating-point unit.
 
     NumPy has no fast integer matrix product, but float64 products are exact as long as every sum
     stays below 2^53. With x = a0 + 2^22 a1 + 2^44 a2 and y likewise,
 
         x @ y = a0@b0 + 2^22 (a0@b1 + a1@b0) + 2^44 (a0@b2 + a1@b1 + a2@b0)   mod 2^64,
 
-    the other three products having weight 2^66 and more. The largest bracket is the middle one:
-    2 K 2^21 2^21 <= 2^53 for an inner dimension K <= 1024; the last is at most 1.5 K 2^42. Of
-    several pairs the inner dimensions add up: the brackets are summed as floats and converted once.
-    Longer products are cut into blocks of 1024, and pairs that are too long together computed one
-    by one.
+    the other three products having weight 2^66 and more; up to 44 bits the last bracket falls away
+    too. The largest bracket is the middle one: 2 K 2^21 2^21 <= 2^53 for an inner dimension
+    K <= 1024; the last is at most 1.5 K 2^42, for 45 to 64 bits. Of several pairs the inner
+    dimensions add up: the brackets are summed as floats and converted once. Longer products are cut
+    into blocks of 1024, and pairs that are too long together computed one by one.
     """
     if sum(x.shape[-1] for x, _ in pairs) > INNER_LIMIT:
         blocks = [(x[..., k:k + INNER_LIMIT], y[..., k:k + INNER_LIMIT, :])
                   for x, y in pairs for k in range(0, x.shape[-1], INNER_LIMIT)]
-        return reduce(np.add, map(matmul_mod_2_64, blocks))
-    sums = None
+        return reduce(np.add, (matmul_mod(bits, block) for block in blocks))
+    brackets = {}
     for x, y in pairs:
-        a0, a1, a2 = split_limbs(x)
-        b0, b1, b2 = split_limbs(y)
-        low, mid, high = a0 @ b0, a0 @ b1, a0 @ b2
-        mid += a1 @ b0
-        high += a1 @ b1
-        high += a2 @ b0
-        sums = [low, mid, high] if sums is None else list(map(np.add, sums, [low, mid, high]))
-    low, mid, high = (q.astype(np.int64).view(np.uint64) for q in sums)
-    mid <<= np.uint64(22)
-    high <<= np.uint64(44)
-    low += mid
-    low += high
-    return low
+        a, b = limbs_of(x, bits), limbs_of(y, bits)
+        for i, j in product(range(len(a)), repeat=2):
+            if i + j < len(a):
+                term = a[i] @ b[j]
+                brackets[i + j] = term if i + j not in brackets else np.add(
+                    brackets[i + j], term, out=brackets[i + j])
+    words = {i: bracket.astype(np.int64).view(np.uint64) for i, bracket in brackets.items()}
+    return reduce(np.add, (word << np.uint64(LIMB * i) for i, word in words.items()))
 
 
 # ------------------------------------------------------------------ integers mod 2^l - 1

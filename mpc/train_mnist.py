@@ -19,7 +19,8 @@ import numpy as np
 import data
 import mpc
 import nn
-from mpc.options import complaint, parser
+from mpc.options import complaint, finer, parser
+from mpc.ring import Z2k
 from mpc.save import save_model
 
 
@@ -60,6 +61,7 @@ class Float:
     """Plain float64 numbers: what the others are measured against."""
 
     world = None
+    finer = 1       # times that a weight is finer than another number
 
     def __init__(self, options, world=None):
         pass
@@ -85,15 +87,18 @@ class Fixed(Float):
     """Fixed point in the clear, with the rounding of the shared arithmetic."""
 
     def __init__(self, options, world=None):
-        self.digits = {"precision_fractional": options.precision_fractional, "base": options.base}
+        self.format = {"precision_fractional": options.precision_fractional, "base": options.base,
+                       "ring": Z2k(options.ring_bits)}
         self.seeds = (f"{options.seed}/{i}" if options.reproducible else None
                       for i in itertools.count())     # coins of its own for every value encoded
 
-    def encode(self, numbers):
-        return mpc.fix_precision(numbers, rounding_seed=next(self.seeds), **self.digits)
+    def encode(self, numbers, finer=1):
+        return mpc.fix_precision(numbers, rounding_seed=next(self.seeds), finer=finer,
+                                 **self.format)
 
     def model(self, model):
-        return model.map(self.encode)
+        """Fixed-point parameters; the weights as much finer as their updates want them."""
+        return model.map(lambda p: self.encode(p, self.finer if p.ndim > 1 else 1))
 
     def batch(self, load, shape, parts):
         return self.encode(super().batch(load, shape, parts))
@@ -115,8 +120,9 @@ class Shared(Fixed):
         super().__init__(options)
         self.world = world or mpc.World(
             options.workers, seed=options.seed if options.reproducible else None,
-            comparison=options.comparison, truncation=options.truncation,
-            products=options.products)
+            ring_bits=options.ring_bits, comparison=options.comparison,
+            truncation=options.truncation, products=options.products)
+        self.finer = finer(options)
 
     def _share(self, value, **owner):
         return value.share(*self.world.workers, crypto_provider=self.world.crypto_provider, **owner)
@@ -186,13 +192,24 @@ def private_batches(arithmetic, split, n_items, options):
     return Stream(batches) if options.stream else list(batches())
 
 
-def train_batch(model, optimiser, pictures, labels):
-    """One step of gradient descent; the loss, as secret as the data."""
+def train_batch(model, optimiser, pictures, labels, rate=1):
+    """One step of gradient descent; the loss, as secret as the data.
+
+    `rate` joins the optimiser's learning rate, at the other end: it divides the gradient that the
+    backward pass starts from, and so is in the one rounding that finer weights demand.
+    """
     optimiser.zero_grad()
     loss = nn.mse_loss(model(nn.Tensor(pictures)), nn.Tensor(labels))
-    loss.backward()
+    loss.backward(rate)
     optimiser.step()
     return loss.value
+
+
+def descent(arithmetic, model, lr):
+    """A function of pictures and labels that takes one step; `train_batch` says where `lr` goes."""
+    early, late = (lr, 1) if arithmetic.finer > 1 else (1, lr)
+    optimiser = nn.SGD(model.parameters(), late)
+    return lambda pictures, labels: train_batch(model, optimiser, pictures, labels, early)
 
 
 def count_correct(arithmetic, model, batches):
@@ -216,13 +233,13 @@ def train(options, log=print, world=None):
     model = arithmetic.model(Net(rng, options.activation))
     batches = private_batches(arithmetic, "train", options.train_items, options)
     test_batches = private_batches(arithmetic, "test", options.test_items, options)
-    optimiser = nn.SGD(model.parameters(), options.lr)
+    step = descent(arithmetic, model, options.lr)
     losses, counts, seconds, first, warned = [], [], [], None, False
     for epoch in range(1, options.epochs + 1):
         done = 0
         for i, (pictures, labels) in enumerate(batches, 1):
             mark, start = len(world.ledger.messages) if world else 0, time.perf_counter()
-            loss = train_batch(model, optimiser, pictures, labels)
+            loss = step(pictures, labels)
             seconds.append(time.perf_counter() - start)
             first = first or slice(mark, len(world.ledger.messages) if world else 0)
             done += pictures.shape[0]

@@ -39,6 +39,11 @@ def refreshed(x):
     return x.refresh() if hasattr(x, "refresh") else x
 
 
+def aimed(g, b, a):
+    """Return the gradient `g` as ``a.T @ g``, the gradient of `b`, wants it."""
+    return g.aimed(b, a) if hasattr(g, "aimed") else g
+
+
 def reshaped(x, shape):
     """Return `x` in `shape`; its one element, as a sum, where that is ``()``."""
     return x.reshape(*shape) if shape else x.sum()
@@ -138,13 +143,16 @@ def refresh(x):
 
 
 def matmul(a, b):
-    """y = a @ b, matrices:  da = g @ b.T,  db = a.T @ g."""
+    """y = a @ b, matrices:  da = g @ b.T,  db = a.T @ g.
+
+    A fixed-point type may bring g to the scale at which db meets b without a rounding.
+    """
     if len(shape_of(a)) != 2 or len(shape_of(b)) != 2:
         raise ValueError(f"matmul: {shape_of(a)} @ {shape_of(b)} are not two matrices; "
                          "reshape vectors to (1, n) or (n, 1)")
     y = a @ b                                 # (n, k) @ (k, m) -> (n, m)
     return (y, lambda g: filled(g, y.shape) @ b.T,             # (n, m) @ (m, k) -> (n, k)
-            lambda g: a.T @ filled(g, y.shape))                # (k, n) @ (n, m) -> (k, m)
+            lambda g: a.T @ aimed(filled(g, y.shape), b, a))   # (k, n) @ (n, m) -> (k, m)
 
 
 def sum_over(x, axis, keepdims):

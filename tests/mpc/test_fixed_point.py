@@ -255,6 +255,70 @@ def test_scales_add_their_depths_and_gather_public_divisors(line, depth, factor)
     assert (got.depth, got.factor, got.scale) == (depth, factor, 1000**depth * factor)
 
 
+def truncated_elements(world):
+    """The sizes of all that was truncated with the provider's help."""
+    return [int(np.prod(m.shape)) for m in world.ledger.messages if m.name == "r / d"]
+
+
+def test_the_update_of_a_finer_weight_takes_no_truncation_but_that_of_its_gradient():
+    world = World(seed=1, truncation="provider")
+    exact, x_exact, g_exact = numbers(6, 3), numbers(4, 6), numbers(4, 3)
+    weight = fix_precision(exact, finer=5000).share(*world.workers,
+                                                    crypto_provider=world.crypto_provider)
+    x, g = share(world, x_exact), share(world, g_exact) * share(world, np.ones(3))
+    for _ in range(3):
+        weight = weight - x.T @ g.aimed(weight, x)
+    assert (weight.depth, weight.factor, weight.finer, weight.scale) == (1, 1, 5000, 5_000_000)
+    assert truncated_elements(world) == [12] * 3
+    np.testing.assert_allclose(decode(weight), exact - 3 * x_exact.T @ g_exact, atol=0.02)
+    assert len(truncated_elements(world)) == 3              # what is finer is revealed as it is
+
+
+@pytest.mark.parametrize("line, depth, factor, finer", [
+    ("w", 1, 1, 400), ("s * w", 2, 1, 400), ("(s * w) * s", 2, 1, 1), ("w > s", 0, 1, 1),
+    ("w * (w > 0)", 1, 1, 400), ("s * w + s", 1, 1, 1), ("w - w", 1, 1, 400),
+    ("w - w * 0.02", 1, 1, 400), ("w / 50", 1, 50, 400), ("w ** 2", 2, 1, 160_000),
+    ("w + 1.5", 1, 1, 400), ("w.argmax()", 0, 1, 1), ("(s * w).relu()", 1, 1, 1),
+    ("s.aimed(s, s)", 1, 1, 1), ("s.aimed(w, s)", 0, 1, 400), ("s * s.aimed(w, s)", 1, 1, 400),
+])
+def test_what_is_finer_stays_so_until_a_truncation(line, depth, factor, finer):
+    world = World(seed=1)
+    s = share(world, [1.0, 2.0])
+    w = fix_precision([3.0025, 4.0], finer=400).share(*world.workers,
+                                                      crypto_provider=world.crypto_provider)
+    got = eval(line, dict(s=s, w=w))
+    assert (got.depth, got.factor, got.finer) == (depth, factor, finer)
+    assert got.scale == 1000**depth * factor * finer
+    exact = eval(line.replace("s.aimed(w, s)", "s").replace("s.aimed(s, s)", "s")
+                 .replace(".relu()", ""), dict(s=np.array([1.0, 2.0]), w=np.array([3.0025, 4.0])))
+    np.testing.assert_allclose(decode(got), exact, atol=0.004)
+
+
+def test_a_finer_number_keeps_the_digits_that_others_lose():
+    for finer, kept in ((1, 1.235), (100, 1.23457), (7, 8642 / 7000)):
+        assert fix_precision([1.234567], finer=finer).float_precision().tolist() == [kept]
+
+
+@pytest.mark.parametrize("finer", [0, -1, 1.5])
+def test_finer_by_no_whole_factor_is_refused(finer):
+    with pytest.raises(ValueError, match=f"finer={finer} is no whole factor; take an integer"):
+        fix_precision([1.0], finer=finer)
+
+
+def test_finer_than_the_ring_has_room_for_is_refused():
+    with pytest.raises(ValueError, match="3 digits in base 10, 4398047 times finer, leave no room"):
+        fix_precision([1.0], finer=4398047, ring=Z2k(44))
+
+
+def test_a_value_that_several_products_need_is_truncated_once():
+    world = World(seed=1, truncation="provider")
+    s = share(world, [1.0, 2.0])
+    product = s * s
+    for result in (product * s, s * product, product ** 2, (product * s) * (product * product)):
+        result.refresh()
+    assert truncated_elements(world).count(2) == 1 + 4 + 2      # one for all of product's uses
+
+
 def test_many_public_factors_do_not_outgrow_the_ring():
     s, expected = share(World(seed=1), [1000.0, -1000.0]), np.array([1000.0, -1000.0])
     for _ in range(12):

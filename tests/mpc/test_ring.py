@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 from mpc import ring as ring_module
 from mpc.randomness import lesson_key, stream
-from mpc.ring import Odd, Z2k, Zm, bits_of, matmul_mod_2_64, prime_above, split_limbs
+from mpc.ring import Odd, Z2k, Zm, bits_of, matmul_mod, prime_above, split_limbs
 
 BITS = (3, 5, 8, 32, 64)
 RINGS = [Z2k(l) for l in BITS] + [Odd(l) for l in BITS] + [Zm(m) for m in (2, 5, 7, 67, 251)]
@@ -162,7 +162,7 @@ def test_long_products_are_exact_at_the_extremes_of_every_limb(inner, left, righ
     x = np.broadcast_to(compose(*left), (1, inner)).copy()
     y = np.broadcast_to(compose(*right), (inner, 1)).copy()
     expected = inner * int(x[0, 0]) * int(y[0, 0]) % 2**64
-    assert int(matmul_mod_2_64((x, y))[0, 0]) == expected
+    assert int(matmul_mod(64, (x, y))[0, 0]) == expected
 
 
 @pytest.mark.parametrize("inner", [1024, 1025, 2049])
@@ -170,7 +170,7 @@ def test_long_products_are_those_of_numpys_integers(inner):
     take = stream(lesson_key(0, "matmul"), "x", 0)
     x, y = Z2k(64).uniform(take, (2, 2 * inner, 3))
     x, y = x.reshape(2, 3, inner), y.reshape(2, inner, 3)
-    np.testing.assert_array_equal(matmul_mod_2_64((x, y)), x @ y)
+    np.testing.assert_array_equal(matmul_mod(64, (x, y)), x @ y)
 
 
 @pytest.mark.parametrize("x, y", [((0, 2, 3), (0, 3, 4)), ((1, 2, 3), (2, 3, 4)),
@@ -179,17 +179,70 @@ def test_long_products_are_those_of_numpys_integers(inner):
 def test_stacks_of_matrices_multiply_as_numpys_do(x, y):
     x, y = (np.arange(np.prod(s), dtype=np.uint64).reshape(s) * np.uint64(0x9E3779B97F4A7C15)
             for s in (x, y))
-    result = matmul_mod_2_64((x, y))
+    result = matmul_mod(64, (x, y))
     assert result.dtype == np.uint64 and result.shape == (x @ y).shape
     assert result.tolist() == (x @ y).tolist()
+
+
+@pytest.mark.parametrize("bits", [1, 3, 21, 22, 23, 43, 44, 45, 63, 64])
+@pytest.mark.parametrize("inner", [1, 1024, 1025])
+def test_products_of_every_word_size_are_exact_at_the_extremes_of_every_limb(bits, inner):
+    """One limb up to 22 bits, two up to 44, three beyond."""
+    n = (bits + 21) // 22
+    assert len(split_limbs(np.zeros(1, np.uint64), bits)) == n
+    room = [22] * (n - 1) + [bits - 22 * (n - 1)]
+    ends = [[-2**(b - 1) for b in room], [2**(b - 1) - 1 for b in room],
+            [2**(b - 1) - 1 for b in room[:-1]] + [-2**(room[-1] - 1)]]
+    words = [sum(limb << 22 * i for i, limb in enumerate(limbs)) % 2**bits for limbs in ends]
+    for a, b in product(words, repeat=2):
+        x, y = np.full((1, inner), a, np.uint64), np.full((inner, 1), b, np.uint64)
+        assert int(Z2k(bits).matmul(x, y)[0, 0]) == inner * a * b % 2**bits
+
+
+@pytest.mark.parametrize("bits", [22, 44, 64])
+def test_the_limbs_of_an_operand_that_stays_are_split_once(bits, monkeypatch):
+    ring = Z2k(bits)
+    take = stream(lesson_key(0, "limbs"), "x", 0)
+    x, y = (a.copy() for a in ring.uniform(take, (2, 2, 5, 5)))
+    expected = [ring.reduce(x @ y), ring.reduce(x.swapaxes(1, 2) @ y), ring.reduce(y @ x[:1])]
+    times = []
+    monkeypatch.setattr(ring_module, "split_limbs",
+                        lambda *args: times.append(args) or split_limbs(*args))
+
+    def products():
+        views = x, x.swapaxes(1, 2), x[:1]
+        found = (ring.matmul(views[0], y), ring.matmul(views[1], y), ring.matmul(y, views[2]))
+        assert [f.tolist() for f in found] == [e.tolist() for e in expected]
+        count = len(times)
+        times.clear()
+        return count
+
+    assert products() == 6
+    x.flags.writeable = False
+    assert products() == 5          # once for x and its transpose; a part of x by itself
+    assert products() == 4
+    x.flags.writeable = True
+    assert products() == 6
+    x[0, 0, 0] = ring.add(x[0, 0, 0], ring.dtype.type(1))
+    expected = [ring.reduce(x @ y), ring.reduce(x.swapaxes(1, 2) @ y), ring.reduce(y @ x[:1])]
+    assert products() == 6
+
+
+def test_the_limbs_of_few_arrays_are_remembered():
+    ring = Z2k(64)
+    for i in range(2 * ring_module.REMEMBERED):
+        x = np.full((2, 2), i, np.uint64)
+        x.flags.writeable = False
+        assert ring.matmul(x, x).tolist() == (x @ x).tolist()
+        assert len(ring_module._split) <= ring_module.REMEMBERED
 
 
 def test_without_blocks_a_long_product_would_be_wrong(monkeypatch):
     x = np.broadcast_to(compose(*LIMBS[3]), (1, 4097)).copy()
     expected = 4097 * int(x[0, 0]) ** 2 % 2**64
-    assert int(matmul_mod_2_64((x, x.T))[0, 0]) == expected
+    assert int(matmul_mod(64, (x, x.T))[0, 0]) == expected
     monkeypatch.setattr(ring_module, "INNER_LIMIT", 8192)
-    assert int(matmul_mod_2_64((x, x.T))[0, 0]) != expected
+    assert int(matmul_mod(64, (x, x.T))[0, 0]) != expected
 
 
 # ---- the wire

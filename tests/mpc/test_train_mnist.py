@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import everywhere, rows_of
+from helpers import everywhere, reconstruct, rows_of
 
 import data
 import nn
-from mpc import run_threads, save, train_mnist
+from mpc import options as options_of
+from mpc import run_threads, save, train_mnist, truncation
 from mpc.options import parser
 
 SMALL = "--train-items 10 --batch-size 4 --test-items 6 --epochs 2 --reproducible"
@@ -222,7 +223,9 @@ def test_every_encoded_value_rounds_with_coins_of_its_own():
         "--base 2 --precision-fractional 10")),
     *(("shared", variant) for variant in (
         "--workers 3", "--comparison carry-tree",
-        "--truncation provider --precision-fractional 7"))])
+        "--truncation provider --precision-fractional 7",
+        "--truncation provider --ring-bits 44", "--ring-bits 61 --comparison carry-tree",
+        "--truncation provider --ring-bits 30 --comparison carry-tree"))])
 def test_the_losses_are_those_of_floats(variant, arithmetic):
     text = f"--train-items 24 --batch-size 8 --test-items 20 --epochs 1 --reproducible {variant}"
     lr = " --activation square --lr 0.01" * ("square" in variant)
@@ -391,12 +394,23 @@ def test_help_speaks_in_sentences_and_names_the_defaults(capsys):
      "leave it out or take --workers 2"),
     ("--precision-fractional -1", "--precision-fractional: -1", "from 1 up"),
     ("--precision-fractional 0", "--precision-fractional: 0", "from 1 up"),
-    ("--precision-fractional 7", "--precision-fractional 7 in base 10 makes truncation ruin some",
-     "take 6 or fewer, or --truncation provider"),
-    ("--precision-fractional 8 --truncation provider", "8 in base 10 leaves products too little",
-     "take 7 or fewer"),
-    ("--precision-fractional 8 --arithmetic fixed", "8 in base 10 leaves", "take 7 or fewer"),
-    ("--precision-fractional 21 --base 2", "21 in base 2 makes", "take 20 or fewer"),
+    ("--precision-fractional 7", "--precision-fractional 7 in base 10, --ring-bits 64: local "
+     "truncation would ruin a product in every run of 100 batches",
+     "take 4 or fewer digits, or --truncation provider, which never fails"),
+    ("--precision-fractional 9 --truncation provider", "products need 70 bits",
+     "take 8 or fewer digits"),
+    ("--precision-fractional 9 --arithmetic fixed", "products need 70 bits", "take 8 or fewer"),
+    ("--precision-fractional 17 --base 2", "ruin a product in one of 194 runs of 100 batches",
+     "take 15 or fewer"),
+    ("--ring-bits 44", "--ring-bits 44: local truncation would ruin a product in one of 3 runs",
+     "take 1 or fewer digits, or more bits, or --truncation provider"),
+    ("--ring-bits 52", "ruin a product in one of 814 runs of 100 batches", "or more bits"),
+    ("--ring-bits 55 --epochs 100", "in one of 651 runs of 1000 batches", "or more bits"),
+    ("--ring-bits 29 --truncation provider", "--ring-bits 29: products need 30 bits",
+     "take 2 or fewer digits, or more bits"),
+    ("--ring-bits 14", "products need 30 bits", "take more bits"),
+    ("--ring-bits 7", "--ring-bits: 7 is out of range", "from 8 to 64"),
+    ("--ring-bits 65", "--ring-bits: 65 is out of range", "from 8 to 64"),
     ("--train-items 6401", "holds 6,400 items, 6,401 were asked for", "name DIR by --data-dir"),
     ("--test-items 1281", "holds 1,280 items, 1,281 were asked for", "ask for at most 1,280"),
     ("--train-items 1", "--train-items 1: each of the 2 workers owns one item", "take 2 or more"),
@@ -414,7 +428,7 @@ def test_help_speaks_in_sentences_and_names_the_defaults(capsys):
       for arithmetic, some in (("float", ("--precision-fractional 3", "--base 2",
                                           "--reproducible")), ("fixed", ()))
       for option in ("--workers 2", "--comparison securenn", "--truncation local",
-                     "--products beaver", "--ledger", *some))])
+                     "--products beaver", "--ring-bits 64", "--ledger", *some))])
 def test_a_bad_option_is_told_in_one_line_before_training(capsys, tmp_path, text, came, remedy):
     status, out, err = command(capsys, text.format(tmp=tmp_path))
     assert (status, out) == (2, "")                 # not one batch was trained
@@ -547,6 +561,70 @@ def test_gradients_on_shares_agree_with_those_on_floats(digits):
         assert np.abs(exact[name]).max() * 10**digits > 30
 
 
+# ---------------------------------------------------------------------- finer weights, small rings
+
+
+@pytest.mark.parametrize("text, finer", [
+    ("", 1), ("--arithmetic fixed", 1), ("--ring-bits 60", 1),
+    ("--truncation provider", 1_600_000), ("--workers 3", 1_600_000),
+    ("--truncation provider --ring-bits 44", 21990),
+    ("--truncation provider --ring-bits 43", 10995),
+    ("--truncation provider --ring-bits 42", 1),            # 3.4 steps of an output's error
+    ("--truncation provider --ring-bits 44 --lr 0.1", 21990),
+    ("--truncation provider --ring-bits 44 --lr 0.0213", 1),    # 213 / 320,000 takes much room
+    ("--truncation provider --base 2 --precision-fractional 1 --lr 10 --batch-size 2", 1),
+])
+def test_weights_are_as_fine_as_updates_want_and_the_ring_has_room_for(text, finer):
+    assert options_of.finer(options(text)) == finer
+
+
+LAYERS, LOSS, BIASES = [128, 64, 10], 1, [128, 64, 10]
+WEIGHTS = [784 * 128, 128 * 64, 64 * 10]
+
+
+@pytest.mark.parametrize("text, each, once", [
+    # each item's outputs and, for the weights and for the layer below, its gradients
+    ("--ring-bits 44", [*LAYERS, *LAYERS, 64], [LOSS, *BIASES]),
+    ("--workers 3", [*LAYERS, 128, 64, 64], [LOSS, *BIASES]),       # the first gradient fits as it is
+    ("--ring-bits 30", [*LAYERS, 128, 64], [LOSS, *BIASES, *WEIGHTS])])     # no weight is finer
+def test_a_batch_truncates_no_update_of_a_finer_weight(text, each, once):
+    run, _ = trained("--truncation provider --comparison carry-tree --train-items 8 --batch-size 8 "
+                     f"--test-items 4 --epochs 1 --reproducible {text}")
+    found = [np.prod(m.shape, dtype=int) for m in run.world.ledger.messages[run.batch_messages]
+             if m.name == "r / d"]
+    assert sorted(found) == sorted([8 * n for n in each] + once)
+
+
+@pytest.mark.parametrize("bits, width", [(44, 6), (30, 4), (64, 8)])
+def test_a_smaller_ring_sends_smaller_words(bits, width):
+    run, _ = trained(f"--truncation provider --ring-bits {bits} --train-items 8 --batch-size 8 "
+                     "--test-items 4 --epochs 1 --comparison carry-tree --reproducible")
+    pictures, = [m for m in run.world.ledger.messages[run.batch_messages]
+                 if m.shape == (8, 784) and m.src == "alice"]
+    assert (pictures.ring, pictures.nbytes) == (f"Z_2^{bits}", 8 * 784 * width)
+
+
+@pytest.mark.parametrize("text", ["--comparison carry-tree", "--activation square --lr 0.01",
+                                  "--batch-size 16 --train-items 160"])
+def test_local_truncation_ruins_no_more_than_the_bound_allows(text, monkeypatch):
+    """The sum of |x| / 2^64 over all that a batch truncates, x put together from both rows."""
+    sums = []
+    truncate = truncation.truncate_locally
+
+    def watched(x, d):
+        sums[-1] += np.abs(x.ring.to_int(reconstruct(x)).astype(float)).sum() / 2**64
+        return truncate(x, d)
+
+    train_batch = train_mnist.train_batch
+    monkeypatch.setattr(truncation, "truncate_locally", watched)
+    monkeypatch.setattr(train_mnist, "train_batch",
+                        lambda *args: sums.append(0.0) or train_batch(*args))
+    trained(f"{text} --epochs 1 --test-items 2 --reproducible")
+    each = np.array(sums[:-1]) / (options(text).batch_size / 64)    # the test comes after the last
+    assert len(sums) == 10 and np.all(each < options_of.FAILURES), each
+    assert np.all(each > options_of.FAILURES / 30)                  # nor is the bound idle
+
+
 # ---------------------------------------------------------------------- it learns
 
 
@@ -577,7 +655,8 @@ def test_the_default_run_reaches_73_percent_in_10_epochs(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("other", ["--workers 3", "--comparison carry-tree", "--products three"])
+@pytest.mark.parametrize("other", ["--workers 3", "--comparison carry-tree", "--products three",
+                                   "--ring-bits 44 --truncation provider --comparison carry-tree"])
 def test_other_protocols_are_as_accurate_as_training_on_floats(other):
     run, _ = trained(f"{other} --reproducible")
     floats, _ = trained("--arithmetic float")
