@@ -13,7 +13,7 @@ import functools
 
 import numpy as np
 
-from mpc.ring import Z2k
+from mpc.ring import Odd, Z2k
 
 EMPTY = "put your answer in place of the three dots, then run the cell again"
 
@@ -126,10 +126,143 @@ def negative(function):
 # ------------------------------------------------------------------ 2. The decimal point
 
 
+@check
+def quarter_below_zero(answer):
+    """The element 65,286 is 250 before 65,536, which is 0: it stands for -250 thousandths."""
+    if not 0 <= answer < 2**16 or answer != int(answer):
+        return f"{answer} is not there: the elements of Z_2^16 are 0 to 65,535"
+    number = (answer - 2**16 * (answer >= 2**15)) / 1000
+    if number != -0.25:
+        return f"{answer} stands for {number:g}"
+
+
+@check
+def sum_of_two_scales(answer):
+    """3,125,000 millionths are 3.125, and no digit was cut off."""
+    if answer == 128_000:
+        return "raw numbers of two scales were added; 3 is 3,000,000 at scale 1,000,000"
+    if answer == 3125:
+        return "3125 is the sum at scale 1000, and asked is that at scale 1,000,000"
+    if answer != 3_125_000:
+        return f"at scale 1,000,000 this is {answer / 10**6:g}, and 3.125 is due"
+
+
+@check
+def half_of_bob(function):
+    """One rounds down and one up, so that the errors cancel on average."""
+    ring, d = Z2k(12), np.uint64(10)
+    mask = np.arange(ring.modulus, dtype=np.uint64)
+    for x in (25, 700, -31):
+        row = ring.add(ring.from_int(np.array([x])), mask)
+        of_bob = np.asarray(function(ring.neg(mask), d, ring))
+        result = ring.to_int(ring.add(row // d, of_bob))
+        if np.array_equal(of_bob, ring.neg(mask)):
+            return f"bob's row is 10 times too large if it is not divided: 25 becomes {result[0]}"
+        error = result - x / 10
+        far = np.abs(error) > 100
+        if far.sum() != abs(x):
+            return (f"for {x} / 10 the result is far off with {far.sum()} of {ring.modulus} masks, "
+                    f"and {abs(x)} cannot be avoided")
+        mean = error[~far].mean()
+        if abs(mean) > 0.01:
+            side = "high" if mean > 0 else "low"
+            return f"{x} / 10 comes out {abs(mean):.1f} too {side} on average"
+
+
+@check
+def bits_of_the_ring(answer):
+    """2^54 is the first power of two above 10^16."""
+    if not 1 <= answer <= 64 or answer != int(answer):
+        return f"{answer} is no number of bits; take a whole one from 1 to 64"
+    if 2**answer <= 10**16:
+        return f"with {answer} bits it fails more often than once in 10^9: {1e7 / 2**answer:.1e}"
+    if answer > 54:
+        return f"fewer would do: with {answer} bits it fails once in {2**answer / 1e7:.1e}"
+
+
+
 # ------------------------------------------------------------------ 3. Multiplying secrets
 
 
 # ------------------------------------------------------------------ 4. Comparing secrets
+
+
+@check
+def top_bit(function):
+    """In an odd ring a double is odd exactly if it went round, which the upper half does."""
+    for l in (3, 4, 6):
+        ring = Odd(l)
+        a = np.arange(ring.modulus, dtype=np.uint64)
+        bit, right = np.asarray(function(a, ring)), a >> np.uint64(l - 1)
+        if bit.max() > 1:
+            return f"{bit.max()} came, and bits are 0 and 1: look at the lowest bit only"
+        if np.array_equal(bit, a & np.uint64(1)):
+            return f"that is the lowest bit of a itself: of {a[1]}, the top bit is 0"
+        if not bit.any():
+            return "every double is even without going round: ring.add goes round, + does not"
+        if not np.array_equal(bit, right):
+            return f"of {a[bit != right][0]}, an element of {ring}, the top bit is another"
+
+
+@check
+def below(function):
+    """One zero if x < t, and none otherwise: with t = r + 1 that is x <= r, the flipped answer."""
+    number = np.arange(16)
+    bits = number[:, None] >> np.array([3, 2, 1, 0]) & 1
+    for x in number:
+        for t in number:
+            differ = bits[x] ^ bits[t]
+            above = np.cumsum(differ) - differ
+            c = np.asarray(function(bits[x], bits[t], above))
+            zero, pair = bool((c == 0).any()), f"x = {x} and t = {t}"
+            if x == t and zero:
+                return f"{pair} give a zero, {x} being equal, which is not below"
+            if ((c == 0) & (above > 0)).any():
+                return f"{pair} give {c}, a zero where a place further up has decided"
+            if zero and x > t or not zero and x < t:
+                return f"{pair} give {c} in which a zero {'means' if zero else 'is missing for'} " \
+                       f"{'x > t' if zero else 'x < t'}: that finds x > t, if anything"
+            if (c == 0).sum() > 1 or (c < 0).any() or (c > 5).any():
+                return f"{pair} give {c}: one zero at most, and nothing below 0 or above 5"
+
+
+@check
+def smallest_prime(answer):
+    """37: between 33 and it there is no other prime."""
+    if answer != int(answer) or answer < 2:
+        return f"{answer} is no modulus"
+    if answer <= 33:
+        return f"32 bits can make c = {answer}, which goes round to 0 mod {answer}"
+    factor = next((k for k in range(2, int(answer)) if answer % k == 0), None)
+    if factor:
+        return f"{answer} is {factor} times {answer // factor}: a product of non-zeros can be 0"
+    if answer > 37:
+        return f"{answer} serves, but a smaller one does too"
+
+
+@check
+def too_large(answer):
+    """2 times 8 is 16, the first number of the upper half: the limit is 2^(l-2)."""
+    if answer not in range(1, 16):
+        return f"{answer} is no positive number of this ring: go from 1 to 15"
+    if answer < 8:
+        return f"of {answer} DReLU says 1, and it is right"
+    if answer > 8:
+        return f"of {answer} DReLU says 0, but there is a smaller one"
+
+
+@check
+def explains(function):
+    """The factor s hides one number, but not the ratio of two."""
+    p = 67
+    for c, s in (((2, 3), 2), ((2, 3), 40), ((66, 1), 5), ((17, 45), 66)):
+        d = tuple(s * n % p for n in c)
+        if not function(*c, *d, p):
+            word = "there is an s" if max(c) * s < p else "go round at p: there is an s"
+            return f"c = {c} and d = {d}: {word}, {s}"
+    for c, d in (((2, 3), (3, 2)), ((1, 2), (1, 3)), ((17, 45), (45, 17))):
+        if function(*c, *d, p):
+            return f"c = {c} and d = {d}: no s does that"
 
 
 # ------------------------------------------------------------------ 5. Who sees what
@@ -139,6 +272,82 @@ def negative(function):
 
 
 # ------------------------------------------------------------------ 7. Training on MNIST
+
+
+@check
+def straddling_batches(answer):
+    """Batches 4 and 7: pictures 214 and 427, where an owner ends, are no multiples of 64."""
+    import data
+    due = [i for i, parts in enumerate(data.batches(640, 64, 3), 1) if len(parts) > 1]
+    found = sorted(set(answer))
+    if due == [i + 1 for i in found]:
+        return "right, if one counted from 0; here the first batch is number 1"
+    if found != due:
+        return (f"of the batches {found}, {len(set(found) & set(due))} straddle two owners, and "
+                f"{len(due)} of all ten do; owner 1 has the pictures 0 to 213")
+
+
+@check
+def comparisons_a_batch(answer):
+    """12,288 comparisons: one for each of 192 hidden units and 64 pictures."""
+    each, batch = 128 + 64, 64
+    if answer == 2 * each * batch:
+        return "the backward pass needs no comparison: it uses the bit of the forward pass again"
+    if answer == each:
+        return f"{each} is right for one picture, and a batch has {batch}"
+    if answer == (each + 10) * batch:
+        return "no ReLU follows the last layer"
+    if answer != each * batch:
+        return f"{answer} is not it"
+
+
+@check
+def epoch_loss(function):
+    """One number an epoch, and the server still sees that the network learns."""
+    import mpc
+    world, numbers = mpc.World(seed=7, comparison="carry-tree"), [1.25, 0.75, 0.25]
+    losses = [mpc.fix_precision(x).share(*world.workers, crypto_provider=world.crypto_provider)
+              for x in numbers]
+    mark = len(world.ledger.messages)
+    result = function(losses)
+    told = len({m.round for m in world.ledger.messages[mark:] if m.dst == str(world.server)})
+    if isinstance(result, mpc.FixedPoint):
+        return (".float_precision() is missing, which decodes what was revealed" if told else
+                "that is still secret: .get() reveals it, .float_precision() decodes it")
+    if told != 1:
+        return f"of {len(losses)} losses the server was told {told} numbers: add first, then reveal"
+    if abs(float(result) - np.mean(numbers)) > 0.002:
+        return f"the losses {numbers} make {float(result):.3f}, and their mean is due"
+
+
+@check
+def sabotage(function):
+    """All digits are sevens now. One party broke the rules, and nobody can tell."""
+    ring, coins = Z2k(64), np.random.default_rng(7)
+    row = coins.integers(0, 2**64, 10, np.uint64)
+    before = coins.integers(-200, 200, 10)
+    rows_of_bob = ring.sub(ring.from_int(before), row)
+    after = ring.to_int(ring.add(np.asarray(function(row.copy(), ring)), rows_of_bob))
+    change = (after - before) / 1000
+    if np.abs(change).max() > 1e9:
+        return ("the biases are noise now: alice does not know bob's row, so that she can add to "
+                "hers but not replace it")
+    lead = change[7] - np.delete(change, 7).max()
+    if lead < 5:
+        return (f"the 7 gains {lead:g} over the others, and 5 is due; the rows count thousandths")
+
+
+@check
+def membership(answer):
+    """More than every second guess is right: the model betrays who was in its training data."""
+    threshold, inside, outside = answer
+    right = (np.mean(np.asarray(inside) < threshold), np.mean(np.asarray(outside) >= threshold))
+    best = max((np.mean(np.asarray(inside) < t) + np.mean(np.asarray(outside) >= t)) / 2
+               for t in np.concatenate([inside, outside]))
+    if np.mean(right) < best - 0.02:
+        return (f"with {threshold:g}, {100 * right[0]:.0f} % of the members and "
+                f"{100 * right[1]:.0f} % of the others are guessed right; a better place is where "
+                "the two histograms cross")
 
 
 # ------------------------------------------------------------------ 8. More workers

@@ -82,6 +82,23 @@ def histograms(samples, xlabel, bins=32, limits=None, ylabel="how often", log=Fa
 def curves(lines, xlabel, ylabel, log="", title="", markers=True):
     """Named curves on one pair of axes: {name: y} or {name: (x, y)}; `log` is "x", "y" or "xy"."""
     figure, (axis,) = panels(1, (6.6, 3.4))
+    _draw_curves(axis, lines, xlabel, ylabel, log, title, markers)
+    figure.tight_layout()
+    return figure
+
+
+def training(runs, labels=("batch", "loss of the batch", "epoch", "right answers, %")):
+    """Training runs {name: (losses, accuracies)}: the losses on the left, accuracies on the right.
+    """
+    figure, axes = panels(2, (7.6, 3.2))
+    for i, (axis, xlabel, ylabel) in enumerate(zip(axes, labels[::2], labels[1::2])):
+        _draw_curves(axis, {name: run[i] for name, run in runs.items()}, xlabel, ylabel,
+                     markers=i == 1)
+    figure.tight_layout()
+    return figure
+
+
+def _draw_curves(axis, lines, xlabel, ylabel, log="", title="", markers=True):
     for (name, points), (colour, dash, marker) in zip(lines.items(), SERIES):
         x, y = points if isinstance(points, tuple) else (range(1, len(points) + 1), points)
         axis.plot(x, y, label=name, color=colour, linestyle=dash, markersize=4,
@@ -90,8 +107,6 @@ def curves(lines, xlabel, ylabel, log="", title="", markers=True):
              xscale="log" if "x" in log else "linear", yscale="log" if "y" in log else "linear")
     axis.grid(color="#DDDDDD", linewidth=0.6)
     axis.legend(frameon=False)
-    figure.tight_layout()
-    return figure
 
 
 def bars(heights, ylabel, title=""):
@@ -131,6 +146,20 @@ def grid(table, xlabel, ylabel, columns=None, rows=None, title=""):
 
 # ------------------------------------------------------------------ the messages of a protocol
 
+# Who may learn what from the messages of one ReLU by SecureNN, for `sequence`.
+RELU_NOTES = {
+    "a~": "provider: 2a under the mask r, so nothing",
+    "share_convert/x bits": "bob: random rows, so nothing",
+    "share_convert/private_compare/d": "provider: a zero or none, on a coin's flip",
+    "eta'": "bob: a random row",
+    "compute_msb/x bits": "bob: random rows of a mask's bits",
+    "r": "alice and bob: 4a under the mask x",
+    "compute_msb/private_compare/d": "provider: a zero or none, on a coin's flip",
+    "beta'": "bob: a random row",
+    "c": "bob: a random row of a mask's product",
+    "epsilon": "alice and bob: two factors, each under its mask",
+}
+
 
 def sequence(messages, notes=None):
     """A sequence chart of the ledger's `messages`: time runs downward, a column for each party.
@@ -138,7 +167,7 @@ def sequence(messages, notes=None):
     An arrow carries what is sent and its bytes; it is dashed if sent offline. A pair of messages in
     both directions is one arrow with two heads. On the left stands the round, and the step where it
     changes; on the right, in the line of a round, the text that `notes` has for it: {name of a
-    message, or "step/name": text}.
+    message, or "step/name", or a longer end of its path: text}.
     """
     notes = notes or {}
     places = {role: i for i, role in enumerate(_columns(messages))}
@@ -165,7 +194,7 @@ def sequence(messages, notes=None):
         if first is not None:
             axis.text(-0.22, y, str(first.round - messages[0].round + 1), ha="right", va="center",
                       color="#5A5A5A", fontsize=9)
-            note = notes.get(f"{first.path}/{first.name}", notes.get(first.name, ""))
+            note = _note(f"{first.path}/{first.name}", notes)
             axis.text(len(places) - 0.82, y, note, va="center", fontsize=8.5)
         if y in heads:
             axis.text(left, y, heads[y], va="center", fontsize=9)
@@ -186,6 +215,12 @@ def _columns(messages):
     if len(others) <= 2:
         order.insert(2, order.pop())
     return [role for role in order if role in found]
+
+
+def _note(path, notes):
+    """The text of the longest key that `path` ends with."""
+    fitting = [key for key in notes if f"/{path}".endswith(f"/{key}")]
+    return notes[max(fitting, key=len)] if fitting else ""
 
 
 def _by_round(messages):

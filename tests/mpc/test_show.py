@@ -56,6 +56,9 @@ def test_pictures_have_their_titles_and_labels():
     assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
     figure = show.curves({"one": [1, 2], "two": ([1, 2], [3, 4])}, "epoch", "loss", log="y")
     assert figure.axes[0].get_yscale() == "log" and figure.axes[0].get_ylabel() == "loss"
+    figure = show.training({"a": ([3, 2], [40, 50]), "b": ([3, 1], [45, 60])})
+    assert [axis.get_xlabel() for axis in figure.axes] == ["batch", "epoch"]
+    assert [len(axis.lines) for axis in figure.axes] == [2, 2]
     figure = show.grid([[1, 2], [3, 4]], "seen", "secret")
     assert [t.get_text() for t in texts(figure)] == ["1", "2", "3", "4"]
     assert "1,000" in [t.get_text() for t in texts(show.bars({"a": 1000, "b": 2}, "bytes"))]
