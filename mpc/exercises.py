@@ -184,6 +184,80 @@ def bits_of_the_ring(answer):
 # ------------------------------------------------------------------ 3. Multiplying secrets
 
 
+@check
+def put_together(function):
+    """Four pieces of a rectangle: one known to all, two linear in a share, one dealt ahead."""
+    world = World(seed=3)
+    ring, (alice, bob), one = world.ring, world.workers, np.ones((1, 4), np.uint64)
+    x, y = (world.share(w, (k * one, ring), name="x") for w, k in ((alice, 21), (bob, 2**40)))
+    (a, a_apart), (b, b_apart) = (world.dealt(ring, (4,), name) for name in "ab")
+    c_clear = ring.mul(ring.sum(a_apart, axis=1), ring.sum(b_apart, axis=1))
+    c = world.share(world.crypto_provider, (c_clear, ring), name="c")
+    epsilon, delta = world.open(x - a, y - b, name="epsilon, delta")
+    share = function(a, b, c, epsilon, delta, ring)
+    if not isinstance(share, Share):
+        return f"a {type(share).__name__} came where a share of the product is due"
+    found, due = ring.sum(share.rows, axis=0), ring.mul(21 * one, 2**40 * one)[0]
+    grey, orange = ring.mul(epsilon, delta)[0], c_clear[0]
+    blue = ring.sub(ring.sub(due, grey), orange)
+    swapped = ring.add(ring.mul(epsilon, ring.sum(a_apart, axis=1)),
+                       ring.mul(delta, ring.sum(b_apart, axis=1)))[0]
+    for wrong, why in ((ring.sub(due, grey), "the grey piece is missing: one worker must add it"),
+                       (ring.add(due, grey), "the grey piece went in twice, once for each worker"),
+                       (ring.sub(due, orange), "the orange piece, a b, is missing"),
+                       (ring.add(ring.sub(due, blue), swapped),
+                        "epsilon goes with b, and delta with a; look at the rectangle")):
+        if np.array_equal(found, wrong):
+            return why
+    return differs(found, due)
+
+
+@check
+def bytes_of_a_batch(answer):
+    """1,204,224 bytes: what is opened are the factors, 50,176 and 100,352 elements."""
+    due = 8 * (64 * 784 + 784 * 128)
+    if answer == due // 8:
+        return "these are elements, not bytes"
+    if answer == 2 * due:
+        return "these are the bytes of both workers"
+    if answer >= 8 * 64 * 784 * 128:
+        return "that would be so if each factor were opened for each single product"
+    if answer != due:
+        return f"{answer:,} is not it: count the elements of both factors"
+
+
+@check
+def a_word_too_many(function):
+    """Whoever knows the mask and the opened value knows the secret: so the dealer hears nothing."""
+    ring, secret = Z2k(64), np.array([0, 18, 253], np.uint64)
+    rows = np.array([[7, 2**63, 5], [2**64 - 1, 3, 2**62]], np.uint64)
+    mask = ring.sum(rows, axis=0)
+    epsilon = ring.sub(secret, mask)
+    found = function(epsilon, rows, ring)
+    for wrong, why in ((epsilon, "the mask is still on it"),
+                       (ring.sub(epsilon, mask), "the mask was taken away again; it must be added"),
+                       *((ring.add(epsilon, row), "one row of the mask is missing")
+                         for row in rows)):
+        if np.array_equal(found, wrong):
+            return why
+    return differs(found, secret)
+
+
+@check
+def same_mask(answer):
+    """The difference, 26, and alice's 5 make 31; the mask was 11, and nobody needed it."""
+    if not 0 <= answer < 256 or answer != int(answer):
+        return f"{answer} is not there: the elements of Z_2^8 are 0 to 255"
+    if answer == 26:
+        return "26 is the difference of the secrets; alice knows hers"
+    if answer in (235, 230):
+        return "the difference was taken the other way round"
+    if answer != 31:
+        return (f"under the mask {(answer - 20) % 256}, 5 would be opened as "
+                f"{(25 - answer) % 256}, and not as 250")
+
+
+
 # ------------------------------------------------------------------ 4. Comparing secrets
 
 

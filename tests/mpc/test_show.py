@@ -23,7 +23,8 @@ def texts(figure):
     return [t for axis in figure.axes for t in axis.texts if t.get_text()]
 
 
-@pytest.mark.parametrize("notes", [{}, {"d": "the provider: is there a zero among them?"}])
+@pytest.mark.parametrize("notes", [{}, {"d": "the provider: is there a zero among them?"},
+                                   show.RELU_NOTES])
 @pytest.mark.parametrize("n_workers", [2, 3])
 def test_no_two_texts_of_a_chart_of_messages_overlap(n_workers, notes):
     figure = show.sequence(messages(n_workers), notes)
@@ -47,6 +48,20 @@ def test_a_chart_has_a_line_for_every_round_and_all_bytes():
             both = 2 if text.endswith("each way") else 1
             total += both * int(text.rpartition(": ")[2].split()[0])
     assert total == sum(m.nbytes for m in sent)
+
+
+def test_the_notes_on_a_relu_say_who_may_learn_what_in_every_round():
+    sent = [m for m in messages(reveal=False) if m.path]
+    shown = [t.get_text() for t in texts(show.sequence(sent, show.RELU_NOTES))]
+    notes = [text for text in shown if text in show.RELU_NOTES.values()]
+    assert len(notes) == len({m.round for m in sent})
+    assert set(notes) == set(show.RELU_NOTES.values())
+
+
+def test_the_longest_end_of_a_path_chooses_the_note():
+    notes = {"d": "any", "compare/d": "of compare", "e": "another"}
+    assert [show._note(path, notes) for path in ("x/compare/d", "x/d", "x/odd", "d")] == [
+        "of compare", "any", "", "any"]
 
 
 def test_pictures_have_their_titles_and_labels():
