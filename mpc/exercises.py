@@ -187,6 +187,7 @@ def bits_of_the_ring(answer):
 @check
 def put_together(function):
     """Four pieces of a rectangle: one known to all, two linear in a share, one dealt ahead."""
+    from mpc import Share, World
     world = World(seed=3)
     ring, (alice, bob), one = world.ring, world.workers, np.ones((1, 4), np.uint64)
     x, y = (world.share(w, (k * one, ring), name="x") for w, k in ((alice, 21), (bob, 2**40)))
