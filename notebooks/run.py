@@ -55,8 +55,9 @@ class Attempt(NamedTuple):
 
 
 def chapters():
-    """All notebooks of the course, in order."""
-    return sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+    """All notebooks of the course, in order; a translation stands behind its original."""
+    return sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"),
+                  key=lambda path: (path.name.partition(".")[0], len(path.name)))
 
 
 def has_tag(cell, tag):
