@@ -343,7 +343,153 @@ def explains(function):
 # ------------------------------------------------------------------ 5. Who sees what
 
 
+@check
+def view_of_alice(answer):
+    """Her rows, and what bob sends: his rows of the two values that are opened."""
+    reasons = {2: "with it she knows the mask a, and so x",
+               4: "nobody but the provider has it",
+               6: "with it she knows the result; he sends it to nobody"}
+    names = {1: "her row of x", 3: "bob's row of x - a", 5: "her row of b"}
+    for number in answer:
+        if number not in {**reasons, **names}:
+            return f"there is no number {number} in the list"
+        if number in reasons:
+            return f"number {number} is not in her view: {reasons[number]}"
+    for number, name in names.items():
+        if number not in answer:
+            return f"something is missing: how could she go on without {name}?"
+
+
+@check
+def who_can_tell(answer):
+    """Alice knew her rows before; bob gets what these rows were to hide from him."""
+    names = ("alice", "bob")
+    if len(answer) != 3 or not set(answer) <= set(names):
+        return "three names are due, each alice or bob"
+    rows = [(p, q) for p in range(4) for q in range(4)]
+    cases = {"alice": [dict(x=(1, p), y=(2, q)) for p, q in rows],
+             "bob": [dict(x=(p, 1), y=(q, 2)) for p, q in rows]}
+
+    def alices_row(row):
+        return lambda v, coins: np.concatenate([row(v, coins), v[1:]])
+
+    bugs = [{"b": alices_row(lambda v, coins: 0 * v[:1])},
+            {"a": alices_row(lambda v, coins: coins["multiply/b"][:1])},
+            {"c": lambda v, coins: coins["multiply/a"][:1]}]
+    for number, (name, mutants) in enumerate(zip(answer, bugs), 1):
+        if not _of_a_product(2, mutants).tells_apart(name, cases[name]):
+            return f"({number}) {name}'s table is the same for all rows of the other worker"
+
+
+def _of_a_product(bits, mutants):
+    from mpc.beaver import multiply
+    from mpc.views import Experiment
+
+    def step(world, x, y):
+        return multiply(world.given(x), world.given(y))
+
+    return Experiment(step, ["a", "b", "c"], bits, mutants=mutants)
+
+
+@check
+def one_mask_for_two(function):
+    """Each mask alone is perfect, and their difference tells x - x'."""
+    v = np.arange(2 * 2 * 5, dtype=np.uint64).reshape(2, 2, 5)
+    found = np.asarray(function(v.copy(), {}))
+    if found.shape != v.shape:
+        return differs(found, v)
+    if not np.array_equal(found[:, 0], v[:, 0]):
+        return "the first element has changed; its coin must stay as it is"
+    others = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    pairs = [dict(x=((0, 1), other), y=((1, 1), (0, 1))) for other in others]
+    if not _of_a_product(1, {"a": function}).tells_apart("alice", pairs):
+        return "alice still cannot tell inputs apart: do both elements have the same coin?"
+    return differs(found[:, 1], v[:, 0])
+
+
+@check
+def triple_of_zeros(mutants):
+    """Every answer is right and every factor is known: only a table of views turns red."""
+    for name, mutant in mutants.items():
+        if not callable(mutant):
+            return f"{mutant!r} is no function of (v, coins), as zero is"
+    step = _of_a_product(2, mutants)
+    varied = [[dict(x=(1, p), y=(2, 0)) for p in range(4)],
+              [dict(x=(1, 0), y=(2, p)) for p in range(4)]]
+    for which, cases in zip(("first", "second"), varied):
+        if step.distance("alice", cases) < 1:
+            return f"the {which} factor is still hidden from alice, at least in part"
+    world, product = step.run(x=(1, 2), y=(2, 1))
+    if np.any(world.ring.sum(product.rows, axis=0) != 3 * 3 % 4):
+        return "the product is no longer right"
+
+
+@check
+def blind_spot(answer):
+    """A table takes coins as given, all values alike; how they are drawn it cannot see."""
+    reasons = {**dict.fromkeys((1, 2), "the tables of two elements turn red"),
+               **dict.fromkeys((3, 4), "the provider's table turns red"),
+               5: "the table turns red at once",
+               6: "the table of that party, with all that it sees, turns red"}
+    if answer not in {*reasons, 7}:
+        return f"{answer} is not in the list, which goes from 1 to 7"
+    if answer != 7:
+        return f"for number {answer} {reasons[answer]}"
+
+
+
 # ------------------------------------------------------------------ 6. Gradients by hand
+
+
+@check
+def slope(function):
+    """For a parabola it is even exact, whatever the step."""
+    for f, derivative in ((lambda w: w * w, 6.0), (lambda w: 5 - 2 * w, -2.0)):
+        found = float(function(f, 3.0, 0.5))
+        if abs(found - derivative) < 1e-9:
+            continue
+        said = f"at w = 3 with h = 0.5 the slope of {'w * w' if derivative > 0 else '5 - 2 w'} is "
+        said += f"{derivative:g}, and {found:g} came"
+        if abs(found - (f(3.5) - f(3)) / 0.5) < 1e-9:
+            return f"{said}: that looks to one side only"
+        if abs(found - 2 * derivative) < 1e-9:
+            return f"{said}, twice the slope: the two places are 2 h apart"
+        return said + ": the wrong sign" * (abs(found + derivative) < 1e-9)
+
+
+@check
+def matmul_rules(function):
+    """Both rules are matrix products again: on shares, one more of Beaver's products each."""
+    rng = np.random.default_rng(0)
+    a, b, g = (rng.integers(-3, 4, shape) for shape in ((2, 3), (3, 4), (2, 4)))
+    for name, operand, found, right in zip("ab", (a, b), function(a, b, g), (g @ b.T, a.T @ g)):
+        if np.shape(found) != operand.shape:
+            return f"the gradient of {name}, {operand.shape}, has the shape {np.shape(found)}"
+        if not np.array_equal(found, right):
+            return f"the shapes are right, but the gradient of {name} is another"
+
+
+@check
+def three_ways(answer):
+    """5 through each factor, and 3: the derivative of x x + 3 x is 2 x + 3."""
+    known = {8: "that counts x x through one factor only", 10: "the way through 3x is missing",
+             40: "that is the value of y, not its gradient"}
+    if answer != 13:
+        return known.get(answer, f"{answer} is not it: add up the gradients of three ways")
+
+
+@check
+def products_of_a_step(answer):
+    """Forward one for each layer; back one for each weight, and one to get from layer to layer."""
+    forward, backward = answer
+    if forward != 2:
+        return f"{forward} forward: there are two layers, with one matrix product each"
+    if backward == 4:
+        return "4 back: one of them is for x, which needs no gradient"
+    if backward == 2:
+        return "2 back: two for the weights, and how does g get to the first layer?"
+    if backward != 3:
+        return f"{backward} back: count the rules of the two products that are asked"
 
 
 # ------------------------------------------------------------------ 7. Training on MNIST
