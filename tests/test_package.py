@@ -23,7 +23,7 @@ SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).glob
 # A module of mpc imports only modules that stand before it here.
 ORDER = ("ring randomness tags ledger share link world views provider beaver truncation securenn "
          "carry_tree comparison argmax either fixed_point labs save options train_mnist costs show "
-         "exercises").split()
+         "graph exercises").split()
 COMMANDS = ("train_mnist", "costs")     # modules that bring all three packages together
 
 
