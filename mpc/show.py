@@ -281,4 +281,5 @@ def _draw_arrow(axis, y, src, dst, both, names, size, offline, places):
     axis.annotate("", (end, y), (start, y), arrowprops=look)
     near = start + math.copysign(0.5, end - start)      # the middle of the first gap it crosses
     text = f"{names}: {size:,} B" + " each way" * both
-    axis.text(near, y - 0.1, text, ha="center", va="bottom", fontsize=8.5)
+    axis.text(near, y - 0.1, text, ha="center", va="bottom", fontsize=8.5,
+              bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})
