@@ -115,7 +115,7 @@ def bars(heights, ylabel, title=""):
     drawn = axis.barh(list(heights), list(heights.values()), color="#0072B2", height=0.6)
     axis.bar_label(drawn, [f"{h:,.4g}" for h in heights.values()], padding=4)
     axis.invert_yaxis()
-    axis.margins(x=0.12)
+    axis.margins(x=0.16)
     axis.set(xlabel=ylabel, title=title)
     figure.tight_layout()
     return figure

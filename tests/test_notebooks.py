@@ -4,7 +4,9 @@ A kernel start for each chapter: `scripts/test -m notebooks`; what can be told f
 is in the fast suite.
 """
 
+import io
 import re
+import tokenize
 
 import pytest
 
@@ -125,6 +127,21 @@ def test_there_are_three_exercises_with_hint_solution_check_and_a_wrong_answer(p
         assert list(found) == ["solution", "wrong"], f"cell {i} has {list(found)}"
         placeholder, call = run.placeholder_and_check(cells[i])
         assert "..." in placeholder and call.startswith("exercises."), f"cell {i}"
+
+
+def bare(cell):
+    """The words of a cell's code without what a translator may change: comments and texts."""
+    tokens = tokenize.generate_tokens(io.StringIO(cell.source).readline)
+    texts = ("COMMENT", "NL", "STRING", "FSTRING_START", "FSTRING_MIDDLE", "FSTRING_END")
+    return [token.string for token in tokens if tokenize.tok_name[token.type] not in texts]
+
+
+@pytest.mark.parametrize("path", sorted(run.FOLDER.glob("*.de.ipynb")), ids=lambda path: path.stem)
+def test_a_translation_has_the_code_of_its_original(path):
+    original = code(read(path.with_name(path.name.replace(".de.", "."))))
+    translated = code(read(path))
+    assert [bare(cell) for cell in translated] == [bare(cell) for cell in original]
+    assert [cell.metadata for cell in translated] == [cell.metadata for cell in original]
 
 
 def test_the_map_names_every_chapter_in_order():
