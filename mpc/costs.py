@@ -29,17 +29,21 @@ def relus(world):
     return run
 
 
-def batch(world):
-    """A function that runs one training batch of the 784-128-64-10 network, as the command does."""
-    options = parser().parse_args(["--truncation", world.truncation, "--ring-bits",
-                                   str(world.ring.bits), "--workers", str(len(world.workers))])
+def batch(world, size=BATCH, fresh=True):
+    """A function that runs one training batch of the 784-128-64-10 network, as the command does.
+
+    On pictures shared anew each time, as in a first epoch, unless `fresh` is False.
+    """
+    options = parser().parse_args(f"--truncation {world.truncation} --ring-bits {world.ring.bits} "
+                                  f"--workers {len(world.workers)} --batch-size {size}".split())
     arithmetic, rng = Shared(options, world), np.random.default_rng(0)
     model = arithmetic.model(Net(rng))
-    pictures, labels = rng.normal(size=(BATCH, 784)), np.eye(10)[rng.integers(0, 10, BATCH)]
+    pictures, labels = rng.normal(size=(size, 784)), np.eye(10)[rng.integers(0, 10, size)]
     step = descent(arithmetic, model, options.lr)
+    shared = None if fresh else (share(world, pictures), share(world, labels))
 
     def run():
-        step(share(world, pictures), share(world, labels))
+        step(*shared or (share(world, pictures), share(world, labels)))
     return run
 
 

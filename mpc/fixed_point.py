@@ -109,7 +109,9 @@ class FixedPoint:
         """This gradient at the scale at which ``x.T @ gradient`` has that of a finer `weight`."""
         if weight.finer == 1:
             return self
-        return self._at(weight.depth - min(x.depth, 1), weight.factor, weight.finer)
+        products = 2 if either.in_three(x.value, self.value) else 1     # the doubled one, or one
+        return self._at(weight.depth - min(x.depth, 1), Fraction(weight.factor, products),
+                        weight.finer)
 
     def _settled(self):
         """Ready for a product: the truncation that an earlier one left is done now, and once."""

@@ -6,15 +6,16 @@ import math
 
 from mpc import save
 from mpc.fixed_point import as_fraction
+from mpc.mpi import launched
 
 # Left out, these get their defaults behind the parser: by then it is known which were given.
 DEFAULTS = {"workers": 2, "comparison": None, "truncation": None, "products": "beaver",
             "ring_bits": 64, "ledger": False, "precision_fractional": 3, "base": 10,
-            "reproducible": False}
+            "reproducible": False, "world": "mpi" if launched() else "simulation"}
 WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
                   "fixed": ("workers", "comparison", "truncation", "products", "ring_bits",
-                            "ledger")}
-
+                            "ledger", "world")}
+PRIVATE = "data_dir", "save", "ledger", "world"     # may differ from role to role
 
 # Local truncation of x fails with probability |x| / 2^l (`mpc.truncation`). Over all that a batch
 # of 64 truncates, with three decimal digits and 64 bits, this adds up to less than:
@@ -36,7 +37,8 @@ class Parser(argparse.ArgumentParser):
         return options
 
     def error(self, message):
-        self.exit(2, f"train_mnist: {message}; --help lists the options\n")
+        name = self.prog.rpartition(".")[2]
+        self.exit(2, f"{name}: {message}; --help lists the options\n")
 
 
 def number(kind, what, least, most=float("inf")):
@@ -60,9 +62,9 @@ def path_name(text):
     return text
 
 
-def parser():
+def parser(command="train_mnist"):
     """All options; the defaults are those of the tutorial."""
-    p = Parser(prog="python -m mpc.train_mnist", description=DESCRIPTION, epilog=EXAMPLE,
+    p = Parser(prog=f"python -m mpc.{command}", description=DESCRIPTION, epilog=EXAMPLE,
                formatter_class=argparse.RawDescriptionHelpFormatter)
     whole = functools.partial(number, int, "a whole number")
     p.add_argument("--epochs", type=whole(1), default=10, metavar="N",
@@ -118,23 +120,43 @@ def parser():
     p.add_argument("--reproducible", action="store_true", default=None,
                    help="derive all masks from --seed too, so that a run can be repeated; for "
                    "lessons only, since whoever knows the seed then knows every secret")
+    p.add_argument("--world", choices=("simulation", "mpi"),
+                   help="where the roles live: all in this process, or each in a process of MPI "
+                   "(default: mpi if mpiexec started this process)")
     return p
 
 
 DESCRIPTION = """\
 Train a neural network on handwritten digits that nobody sees: pictures, labels and weights are
-secret-shared among workers. All parties run in this one process, to be looked at."""
+secret-shared among workers. All parties run in this one process, to be looked at; started by
+mpiexec, each in a process of its own."""
 EXAMPLE = """\
 example: three workers, one short epoch, and what a batch costs:
   python -m mpc.train_mnist --workers 3 --epochs 1 --train-items 128 --ledger"""
 
 
+def public(options):
+    """The options that all roles must have alike, as a dict."""
+    return {name: value for name, value in vars(options).items() if name not in PRIVATE}
+
+
+def speaks(options):
+    """Does the server, who prints and saves, live in this process?"""
+    return options.world == "simulation" or not launched() or launched()[0] == 0
+
+
 def complaint(options):
     """What makes `options` unusable together, in one line, or None."""
     shared = options.arithmetic == "shared"
-    problem = options.save is not None and save.unfit_place(options.save)
+    problem = options.save is not None and speaks(options) and save.unfit_place(options.save)
     if problem:
         return problem
+    if options.world == "mpi" and not launched():
+        return (f"--world mpi: no launcher of MPI started this process; start mpiexec "
+                f"-n {options.workers + 2} python -m mpc.train_mnist")
+    if options.world == "mpi" and not shared:
+        return (f"--arithmetic {options.arithmetic}: one process is enough where nothing is "
+                "shared; start it without mpiexec")
     for option, of_two in (("comparison", "securenn"), ("truncation", "local"),
                            ("products", "three")):
         if options.workers > 2 and getattr(options, option) == of_two:

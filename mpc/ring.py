@@ -88,9 +88,8 @@ def _words(raw, width, dtype):
     size = np.dtype(dtype).itemsize
     if width == size:
         return np.frombuffer(raw, dtype)
-    wide = np.zeros((len(raw) // width, size), np.uint8)
-    wide[:, :width] = np.frombuffer(raw, np.uint8).reshape(-1, width)
-    return wide.view(dtype)[:, 0]
+    overlapping = np.ndarray(len(raw) // width, dtype, raw + bytes(size - width), strides=width)
+    return overlapping & dtype.type(256**width - 1)     # the upper bytes are those of the next
 
 
 def _accept(candidates, size):

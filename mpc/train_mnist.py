@@ -19,7 +19,8 @@ import numpy as np
 import data
 import mpc
 import nn
-from mpc.options import complaint, finer, parser
+from mpc.mpi import MpiWorld, as_role, launched
+from mpc.options import complaint, finer, parser, public, speaks
 from mpc.ring import Z2k
 from mpc.save import save_model
 
@@ -49,7 +50,7 @@ class Run(NamedTuple):
     model: Net              # floats at the server; NaN in a process without it
     losses: list            # of every logged batch
     accuracies: list        # correct answers after each epoch
-    seconds: list           # of every batch
+    seconds: list           # of each batch; in a role by itself, averages up to the last logged
     world: object           # None where nothing was shared
     batch_messages: slice   # the ledger's messages of the first batch
 
@@ -113,15 +114,22 @@ class Fixed(Float):
         return output.argmax(-1, one_hot=True)
 
 
+def make_world(options):
+    """The World that `options` ask for: a simulation, or this process's role under MPI."""
+    how = {"seed": options.seed if options.reproducible else None, "ring_bits": options.ring_bits,
+           "comparison": options.comparison, "truncation": options.truncation,
+           "products": options.products}
+    if options.world == "mpi":
+        return MpiWorld(options.workers, public=public(options), **how)
+    return mpc.World(options.workers, **how)
+
+
 class Shared(Fixed):
     """Fixed point on secret shares, in a World of its own or in the one that is given."""
 
     def __init__(self, options, world=None):
         super().__init__(options)
-        self.world = world or mpc.World(
-            options.workers, seed=options.seed if options.reproducible else None,
-            ring_bits=options.ring_bits, comparison=options.comparison,
-            truncation=options.truncation, products=options.products)
+        self.world = world or make_world(options)
         self.finer = finer(options)
 
     def _share(self, value, **owner):
@@ -236,15 +244,20 @@ def train(options, log=print, world=None):
     step = descent(arithmetic, model, options.lr)
     losses, counts, seconds, first, warned = [], [], [], None, False
     for epoch in range(1, options.epochs + 1):
-        done = 0
+        done, untimed, start = 0, 0, time.perf_counter()
         for i, (pictures, labels) in enumerate(batches, 1):
-            mark, start = len(world.ledger.messages) if world else 0, time.perf_counter()
+            mark = len(world.ledger.messages) if world else 0
             loss = step(pictures, labels)
-            seconds.append(time.perf_counter() - start)
             first = first or slice(mark, len(world.ledger.messages) if world else 0)
-            done += pictures.shape[0]
-            if i % options.log_interval == 0:
+            done, untimed = done + labels.shape[0], untimed + 1
+            logged = i % options.log_interval == 0
+            if logged:
                 losses.append(float(arithmetic.reveal(loss, "loss")))
+            if logged or world is None or world.here == world.roles:    # or nobody waited for it
+                now = time.perf_counter()
+                seconds += [(now - start) / untimed] * untimed
+                untimed, start = 0, now
+            if logged:
                 log(f"Train Epoch: {epoch} [{done}/{options.train_items} "
                     f"({100 * done / options.train_items:.0f}%)]  Loss: {losses[-1]:.6f}  "
                     f"Time: {seconds[-1]:.3f}s")
@@ -266,7 +279,9 @@ def report(run, options):
     yield (f"Accuracy after {options.epochs} epoch{'s' * (options.epochs > 1)}: "
            f"{run.accuracies[-1]:.0f}/{options.test_items} "
            f"({100 * run.accuracies[-1] / options.test_items:.1f} %)")
-    yield f"Time per batch: {statistics.median(run.seconds):.3f} s (median of {len(run.seconds)})"
+    if run.seconds:
+        yield (f"Time per batch: {statistics.median(run.seconds):.3f} s "
+               f"(median of {len(run.seconds)})")
     if run.world is None:
         yield f"Arithmetic: {options.arithmetic}; nothing was secret"
         return
@@ -295,18 +310,27 @@ def report(run, options):
 
 
 def main(argv=None):
-    """The command; exit status 0, or 2 with one line on what was wrong with the input."""
+    """The command, in one process or as one role of several, whichever it was started as."""
+    if launched():
+        return as_role(functools.partial(command, argv), *launched())
+    return command(argv)
+
+
+def command(argv=None):
+    """Exit status 0, or 2 with one line on what was wrong with the input."""
     options = parser().parse_args(argv)
     try:
         problem = complaint(options)
         if problem:
             raise ValueError(problem)
         run = train(options, functools.partial(print, flush=True))
+        if options.world == "mpi":
+            run.world.finish()
         for line in report(run, options):
             print(line)
         if options.ledger:
             print("", run.world.ledger.table(run.batch_messages), sep="\n")
-        if options.save is not None and (run.world is None or run.world.has(run.world.server)):
+        if options.save is not None and speaks(options):
             save_model(run.model, options.save)
             print(f"Model written to {options.save}")
     except BrokenPipeError:             # whoever read our lines has gone, as `head` does

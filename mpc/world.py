@@ -31,7 +31,7 @@ import numpy as np
 
 from mpc import tags
 from mpc.ledger import Ledger
-from mpc.link import OutOfStep, PeerFailed, Playback, Queues, Tape
+from mpc.link import OutOfStep, PeerFailed, Playback, ProtocolError, Queues, Tape
 from mpc.randomness import fresh_key, lesson_key, stream
 from mpc.ring import Z2k
 from mpc.share import MaskReused, Private, Share
@@ -331,7 +331,14 @@ class World:
             return np.zeros((0, *rows.shape[1:]), ring.dtype)
         if src in self.here:
             return rows
-        return ring.unpack(self._link.get(src, dst, header), rows.shape[1:])[None]
+        try:
+            received = ring.unpack(self._link.get(src, dst, header), rows.shape[1:])
+        except ValueError as error:
+            raise ProtocolError(f"{dst} heard from {src} at step {header[0]}: {error}") from None
+        if ring.modulus < 256**ring.width and (received >= ring.modulus).any():
+            raise ProtocolError(f"{dst} heard from {src} at step {header[0]} ({header[1]}) what is "
+                                f"no element of {ring}")
+        return received[None]
 
     def _share(self, ring, rows, shape):
         """A Share from a list of rows in the order of the workers, None for those elsewhere."""
@@ -446,13 +453,18 @@ def role_names(n_workers):
     return ("server", *workers, "crypto_provider")
 
 
-def make_keys(names, seed=None):
-    """One key for each pair of roles that share a stream, and one for all workers together."""
+def key_groups(names):
+    """Who has a key in common: each pair of roles that share a stream, and all workers together."""
     server, *workers, provider = names
     groups = [group(*workers), *(group(*p) for p in combinations(workers, 2)),
               *(group(w, owner) for w in workers for owner in (server, provider))]
+    return list(dict.fromkeys(groups))          # two workers alone are a pair too
+
+
+def make_keys(names, seed=None):
+    """One key for each of the `key_groups`."""
     return {g: fresh_key() if seed is None else lesson_key(seed, " ".join(sorted(g)))
-            for g in groups}
+            for g in key_groups(names)}
 
 
 def run_threads(program, n_workers=2, seed=None, timeout=60.0, **options):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mpc import costs
+from mpc import World, costs, train_mnist
+from mpc.options import parser
 
 PAGE = (Path(__file__).parents[1] / "docs/COSTS.md").read_text(encoding="utf-8")
 ROWS = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.splitlines()
@@ -22,6 +23,41 @@ def test_a_row_is_what_the_ledger_counts(row):
     function = costs.relus if "ReLU" in task else costs.batch
     counted = costs.measure(int(workers), comparison, function, runs=1)
     assert counted[:-1] == (truncation, *(int(n.replace(",", "")) for n in numbers))
+
+
+@pytest.mark.parametrize("b", [16, 64])
+def test_the_bytes_of_a_batch_are_those_of_the_formula(b, monkeypatch):
+    n0, n1, n2, n3 = 784, 128, 64, 10
+    formula = {"8 (n0 n1 + n1 n2 + n2 n3)": 8 * (n0 * n1 + n1 * n2 + n2 * n3),
+               "8 B (5 n1 + 5 n2 + n3)": 8 * b * (5 * n1 + 5 * n2 + n3),
+               "31.375 B (n1 + n2)": 31.375 * b * (n1 + n2)}
+    assert f"      {'  +  '.join(formula)}  +  8 B n0 when the pictures are new\n" in PAGE
+    world, train_batch, sent = World(comparison="carry-tree"), train_mnist.train_batch, []
+    rounds = []
+
+    def watched(*args):
+        mark = len(world.ledger.messages)
+        loss = train_batch(*args)
+        messages = world.ledger.messages[mark:]
+        sent.append({role: sum(m.nbytes for m in messages if m.src == role)
+                     for role in ("alice", "bob")})
+        rounds.append(world.ledger.cost(mark).rounds)
+        return loss
+
+    monkeypatch.setattr(train_mnist, "train_batch", watched)
+    options = parser().parse_args(f"--train-items {2 * b} --test-items 2 --batch-size {b} "
+                                  "--epochs 2".split())
+    train_mnist.train(options, lambda line: None, world)
+    (weights, *_), each = formula.values(), sum(formula.values())
+    assert [batch["alice"] for batch in sent] == [each + 8 * b * n0] * 2 + [each - weights, each]
+    assert rounds == [26, 26, 25, 26]           # the test after an epoch has opened the weights
+    assert [batch["bob"] for batch in sent] == [batch["alice"] for batch in sent]
+    if b == 64:
+        first, later = sent[0]["alice"], sent[-1]["alice"]
+        figures = [f"{n / 1e6:.2f} MB" for n in (later, first, (first + 9 * later) / 10)]
+        assert ("With B = 64 that is {} a batch, and {} in the first epoch: {} on average"
+                .format(*figures)) in " ".join(PAGE.split())
+        assert first < 2.2e6 and later < 1.9e6
 
 
 def test_the_command_prints_a_table_of_the_pages_form(capsys, monkeypatch):

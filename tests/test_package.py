@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mpc import train_mnist
+from mpc.forecast import forecast_parser
 from mpc.options import parser
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,9 +23,9 @@ PACKAGES = ("mpc", "nn", "data")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))]
 # A module of mpc imports only modules that stand before it here.
 ORDER = ("ring randomness tags ledger share link world views provider beaver truncation securenn "
-         "carry_tree comparison argmax either fixed_point labs save options train_mnist costs show "
-         "graph exercises").split()
-COMMANDS = ("train_mnist", "costs")     # modules that bring all three packages together
+         "carry_tree comparison argmax either fixed_point labs guard mpi save options train_mnist "
+         "costs forecast show graph exercises").split()
+COMMANDS = ("train_mnist", "costs", "forecast")     # modules that bring all three packages together
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_there_are_three_dependencies_at_run_time(setup):
 def test_name_python_and_extras(setup):
     assert setup["metadata"]["name"] == "mpc-numpy"
     assert setup["options"]["python_requires"] == ">=3.10"
-    assert {"test", "notebooks", "bench"} <= set(setup["options.extras_require"])
+    assert {"test", "notebooks", "mpi", "bench"} <= set(setup["options.extras_require"])
 
 
 def test_the_changelog_ends_at_the_version(setup):
@@ -92,11 +93,16 @@ def test_inside_mpc_they_point_downward_too():
 
 
 def test_nothing_is_imported_but_the_dependencies_and_the_standard_library():
-    """But for matplotlib, in the one module that draws."""
+    """But for matplotlib in the one module that draws, and mpi4py in that of MPI."""
     allowed = {*PACKAGES, "numpy", "scipy", "idx2numpy", *sys.stdlib_module_names}
     for path in SOURCES:
-        due = allowed | {"matplotlib"} if path.stem == "show" else allowed
-        assert {name.split(".")[0] for name in imported(path)} <= due, path.name
+        extra = {"show": {"matplotlib"}, "mpi": {"mpi4py"}}.get(path.stem, set())
+        assert {name.split(".")[0] for name in imported(path)} <= allowed | extra, path.name
+
+
+def test_without_the_extra_mpi_everything_can_be_imported():
+    code = "import sys; sys.modules['mpi4py'] = None; import mpc.mpi, mpc.train_mnist, mpc.forecast"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_no_generator_of_numpy_is_near_a_mask():
@@ -125,16 +131,22 @@ def test_the_code_of_the_readme_prints_what_it_shows():
 
 
 def test_the_commands_of_the_readme_are_those_that_are_run():
-    train, full, test, course, others = blocks("sh")
+    train, full, test, course, others, roles, owners, foreseen = blocks("sh")
     assert train == ("python3 -m venv .venv && .venv/bin/python -m pip install -e . && \\\n"
                      "OPENBLAS_NUM_THREADS=1 .venv/bin/python -m mpc.train_mnist\n")
     assert test == "scripts/test\n"
     assert os.access(ROOT / "scripts" / "test", os.X_OK)
     assert "-e '.[notebooks]'" in course and "-m jupyterlab notebooks/01_" in course
-    for line in (full + others).splitlines():
+    install, start = roles.splitlines()
+    assert install == ".venv/bin/python -m pip install -e '.[mpi]'"
+    started = re.findall(r"-n \d+ ([^:\n]*)", f"{start}\n{owners}")
+    assert len(started) == 4
+    for line in [*(full + others + foreseen).splitlines(), *started]:
         python, _, module, *words = line.partition("#")[0].split()
         assert python == ".venv/bin/python"
-        if module != "data.mnist":
+        if module == "mpc.forecast":
+            forecast_parser().parse_args(words)
+        elif module != "data.mnist":
             assert module in {f"mpc.{name}" for name in COMMANDS}
             parser().parse_args(words)
 

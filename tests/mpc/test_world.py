@@ -329,7 +329,7 @@ def test_a_payload_of_another_size_is_refused():
     def program(world):
         return world.open(dealt(world, Z2k(64 if world.has("alice") else 32)), name="x")
 
-    with pytest.raises(ValueError, match="16 bytes came where .* needs 8|8 bytes .* needs 16"):
+    with pytest.raises(ProtocolError, match="16 bytes came where .* needs 8|8 bytes .* needs 16"):
         run_threads(program, seed=1)
 
 

@@ -1,0 +1,78 @@
+"""How cost grows with the data: ``python -m benchmarks.scale [--picture FILE]``.
+
+An epoch over more items takes as much longer (streamed, so that memory stays as it is), and an item
+costs less in a larger batch, since the weights are opened and multiplied once for all of it.
+"""
+
+import argparse
+import resource
+import time
+
+import threadpoolctl
+
+import mpc
+from benchmarks.measure import interleaved
+from mpc import costs
+from mpc.options import parser
+from mpc.train_mnist import train
+
+SIZES = 8, 16, 32, 64, 128, 256, 512
+ITEMS = 320, 640, 1280, 2560, 5120
+NAMES = {"carry-tree": "carry tree", "securenn": "SecureNN"}
+
+
+def per_item(comparison, repeat):
+    """CPU milliseconds of all roles for one item, by batch size."""
+    tasks = {size: (costs.batch(mpc.World(comparison=comparison), size, fresh=False), 1)
+             for size in SIZES}
+    return [1e3 * cpu / size for size, (cpu, _) in interleaved(tasks, repeat).items()]
+
+
+def epochs(comparison):
+    """CPU seconds of one epoch, by the number of items."""
+    def seconds(items):
+        start = time.process_time()
+        train(parser().parse_args(f"--comparison {comparison} --train-items {items} --test-items 2 "
+                                  "--epochs 1 --stream --log-interval 1000".split()), lambda _: None)
+        return time.process_time() - start
+    seconds(ITEMS[0])           # warm
+    return [seconds(items) for items in ITEMS]
+
+
+def main(argv=None):
+    p = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.splitlines()[0])
+    p.add_argument("--repeat", type=int, default=5, help="interleaved repetitions (5)")
+    p.add_argument("--picture", metavar="FILE", help="draw the two tables too; needs matplotlib")
+    options = p.parse_args(argv)
+    tables = {"items in an epoch | CPU seconds": {}, "items in a batch | CPU ms an item": {}}
+    with threadpoolctl.threadpool_limits(1):
+        for comparison, name in NAMES.items():
+            found = epochs(comparison), per_item(comparison, options.repeat)
+            for table, x, y in zip(tables.values(), (ITEMS, SIZES), found):
+                table[name] = x, y
+    for title, table in tables.items():
+        print(f"| {title}: {' | '.join(table)} |\n{'| --- ' * (1 + len(table))}|")
+        for x, *ys in zip(table["carry tree"][0], *(y for _, y in table.values())):
+            print(f"| {x:,} | {' | '.join(f'{y:.2f}' for y in ys)} |")
+        print()
+    print(f"Peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
+    if options.picture:
+        draw(tables, options.picture)
+
+
+def draw(tables, path):
+    """Both tables as curves, side by side."""
+    from mpc import show
+    figure, panels = show.panels(2, (8.4, 3.2))
+    for axes, (title, table) in zip(panels, tables.items()):
+        xlabel, ylabel = title.split(" | ")
+        for (name, (x, y)), (colour, line, marker) in zip(table.items(), show.SERIES):
+            axes.plot(x, y, color=colour, linestyle=line, marker=marker, label=name)
+        axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log", yscale="log")
+        axes.legend()
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""What a training run takes on a network, before it is run: ``python -m mpc.forecast``.
+
+Messages depend on shapes alone. The training program therefore runs in a World where no role lives:
+every array has no rows, no picture is read, and only the ledger fills. A few batches and two epochs
+are enough, since every further one costs what the one before it did: bytes and rounds are those of
+the whole run, exactly. The time is a model, the sum of three parts:
+
+    rounds x RTT  +  bytes of the busiest role / bandwidth  +  computation
+
+Each role has a link of this bandwidth in either direction and does nothing else while it sends; a
+round waits for one round trip. Computation is that of all roles one after the other, measured here
+on batches of embedded digits: roles on cores of their own take less.
+"""
+
+import sys
+import time
+from argparse import ArgumentTypeError, Namespace
+from typing import NamedTuple
+
+import numpy as np
+
+from mpc.options import complaint, number, parser
+from mpc.train_mnist import train
+from mpc.world import World
+
+NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
+NEVER = 10**9       # a log interval
+
+
+class Network(NamedTuple):
+    """What a message meets on its way."""
+
+    name: str
+    rtt: float          # milliseconds for a message and its answer
+    bandwidth: float    # megabits per second, of each role in each direction
+
+
+class Traffic(NamedTuple):
+    """The messages of a run: rounds that were waited for, bytes [sender, receiver] of all."""
+
+    roles: tuple
+    rounds: int
+    nbytes: np.ndarray
+
+    def seconds(self, network):
+        """(waiting for rounds, moving bytes) on a `Network`."""
+        busiest = max(self.nbytes.sum(axis=0).max(), self.nbytes.sum(axis=1).max())
+        return (float(self.rounds) * network.rtt / 1e3,
+                float(busiest) * 8 / (network.bandwidth * 1e6))
+
+
+def network(text):
+    """A type for argparse: lan, wan or RTT,BANDWIDTH."""
+    try:
+        rtt, bandwidth = NETWORKS.get(text) or map(float, text.split(","))
+        if not (0 <= rtt < float("inf") and 0 < bandwidth < float("inf")):
+            raise ValueError
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no network; take lan, wan or RTT,BANDWIDTH in "
+                                "milliseconds and megabits per second, as 40,100") from None
+    return Network(text, rtt, bandwidth)
+
+
+def ledger_of(options, **changes):
+    """[rounds, bytes of each pair ...] of a run with these `changes`, from shapes alone."""
+    options = Namespace(**vars(options) | changes)
+    world = World(options.workers, ring_bits=options.ring_bits, comparison=options.comparison,
+                  truncation=options.truncation, products=options.products, here=(), keys={})
+    train(options, lambda line: None, world)
+    counted = np.zeros(1 + len(world.roles)**2, np.int64)
+    counted[0] = world.ledger.cost().rounds
+    for message in world.ledger.messages:
+        pair = world.roles.index(message.src), world.roles.index(message.dst)
+        counted[1 + np.ravel_multi_index(pair, (len(world.roles),) * 2)] += message.nbytes
+    return counted
+
+
+def straight(counted, n, least):
+    """``counted(n)`` of a function that is a straight line from `least` on."""
+    if n <= least + 1:
+        return counted(n)
+    first = counted(least)
+    return first + (n - least) * (counted(least + 1) - first)
+
+
+def traffic(options):
+    """The `Traffic` of the whole run.
+
+    From the second epoch on all epochs cost the same, and from the second batch of an epoch on all
+    full batches do; a shorter last one is in every run.
+    """
+    size, shown = options.batch_size, {"log_interval": NEVER}
+
+    def items(batches, of):
+        return batches * size + of % size
+
+    def run(epochs, batches, tests):
+        return ledger_of(options, epochs=epochs, train_items=items(batches, options.train_items),
+                         test_items=items(tests, options.test_items), **shown)
+
+    def with_tests(epochs, batches):
+        return straight(lambda n: run(epochs, batches, n), options.test_items // size, 2)
+
+    def with_batches(epochs):
+        return straight(lambda n: with_tests(epochs, n), options.train_items // size, 2)
+
+    counted = straight(with_batches, options.epochs, 1)
+    some = dict.fromkeys(("train_items", "test_items", "batch_size"), options.workers)
+    some["epochs"] = 1
+    a_loss = ledger_of(options, **some, log_interval=1) - ledger_of(options, **some, **shown)
+    batches = -(-options.train_items // size)
+    counted += options.epochs * (batches // options.log_interval) * a_loss
+    roles = World(options.workers, here=(), keys={}).roles
+    return Traffic(roles, int(counted[0]), counted[1:].reshape(len(roles), len(roles)))
+
+
+def computation(options):
+    """Seconds of a training batch and of a test batch, in one process on this machine."""
+    size, stamps = min(options.batch_size, 1280), []
+    few = {"epochs": 3, "train_items": size, "test_items": size, "log_interval": 1,
+           "data_dir": None}
+    run = train(Namespace(**vars(options) | few), lambda line: stamps.append(time.perf_counter()))
+    tests = [after - before for before, after in zip(stamps[::2], stamps[1::2])]
+    return min(run.seconds), min(tests)
+
+
+def lines(options):
+    """The forecast, line by line."""
+    run, (batch, test) = traffic(options), computation(options)
+    waiting, moving = run.seconds(options.network)
+    size = options.batch_size
+    computing = options.epochs * (-(-options.train_items // size) * batch
+                                  + -(-options.test_items // size) * test)
+    name, rtt, bandwidth = options.network
+    yield (f"Forecast: {options.epochs} epoch{'s' * (options.epochs > 1)} over "
+           f"{options.train_items:,} items, {options.workers} workers")
+    yield f"Network: round trip {rtt:g} ms, {bandwidth:g} Mbit/s to and from each role"
+    yield f"Rounds: {run.rounds:,}"
+    for role, nbytes in zip(run.roles, run.nbytes.sum(axis=1)):
+        yield f"Bytes sent by {role}: {nbytes:,}"
+    yield (f"Time: {waiting + moving + computing:,.0f} s = {waiting:,.0f} s for rounds + "
+           f"{moving:,.0f} s for bytes + {computing:,.0f} s of computation")
+    yield f"A batch takes {batch:.3f} s of computation here, all roles in one process"
+
+
+def forecast_parser():
+    """The options of the training command that change its messages, and the network."""
+    p = parser("forecast")
+    p.description = ("What a training run takes on a network: rounds and bytes, exactly, and the "
+                     "time as a sum\nof waiting, moving bytes and computing.")
+    p.epilog = "example:\n  python -m mpc.forecast --items 60000 --epochs 10 --network wan"
+    p.add_argument("--items", dest="train_items", metavar="N",
+                   type=number(int, "a whole number", 1),
+                   help="the same as --train-items")
+    p.add_argument("--network", type=network, default="lan", metavar="lan|wan|RTT,BANDWIDTH",
+                   help="lan (0.3 ms, 1000 Mbit/s; default), wan (40 ms, 100 Mbit/s), or another "
+                   "round trip in milliseconds and bandwidth in megabits per second")
+    return p
+
+
+def main(argv=None):
+    """The command; exit status 0, or 2 with one line on what was wrong with the input."""
+    options = forecast_parser().parse_args(argv)
+    unused = [name for name in ("save", "data_dir", "ledger") if getattr(options, name)]
+    try:
+        if unused or options.arithmetic != "shared":
+            raise ValueError(f"--{(unused or ['arithmetic'])[0].replace('_', '-')} has no effect "
+                             "on a forecast; leave it out")
+        if problem := complaint(options):
+            raise ValueError(problem)
+        for line in lines(options):
+            print(line, flush=True)
+    except ValueError as error:
+        print(f"forecast: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The last words of a role: a small process that waits for it, and ends the run if it fails.
+
+Run as a script by `mpc.mpi`, in the process that the launcher of MPI started; the role is its
+child. A launcher ends all processes of a run when one of them is killed, so that no other role
+could still say which one it was. A guard can: it outlives its role, says in one line who ended and
+why, and only then pulls the others down. It imports nothing but the standard library and knows no
+key and no row.
+"""
+
+import fcntl
+import os
+import signal
+import sys
+import termios
+import time
+from array import array
+
+PATIENCE = 2.0      # seconds in which another guard may speak first, where it knows more:
+BAD_INPUT = 2       # where all roles fail alike, the server's
+CONSEQUENCE = 3     # where a role only noticed that another ended, that other's
+
+
+def watch(role, pid, words):
+    """Wait for the process `pid` of `role`; returns its status and its last words.
+
+    `words` is what the role writes to its standard error; the server's are passed on as they come.
+    """
+    heard = []
+    for line in words:
+        heard.append(line)
+        if role == "server":
+            say(role, heard.pop())
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if status < 0:
+        return 1, [f"killed by signal {-status} ({signal.Signals(-status).name}); the run ends"]
+    return status, heard
+
+
+def say(role, line):
+    """One line on the standard error, in one piece."""
+    os.write(2, f"{role}: {line.rstrip()}\n".encode())
+
+
+def heard():
+    """Wait until the launcher has read what was said: it drops the rest when a run ends."""
+    deadline, unread = time.monotonic() + PATIENCE, array("i", [1])
+    while unread[0] and time.monotonic() < deadline:
+        time.sleep(0.05)
+        try:
+            fcntl.ioctl(2, termios.FIONREAD, unread)
+        except OSError:                     # no pipe: it is read as it is written
+            break
+
+
+def end_all(status):
+    """End every process of the run, this one too."""
+    heard()
+    if "PMI_FD" in os.environ:              # ask the launcher of MPICH, as MPI_Abort does
+        os.write(int(os.environ["PMI_FD"]), f"cmd=abort exitcode={status}\n".encode())
+        time.sleep(PATIENCE)
+    os.kill(os.getpid(), signal.SIGKILL)    # any launcher ends a run of which a process is killed
+
+
+def main(role, pid, source):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)        # the role itself says that it was stopped
+    with open(int(source), encoding="utf-8", errors="replace") as words:
+        status, last_words = watch(role, int(pid), words)
+    if status == CONSEQUENCE or status == BAD_INPUT and role != "server":
+        time.sleep(PATIENCE)
+    for line in last_words:
+        say(role, line)
+    if status:
+        end_all(status)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

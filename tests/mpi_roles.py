@@ -1,0 +1,122 @@
+"""Programs that `test_mpi.py` starts under mpiexec: ``python tests/mpi_roles.py PROGRAM FOLDER``"""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from mpc import fix_precision, train_mnist
+from mpc.link import Parcel
+from mpc.mpi import MpiLink, MpiWorld, as_role, launched, mpi
+from mpc.options import parser
+
+
+def digest(parcels):
+    """One hash over headers and payloads, in order."""
+    whole = hashlib.sha256()
+    for parcel in parcels:
+        whole.update(repr(tuple(parcel[:3])).encode() + bytes(parcel.payload))
+    return whole.hexdigest()
+
+
+def transcript(folder, *words):
+    """A training run; each role leaves what it said and heard, as a digest, and its ledger's."""
+    options = parser().parse_args(words)
+    world = train_mnist.make_world(options)
+    link, (me,), said, heard = world._link, world.here, [], []
+    put, get = link.put, link.get
+
+    def recording_put(*parcel):
+        said.append(Parcel(*parcel))
+        put(*parcel)
+
+    def recording_get(src, dst, header):
+        heard.append(Parcel(src, dst, header, get(src, dst, header)))
+        return heard[-1].payload
+
+    link.put, link.get = recording_put, recording_get
+    run = train_mnist.train(options, lambda line: None, world)
+    world.finish()
+    (folder / f"{me}.json").write_text(json.dumps({
+        "said": digest(said), "heard": digest(heard), "losses": run.losses,
+        "ledger": hashlib.sha256(repr(world.ledger.messages).encode()).hexdigest(),
+        "sent": link.sent - world._before[0], "received": link.received - world._before[1],
+        "keys": [sorted(group) for group in world._keys]}))
+    if world.has("server"):
+        train_mnist.save_model(run.model, folder / "model.npz")
+
+
+def ahead(folder):
+    """The workers sleep at first; the provider leaves how many messages were on their way then."""
+    world = MpiWorld(ahead=5)
+    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    if world.workers_here:
+        time.sleep(1.5)
+    times = []
+    for _ in range(20):
+        x = x.refresh() * x
+        times.append(time.monotonic())
+        if world.has(world.crypto_provider):
+            on_their_way = len(world._link._unsent("bob"))
+            (folder / "seen").open("a").write(f"{on_their_way} {time.monotonic()}\n")
+    (folder / f"{world.here[0]}.times").write_text(f"{times[0]}")
+    world.finish()
+
+
+def fails(folder, who, how):
+    """One role fails in the middle."""
+    world = MpiWorld()
+    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    for i in range(1000):
+        x = x * x.refresh() * 0.25
+        if i == 5 and world.has(who):
+            if how == "raise":
+                raise RuntimeError("the disk is full")
+            os.kill(os.getpid(), getattr(signal, how))
+    world.finish()
+
+
+def garbage(folder, what):
+    """alice sends bob something else than the program says."""
+    put = MpiLink.put
+
+    def bad(link, src, dst, header, payload):
+        if (src, dst) == ("alice", "bob") and header[0] > 3:
+            if what == "noise":
+                wild = os.urandom(7)
+                link.comm.Send(wild, link.roles.index(dst))
+                return
+            payload = {"short": payload[:-1], "long": payload + b"!" * 8}[what]
+        put(link, src, dst, header, payload)
+
+    MpiLink.put = bad
+    world = MpiWorld()
+    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    (x * x).relu().get()
+    world.finish()
+
+
+def keys(folder):
+    """Each role leaves its keys, and all that it can be asked to show of itself."""
+    world = MpiWorld(int(mpi().COMM_WORLD.size) - 2)
+    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    (x * x).get()
+    world.finish()
+    shown = " ".join((repr(world), repr(world._link), world.ledger.transcript(),
+                      repr(world.ledger.messages), world.ledger.table()))
+    (folder / f"{world.here[0]}.json").write_text(json.dumps({
+        "keys": {" ".join(sorted(group)): key.hex() for group, key in world._keys.items()},
+        "shown": shown}))
+
+
+if __name__ == "__main__":
+    program, place, *rest = sys.argv[1:]
+
+    def main():
+        globals()[program](Path(place), *rest)
+        return 0
+
+    sys.exit(as_role(main, *launched()))
