@@ -23,8 +23,8 @@ PACKAGES = ("mpc", "nn", "data")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))]
 # A module of mpc imports only modules that stand before it here.
 ORDER = ("ring randomness tags ledger share link world views provider beaver truncation securenn "
-         "carry_tree comparison argmax either fixed_point labs guard mpi save options train_mnist costs "
-         "forecast").split()
+         "carry_tree comparison argmax either fixed_point labs guard mpi save options train_mnist "
+         "costs forecast show graph exercises").split()
 COMMANDS = ("train_mnist", "costs", "forecast")     # modules that bring all three packages together
 
 
@@ -78,7 +78,7 @@ def test_imports_point_downward():
     allowed = {"nn": {"nn"}, "data": {"data"}, "mpc": {"mpc"}}
     for path in SOURCES:
         found = {name.split(".")[0] for name in imported(path)} & set(PACKAGES)
-        due = set(PACKAGES) if path.stem in COMMANDS else allowed[path.parent.name]
+        due = set(PACKAGES) if path.stem in (*COMMANDS, "exercises") else allowed[path.parent.name]
         assert found <= due, f"{path.parent.name}/{path.name} imports {found - due}"
 
 
@@ -93,9 +93,10 @@ def test_inside_mpc_they_point_downward_too():
 
 
 def test_nothing_is_imported_but_the_dependencies_and_the_standard_library():
+    """But for matplotlib in the one module that draws, and mpi4py in that of MPI."""
     allowed = {*PACKAGES, "numpy", "scipy", "idx2numpy", *sys.stdlib_module_names}
     for path in SOURCES:
-        extra = {"mpi4py"} if path.name == "mpi.py" else set()      # when a role asks for it
+        extra = {"show": {"matplotlib"}, "mpi": {"mpi4py"}}.get(path.stem, set())
         assert {name.split(".")[0] for name in imported(path)} <= allowed | extra, path.name
 
 
@@ -111,7 +112,8 @@ def test_no_generator_of_numpy_is_near_a_mask():
 
 
 def test_lines_have_at_most_100_columns():
-    long = [f"{path.relative_to(ROOT)}:{i}" for path in [*SOURCES, *(ROOT / "docs").rglob("*.py")]
+    others = [*(ROOT / "docs").rglob("*.py"), ROOT / "notebooks" / "run.py"]
+    long = [f"{path.relative_to(ROOT)}:{i}" for path in [*SOURCES, *others]
             for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
             if len(line) > 100]
     assert not long, f"{len(long)} lines: {' '.join(long)}"
@@ -129,11 +131,12 @@ def test_the_code_of_the_readme_prints_what_it_shows():
 
 
 def test_the_commands_of_the_readme_are_those_that_are_run():
-    train, full, test, others, roles, owners, foreseen = blocks("sh")
+    train, full, test, course, others, roles, owners, foreseen = blocks("sh")
     assert train == ("python3 -m venv .venv && .venv/bin/python -m pip install -e . && \\\n"
                      "OPENBLAS_NUM_THREADS=1 .venv/bin/python -m mpc.train_mnist\n")
     assert test == "scripts/test\n"
     assert os.access(ROOT / "scripts" / "test", os.X_OK)
+    assert "-e '.[notebooks]'" in course and "-m jupyterlab notebooks/01_" in course
     install, start = roles.splitlines()
     assert install == ".venv/bin/python -m pip install -e '.[mpi]'"
     started = re.findall(r"-n \d+ ([^:\n]*)", f"{start}\n{owners}")

@@ -1,0 +1,150 @@
+"""The course: every notebook runs, is stored as it runs, and its exercises judge rightly.
+
+A kernel start for each chapter: `scripts/test -m notebooks`; what can be told from the files alone
+is in the fast suite.
+"""
+
+import io
+import re
+import tokenize
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat", reason="needs the extra `notebooks`")
+pytest.importorskip("nbclient", reason="needs the extra `notebooks`")
+
+from notebooks import run
+
+each_chapter = pytest.mark.parametrize("path", run.chapters(), ids=lambda path: path.stem)
+DETAILS = re.compile(r"<details>.*?</details>", re.S)
+NUMBER = re.compile(r"\*\*[^\w\s*]*(\d[\d,.]*\d|\d)[^*\n]*\*\*")
+FIGURE = re.compile(r"^\*(Figure|Bild): .{20,}?\*$", re.M | re.S)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def kinds(cell):
+    """What a cell shows: its images by kind, everything else as text, in order."""
+    shown = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        image = [kind for kind in data if kind.startswith("image/")]
+        text = output.get("text", data.get("text/plain", ""))
+        shown.append((output.output_type, *image, "" if run.has_tag(cell, "varies") else text))
+    return shown
+
+
+def errors(cell):
+    return [o for o in cell.outputs
+            if o.output_type == "error" or o.get("name") == "stderr"]
+
+
+# ------------------------------------------------------------------ with a kernel
+
+
+@pytest.mark.notebooks
+@each_chapter
+def test_it_runs_shows_what_is_stored_and_its_checks_judge_rightly(path):
+    fresh, attempts = run.execute(path)
+    stored = read(path)
+    for i, (old, new) in enumerate(zip(stored.cells, fresh.cells)):
+        if new.cell_type == "code":
+            assert not errors(new), f"cell {i} complains: {errors(new)}"
+            assert kinds(old) == kinds(new), f"cell {i} is stale; scripts/notebooks {path.name}"
+    for attempt in attempts:
+        assert attempt.due in attempt.said, attempt
+        assert len(attempt.said.strip().splitlines()) == 1, attempt
+        assert attempt.said.startswith("Right. " if attempt.kind == "solution" else "Not yet: ")
+
+
+# ------------------------------------------------------------------ from the file alone
+
+
+@each_chapter
+def test_every_cell_is_stored_executed_in_order_and_clean(path):
+    notebook = read(path)
+    counts = [cell.execution_count for cell in code(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+    assert not [error for cell in code(notebook) for error in errors(cell)]
+    again = nbformat.writes(run.clean(read(path))) + "\n"
+    assert path.read_text(encoding="utf-8") == again, f"scripts/notebooks {path.name}"
+    assert path.stat().st_size < 1.5e6
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+@each_chapter
+def test_cells_are_short_and_lines_fit(path):
+    for i, cell in enumerate(read(path).cells):
+        lines = DETAILS.sub("", cell.source).strip().splitlines()
+        assert len(lines) <= (10 if cell.cell_type == "code" else 24), f"cell {i}"
+        assert max(map(len, cell.source.splitlines())) <= 100, f"cell {i}"
+
+
+@each_chapter
+def test_it_installs_the_package_and_its_sizes_stand_in_one_cell(path):
+    first, *others = code(read(path))
+    assert 'find_spec("mpc")' in first.source and "%pip install" in first.source
+    assert sum(run.has_tag(cell, "parameters") for cell in others) == 1
+
+
+@each_chapter
+def test_every_picture_is_described_in_words_beside_it(path):
+    cells = read(path).cells
+    for i, cell in enumerate(cells):
+        if cell.cell_type == "code" and any(len(kind) > 2 for kind in kinds(cell)):
+            beside = [c.source for c in cells[i - 1:i + 2:2] if c.cell_type == "markdown"]
+            assert any(FIGURE.search(text) for text in beside), f"no *Figure: ...* for cell {i}"
+
+
+@each_chapter
+def test_bold_numbers_of_the_text_are_asserted_in_the_next_code_cell(path):
+    cells = read(path).cells
+    for i, cell in enumerate(cells):
+        if cell.cell_type == "markdown":
+            after = next((c.source for c in cells[i:] if c.cell_type == "code"), "")
+            claims = "\n".join(re.findall(r"^ *assert .*", after, re.M)).replace("_", "")
+            for number in NUMBER.findall(DETAILS.sub("", cell.source)):
+                assert re.search(rf"(?<![\d.]){re.escape(number.replace(',', ''))}(?![\d.]*\d)",
+                                 claims), f"cell {i}: **{number}** is asserted nowhere"
+
+
+@each_chapter
+def test_there_are_three_exercises_with_hint_solution_check_and_a_wrong_answer(path):
+    cells = read(path).cells
+    places = [i for i, cell in enumerate(cells) if run.has_tag(cell, "exercise")]
+    assert len(places) >= 3
+    for i in places:
+        task = cells[i - 1].source
+        assert re.match("### (Exercise|Aufgabe) ", task), f"cell {i}"
+        assert re.search("<summary>(Hint|Tipp)</summary>", task), f"cell {i}"
+        found = dict.fromkeys(kind for kind, *_ in run.answers(read(path), i))
+        assert list(found) == ["solution", "wrong"], f"cell {i} has {list(found)}"
+        placeholder, call = run.placeholder_and_check(cells[i])
+        assert "..." in placeholder and call.startswith("exercises."), f"cell {i}"
+
+
+def bare(cell):
+    """The words of a cell's code without what a translator may change: comments and texts."""
+    tokens = tokenize.generate_tokens(io.StringIO(cell.source).readline)
+    texts = ("COMMENT", "NL", "STRING", "FSTRING_START", "FSTRING_MIDDLE", "FSTRING_END")
+    return [token.string for token in tokens if tokenize.tok_name[token.type] not in texts]
+
+
+@pytest.mark.parametrize("path", sorted(run.FOLDER.glob("*.de.ipynb")), ids=lambda path: path.stem)
+def test_a_translation_has_the_code_of_its_original(path):
+    original = code(read(path.with_name(path.name.replace(".de.", "."))))
+    translated = code(read(path))
+    assert [bare(cell) for cell in translated] == [bare(cell) for cell in original]
+    assert [cell.metadata for cell in translated] == [cell.metadata for cell in original]
+
+
+def test_the_map_names_every_chapter_in_order():
+    text = (run.FOLDER / "README.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\]\((\d\d_\w+(?:\.de)?\.ipynb)\)", text)
+    assert linked == [path.name for path in run.chapters()]
