@@ -56,6 +56,7 @@ class FixedPoint:
         self.value, self.base, self.precision = value, base, precision
         self.depth, self.factor, self.finer = depth, factor, finer
         self._truncated = None      # the same number as an operand, once a product needed it
+        self._bit = False           # the answer of a comparison, 0 or 1
 
     @property
     def scale(self):
@@ -107,7 +108,7 @@ class FixedPoint:
 
     def aimed(self, weight, x):
         """This gradient at the scale at which ``x.T @ gradient`` has that of a finer `weight`."""
-        if weight.finer == 1:
+        if not (isinstance(weight, FixedPoint) and isinstance(x, FixedPoint) and weight.finer > 1):
             return self
         products = 2 if either.in_three(x.value, self.value) else 1     # the doubled one, or one
         return self._at(weight.depth - min(x.depth, 1), Fraction(weight.factor, products),
@@ -115,9 +116,10 @@ class FixedPoint:
 
     def _settled(self):
         """Ready for a product: the truncation that an earlier one left is done now, and once."""
+        if self.depth <= 1:
+            return self._with(self._number)
         if self._truncated is None:
-            settled = self.depth <= 1
-            self._truncated = self._with(self._number) if settled else self._at(1, self.factor)
+            self._truncated = self._at(1, self.factor)
         return self._truncated
 
     def _pair(self, other):
@@ -197,13 +199,9 @@ class FixedPoint:
         x = self._settled()
         return x._with(either.square(x.value), 2 * x.depth, x.factor ** 2, x.finer ** 2)
 
-    @property
-    def _integer(self):
-        return self.depth == 0 and self.factor == self.finer == 1
-
     def _product(self, other, op):
         x, y = self, other
-        if not x._integer and not y._integer:       # a bit times a value needs no truncation
+        if not (x._bit or y._bit):                  # a bit times a value needs no truncation
             x, y = x._settled(), y._settled()
         return x._with(op(x.value, y.value), x.depth + y.depth, x.factor * y.factor,
                        x.finer * y.finer)
@@ -213,7 +211,10 @@ class FixedPoint:
 
         What many factors gather is truncated in time, before the raw value outgrows the ring.
         """
-        x = self if self.factor * ratio.denominator <= 10**9 else self._at(1, finer=self.finer)
+        grown, divided = abs(ratio.numerator), ratio.denominator
+        outgrown = (grown > 1 and self.scale * grown > 2 ** (2 * self.ring.bits // 3)
+                    or self.scale * divided > self.ring.modulus // 4 * self.base**self.precision)
+        x = self._at(1, finer=self.finer) if outgrown else self
         return x._with(either.times_integer(x._number, ratio.numerator),
                        factor=x.factor * ratio.denominator)
 
@@ -221,8 +222,13 @@ class FixedPoint:
 
     def drelu(self):
         """[self >= 0], an integer 0 or 1."""
-        value = self._settled().value
-        return self._with(either.drelu(value), 0, 1, 1)
+        return self._answer(either.drelu(self._settled().value))
+
+    def _answer(self, value):
+        """Bits of no scale, as a comparison finds them."""
+        bits = self._with(value, 0, 1, 1)
+        bits._bit = True
+        return bits
 
     def relu(self):
         x = self._settled()
@@ -248,7 +254,7 @@ class FixedPoint:
     def eq(self, other):
         """[self == other], an integer 0 or 1; `==` raises, since no party knows the answer."""
         x, y = self._pair(other)
-        return self._with(either.is_zero(either.add(x.value, -y.value)), 0, 1, 1)
+        return self._answer(either.is_zero(either.add(x.value, -y.value)))
 
     def max(self, axis=None):
         """The largest element along `axis`, or of all."""
@@ -291,7 +297,10 @@ class FixedPoint:
 
     @property
     def T(self):
-        return self._with(self._number.T)
+        turned = self._with(self._number.T)
+        if self._truncated is not None:
+            turned._truncated = self._truncated.T
+        return turned
 
     def __getitem__(self, key):
         return self._with(self._number[key])

@@ -18,8 +18,9 @@ WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
 PRIVATE = "data_dir", "save", "ledger", "world"     # may differ from role to role
 
 # Local truncation of x fails with probability |x| / 2^l (`mpc.truncation`). Over all that a batch
-# of 64 truncates, with three decimal digits and 64 bits, this adds up to less than:
-FAILURES = 3e-9
+# of 64 truncates, with three decimal digits, 64 bits and a learning rate of 1 / n, this adds up to
+# less than:
+FAILURES = 5e-9
 ROOM = 200          # the size of a number up to which the truncation of a product is to succeed
 
 
@@ -182,36 +183,63 @@ def finer(options):
     batch size, rounded to one part in `finer`: as fine as other numbers are, or as the ring has
     room for. From a sixth of an output's error on, accuracy suffers: better not finer at all.
     """
-    if options.arithmetic != "shared" or truncates_locally(options):
+    rates = [2 * options.lr / n for n in _batch_sizes(options)]
+    if options.arithmetic != "shared" or truncates_locally(options) or min(rates) < 1e-9:
         return 1
-    rate, unit = 2 * options.lr / options.batch_size, options.base ** options.precision_fractional
-    room = max(ROOM, 4 * as_fraction(rate).numerator)       # the factor that a gradient begins with
-    most = min(int(unit / rate), 2 ** (options.ring_bits - 2) // (unit**2 * room))
-    return most if most * rate >= min(6, unit) else 1
+    unit, numerator = _unit(options), max(as_fraction(rate).numerator for rate in rates)
+    most = min(int(unit / min(rates)),
+               2 ** (options.ring_bits - 2) // (unit**2 * max(_room(options), 4 * numerator)))
+    return most if most * min(rates) >= min(6, unit) else 1
+
+
+def _unit(options):
+    return options.base ** options.precision_fractional
+
+
+def _batch_sizes(options):
+    """The size of a batch, and of the last one if it is smaller."""
+    whole, rest = divmod(options.train_items, options.batch_size)
+    return [options.batch_size] * bool(whole) + [rest] * bool(rest)
+
+
+def _room(options):
+    """How large numbers become: the loss is a sum over a batch, a product in three is doubled."""
+    return max(ROOM, 2 * options.batch_size) * (1 + (options.products == "three"))
+
+
+def _burden(options):
+    """The largest numerator and denominator of what multiplies a gradient: 2 / batch size, lr."""
+    lr, starts = as_fraction(options.lr), [as_fraction(2 / n) for n in _batch_sizes(options)]
+    return (lr.numerator * max(start.numerator for start in starts),
+            lr.denominator * max(start.denominator for start in starts))
 
 
 def shortage(options):
     """What makes the ring too small for the digits of a number, in one line, or None."""
+    local, (numerator, denominator) = truncates_locally(options), _burden(options)
+    passes = sum(-(-n // options.batch_size) for n in (options.train_items, options.test_items))
+
     def problem(digits):
         unit = options.base**digits
-        bits = math.ceil(math.log2(unit**2 * ROOM)) + 2
+        size = max(unit**2 * _room(options) * numerator, unit * denominator)
+        bits = math.ceil(math.log2(size)) + 2
         if bits > options.ring_bits:
             return f"products need {bits} bits"
-        failures = (batches * FAILURES * (options.batch_size / 64) * (unit / 1000) ** 2
-                    * 2.0 ** (64 - options.ring_bits))
+        failures = (options.epochs * passes * FAILURES * max(options.batch_size, 8) / 64
+                    * (unit / 1000) ** 2 * numerator * 2.0 ** (64 - options.ring_bits))
         if local and failures > 1 / 1000:
-            runs = f"one of {round(1 / failures)} runs" if failures < 0.6 else "every run"
-            return f"local truncation would ruin a product in {runs} of {batches} batches"
+            often = f"one of {round(1 / failures)} runs" if failures < 0.6 else "every run"
+            return f"local truncation would ruin a product in {often}"
         return None
 
-    local, digits = truncates_locally(options), options.precision_fractional
-    batches = options.epochs * -(-options.train_items // options.batch_size)
+    digits = options.precision_fractional
     found = problem(digits)
     if not found:
         return None
     fewer = next((d for d in range(digits - 1, 0, -1) if not problem(d)), None)
-    never = local and "ruin" in found
     remedies = [f"{fewer} or fewer digits"] * (fewer is not None) + ["more bits"] * (
-        options.ring_bits < 64) + ["--truncation provider, which never fails"] * never
+        options.ring_bits < 64) + [f"another --lr than {options.lr}, which is the fraction "
+                                   f"{as_fraction(options.lr)}"] * (numerator > 100) + [
+        "--truncation provider, which has no such failures"] * (local and "ruin" in found)
     return (f"--precision-fractional {digits} in base {options.base}, --ring-bits "
             f"{options.ring_bits}: {found}; take {', or '.join(remedies)}")

@@ -196,19 +196,22 @@ def split_limbs(x, bits=64):
 
 
 def limbs_of(x, bits):
-    """`split_limbs`, remembered for the last few arrays that nobody can write to any more.
+    """`split_limbs`, remembered for the last few arrays that were made read-only for good.
 
     Such are masked operands, which meet several products, also transposed: a view of the same
-    words is a view of the same limbs.
+    words, all of them, is a view of the same limbs. What is remembered goes with the array.
     """
     owner = x if x.base is None else x.base
-    plain = type(x) is np.ndarray and type(owner) is np.ndarray
-    if not plain or owner.flags.writeable or owner.size != x.size or not owner.flags.c_contiguous:
+    if not (type(x) is type(owner) is np.ndarray and owner.dtype == x.dtype
+            and owner.size == x.size and owner.flags.c_contiguous and not owner.flags.writeable
+            and owner.__array_interface__["data"] == x.__array_interface__["data"]
+            and all(step > 0 for n, step in zip(x.shape, x.strides) if n > 1)):
         return split_limbs(x, bits)
-    found, limbs = _split.pop((id(owner), bits), (lambda: None, None))
+    key = id(owner), bits
+    found, limbs = _split.pop(key, (lambda: None, None))
     if found() is not owner:
-        found, limbs = weakref.ref(owner), split_limbs(owner, bits)
-    _split[id(owner), bits] = found, limbs          # the latest is last
+        found, limbs = weakref.ref(owner, lambda _: _split.pop(key, None)), split_limbs(owner, bits)
+    _split[key] = found, limbs                      # the latest is last
     for oldest in list(_split)[:-REMEMBERED]:
         _split.pop(oldest, None)                    # another thread may have been faster
     return [np.ndarray(x.shape, np.float64, limb, strides=x.strides) for limb in limbs]

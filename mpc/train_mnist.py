@@ -203,8 +203,8 @@ def private_batches(arithmetic, split, n_items, options):
 def train_batch(model, optimiser, pictures, labels, rate=1):
     """One step of gradient descent; the loss, as secret as the data.
 
-    `rate` joins the optimiser's learning rate, at the other end: it divides the gradient that the
-    backward pass starts from, and so is in the one rounding that finer weights demand.
+    `rate` is a part of the learning rate that goes in at the other end: the backward pass starts
+    from it, so that it is in the one rounding that finer weights demand.
     """
     optimiser.zero_grad()
     loss = nn.mse_loss(model(nn.Tensor(pictures)), nn.Tensor(labels))

@@ -310,6 +310,41 @@ def test_finer_than_the_ring_has_room_for_is_refused():
         fix_precision([1.0], finer=4398047, ring=Z2k(44))
 
 
+def test_a_count_is_no_bit_and_leaves_no_truncation_to_later():
+    world = World(seed=1, truncation="provider", ring_bits=44)
+    s, ones = share(world, [2.0]), share(world, np.ones(640))
+    w = fix_precision([1.0], ring=world.ring, finer=21990).share(
+        *world.workers, crypto_provider=world.crypto_provider)
+    assert decode((ones > 0).sum() * (s * w)).tolist() == [1280.0]
+
+
+def test_a_factor_of_many_digits_leaves_room_for_a_finer_product():
+    world = World(seed=1, truncation="provider")
+    w = fix_precision([10.0], finer=1_600_000).share(*world.workers,
+                                                     crypto_provider=world.crypto_provider)
+    np.testing.assert_allclose(decode((share(world, [10.0]) * w) * 0.123457), 12.3457, atol=0.01)
+
+
+def test_public_weights_of_secret_data_have_gradients_too():
+    world = World(seed=1)
+    x = nn.Tensor(share(world, [[1.0, 2.0]]))
+    w = nn.Tensor(np.array([[0.5], [0.25]]), True)
+    ((x @ w) ** 2).sum().backward()
+    np.testing.assert_allclose(decode(w.grad), [[2.0], [4.0]], atol=0.01)
+
+
+def test_a_transposed_value_is_truncated_with_the_one_that_it_was():
+    world = World(seed=1, truncation="provider")
+    s = share(world, numbers(2, 3))
+    h = s * s
+    (h @ share(world, numbers(3, 1))).refresh()
+    (h.T @ share(world, numbers(2, 1))).refresh()
+    assert sorted(truncated_elements(world)) == [2, 3, 6]
+    opened = [m for m in world.ledger.messages if m.name in ("epsilon", "delta")
+              and m.src == "alice" and m.shape in ((2, 3), (3, 2))]
+    assert len(opened) == 2         # s and h, each once
+
+
 def test_a_value_that_several_products_need_is_truncated_once():
     world = World(seed=1, truncation="provider")
     s = share(world, [1.0, 2.0])

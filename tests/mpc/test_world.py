@@ -471,10 +471,16 @@ def test_an_error_that_only_an_owner_meets_ends_all():
 
 
 def test_a_silent_peer_is_given_up_after_the_timeout():
+    given_up = threading.Event()
+
     def program(world):
         if world.has("alice"):
-            time.sleep(0.5)
-        return world.open(dealt(world), name="x")
+            assert given_up.wait(20)
+        try:
+            return world.open(dealt(world), name="x")
+        except OutOfStep:
+            given_up.set()
+            raise
 
     fails_soon(program, OutOfStep, "nothing came from alice in 0.1 s", timeout=0.1)
 
