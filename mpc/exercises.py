@@ -574,4 +574,76 @@ def membership(answer):
 # ------------------------------------------------------------------ 8. More workers
 
 
+@check
+def bytes_of_an_opening(function):
+    """Rows go from each worker to all others: n (n - 1) messages, and one round."""
+    for k, n in ((2, 784), (3, 784), (5, 10)):
+        found, due = function(k, n), 8 * k * (k - 1) * n
+        if found == due:
+            continue
+        said = f"{k} workers open {n} elements: {found:,} came"
+        if found == 8 * k * n:
+            return f"{said}; each worker sends to all others, which may be more than one"
+        if found == 8 * k * k * n:
+            return f"{said}, as if each worker sent its row also to itself"
+        if found == 8 * (k - 1) * n:
+            return f"{said}, which is what one worker sends; all of them send"
+        return f"{said}; these are elements, not bytes" if 8 * found == due else said
+
+
+@check
+def went_round(function):
+    """From the upper half to the lower one: only by going round. Alone a product with public."""
+    for r in range(16):
+        for x in range(8):
+            c = (r + x) % 16
+            found, due = int(function(r >> 3, c >> 3)), r + x >= 16
+            if found == due:
+                continue
+            said = f"l = 4, r = {r}, x = {x}, c = {c}: "
+            if not due:
+                return said + ("it stayed in the upper half" if r >> 3 else
+                               "less than half a turn leads from the lower half nowhere further "
+                               "than to the upper half")
+            return said + "it went round"
+
+
+@check
+def two_places(function):
+    """A pair of places behaves like one, and so does a pair of pairs."""
+    places = [(0, 0), (0, 1), (1, 0)]
+    for high in places:
+        for low in places:
+            g, p = function(high, low)
+            for carry in (0, 1):
+                due = high[0] ^ (high[1] & (low[0] ^ (low[1] & carry)))
+                if (int(g) ^ (int(p) & carry)) == due:
+                    continue
+                where = f"high {high}, low {low}: "
+                if low[0] and not carry and due:
+                    return where + "the low place makes a carry and the high one hands it on"
+                if low[0] and not due and not high[0]:
+                    return where + "that is the other way round: the high place stops this carry"
+                return where + "a carry gets through only if both places hand it on"
+
+
+@check
+def seconds_on_a_network(function):
+    """26 rounds and 2 MB: a second and a bit between cities, a hundredth of it for the line."""
+    from mpc.forecast import NETWORKS
+    for rounds, nbytes in ((26, 0), (0, 2_000_000), (26, 2_000_000)):
+        for rtt, bandwidth in NETWORKS.values():
+            found = float(function(rounds, nbytes, rtt, bandwidth))
+            due = rounds * rtt / 1e3 + 8 * nbytes / (bandwidth * 1e6)
+            if abs(found - due) < 1e-9:
+                continue
+            said = (f"{rounds} rounds and {nbytes:,} bytes at {rtt:g} ms and {bandwidth:g} Mbit/s: "
+                    f"{found:g} came where {due:g} is due")
+            if rounds and abs(found - due - 0.999 * rounds * rtt) < 1e-9:
+                return f"{said}; rtt is in milliseconds"
+            if nbytes and not rounds and abs(8 * found - due) < 1e-9:
+                return f"{said}; a byte has eight bits"
+            return said
+
+
 # ------------------------------------------------------------------ 9. Making it fast
