@@ -647,3 +647,62 @@ def seconds_on_a_network(function):
 
 
 # ------------------------------------------------------------------ 9. Making it fast
+
+
+@check
+def six_products(function):
+    """Exact, and by the unit that only knows floats; the three other products are 0 mod 2^64."""
+    from mpc.ring import matmul_mod, split_limbs
+    rng = np.random.default_rng(9)
+    x, y = rng.integers(0, 2**64, (5, 300), np.uint64), rng.integers(0, 2**64, (300, 4), np.uint64)
+    a, b = split_limbs(x), split_limbs(y)
+    found = np.asarray(function(a, b))
+    if found.dtype != np.uint64:
+        return ("floats came where words are due: make words of each bracket by whole(), and shift "
+                "these" if found.dtype == float else f"{found.dtype} came where uint64 is due")
+    due = matmul_mod(64, (x, y))
+    for i in range(3):
+        terms = [(a[j] @ b[i - j]).astype(np.int64).view(np.uint64) << np.uint64(22 * i)
+                 for j in range(i + 1)]
+        if np.array_equal(found + sum(terms), due):
+            return f"the bracket of 2^{22 * i} is missing"
+        for j, term in enumerate(terms):
+            if np.array_equal(found + term, due):
+                return f"a{j} b{i - j} is missing"
+    return differs(found, due)
+
+
+@check
+def shorter_limbs(answer):
+    """2^21 is long enough for anything; but four limbs take ten products where three take six."""
+    known = {2**23: "that would hold for one product, and the bracket adds up four",
+             2**19: "the limbs are signed: of 16 bits, 15 are left for the size"}
+    if answer != 2**21:
+        return known.get(answer, f"4 K 2^30 is {4 * answer * 2**30 / 2**53:g} times the limit")
+
+
+@check
+def lowest_bit(function):
+    """e is uniform, and so is u_1; their difference is not: it has the parity of x."""
+    x = np.arange(6, dtype=np.uint64)
+    u_0 = np.array([7, 2**63, 5, 2**64 - 1, 3, 2**62], np.uint64)
+    u_1 = np.array([2**64 - 1, 4, 2**63, 9, 6, 2**63 + 1], np.uint64)
+    e = x - (u_0 + u_0 - u_1)
+    found, bit = np.asarray(function(e, u_1)), x & np.uint64(1)
+    if found.max() > 1:
+        return f"{found.max()} came, and a bit is 0 or 1: take the lowest bit only"
+    if np.array_equal(found, e & np.uint64(1)) or np.array_equal(found, u_1 & np.uint64(1)):
+        return "the mask is still on it: e and u_1 must come together"
+    return differs(found, bit)
+
+
+@check
+def before_or_behind(answer):
+    """100,352 numbers or 8,192: twelve times fewer openings, for the same update."""
+    product, gradient = answer
+    if (product, gradient) == (64 * 128, 784 * 128):
+        return "just the other way round"
+    if product != 784 * 128:
+        return f"{product:,} for the product: it has the shape of the weights"
+    if gradient != 64 * 128:
+        return f"{gradient:,} for d: count its 64 rows of 128"
