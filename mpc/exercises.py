@@ -574,4 +574,135 @@ def membership(answer):
 # ------------------------------------------------------------------ 8. More workers
 
 
+@check
+def bytes_of_an_opening(function):
+    """Rows go from each worker to all others: n (n - 1) messages, and one round."""
+    for k, n in ((2, 784), (3, 784), (5, 10)):
+        found, due = function(k, n), 8 * k * (k - 1) * n
+        if found == due:
+            continue
+        said = f"{k} workers open {n} elements: {found:,} came"
+        if found == 8 * k * n:
+            return f"{said}; each worker sends to all others, which may be more than one"
+        if found == 8 * k * k * n:
+            return f"{said}, as if each worker sent its row also to itself"
+        if found == 8 * (k - 1) * n:
+            return f"{said}, which is what one worker sends; all of them send"
+        return f"{said}; these are elements, not bytes" if 8 * found == due else said
+
+
+@check
+def went_round(function):
+    """From the upper half to the lower one: only by going round. Alone a product with public."""
+    for r in range(16):
+        for x in range(8):
+            c = (r + x) % 16
+            found, due = int(function(r >> 3, c >> 3)), r + x >= 16
+            if found == due:
+                continue
+            said = f"l = 4, r = {r}, x = {x}, c = {c}: "
+            if not due:
+                return said + ("it stayed in the upper half" if r >> 3 else
+                               "less than half a turn leads from the lower half nowhere further "
+                               "than to the upper half")
+            return said + "it went round"
+
+
+@check
+def two_places(function):
+    """A pair of places behaves like one, and so does a pair of pairs."""
+    places = [(0, 0), (0, 1), (1, 0)]
+    for high in places:
+        for low in places:
+            g, p = function(high, low)
+            for carry in (0, 1):
+                due = high[0] ^ (high[1] & (low[0] ^ (low[1] & carry)))
+                if (int(g) ^ (int(p) & carry)) == due:
+                    continue
+                where = f"high {high}, low {low}: "
+                if low[0] and not carry and due:
+                    return where + "the low place makes a carry and the high one hands it on"
+                if low[0] and not due and not high[0]:
+                    return where + "that is the other way round: the high place stops this carry"
+                return where + "a carry gets through only if both places hand it on"
+
+
+@check
+def seconds_on_a_network(function):
+    """26 rounds and 2 MB: a second and a bit between cities, a hundredth of it for the line."""
+    from mpc.forecast import NETWORKS
+    for rounds, nbytes in ((26, 0), (0, 2_000_000), (26, 2_000_000)):
+        for rtt, bandwidth in NETWORKS.values():
+            found = float(function(rounds, nbytes, rtt, bandwidth))
+            due = rounds * rtt / 1e3 + 8 * nbytes / (bandwidth * 1e6)
+            if abs(found - due) < 1e-9:
+                continue
+            said = (f"{rounds} rounds and {nbytes:,} bytes at {rtt:g} ms and {bandwidth:g} Mbit/s: "
+                    f"{found:g} came where {due:g} is due")
+            if rounds and abs(found - due - 0.999 * rounds * rtt) < 1e-9:
+                return f"{said}; rtt is in milliseconds"
+            if nbytes and not rounds and abs(8 * found - due) < 1e-9:
+                return f"{said}; a byte has eight bits"
+            return said
+
+
 # ------------------------------------------------------------------ 9. Making it fast
+
+
+@check
+def six_products(function):
+    """Exact, and by the unit that only knows floats; the three other products are 0 mod 2^64."""
+    from mpc.ring import matmul_mod, split_limbs
+    rng = np.random.default_rng(9)
+    x, y = rng.integers(0, 2**64, (5, 300), np.uint64), rng.integers(0, 2**64, (300, 4), np.uint64)
+    a, b = split_limbs(x), split_limbs(y)
+    found = np.asarray(function(a, b))
+    if found.dtype != np.uint64:
+        return ("floats came where words are due: make words of each bracket by whole(), and shift "
+                "these" if found.dtype == float else f"{found.dtype} came where uint64 is due")
+    due = matmul_mod(64, (x, y))
+    for i in range(3):
+        terms = [(a[j] @ b[i - j]).astype(np.int64).view(np.uint64) << np.uint64(22 * i)
+                 for j in range(i + 1)]
+        if np.array_equal(found + sum(terms), due):
+            return f"the bracket of 2^{22 * i} is missing"
+        for j, term in enumerate(terms):
+            if np.array_equal(found + term, due):
+                return f"a{j} b{i - j} is missing"
+    return differs(found, due)
+
+
+@check
+def shorter_limbs(answer):
+    """2^21 is long enough for anything; but four limbs take ten products where three take six."""
+    known = {2**23: "that would hold for one product, and the bracket adds up four",
+             2**19: "the limbs are signed: of 16 bits, 15 are left for the size"}
+    if answer != 2**21:
+        return known.get(answer, f"4 K 2^30 is {4 * answer * 2**30 / 2**53:g} times the limit")
+
+
+@check
+def lowest_bit(function):
+    """e is uniform, and so is u_1; their difference is not: it has the parity of x."""
+    x = np.arange(6, dtype=np.uint64)
+    u_0 = np.array([7, 2**63, 5, 2**64 - 1, 3, 2**62], np.uint64)
+    u_1 = np.array([2**64 - 1, 4, 2**63, 9, 6, 2**63 + 1], np.uint64)
+    e = x - (u_0 + u_0 - u_1)
+    found, bit = np.asarray(function(e, u_1)), x & np.uint64(1)
+    if found.max() > 1:
+        return f"{found.max()} came, and a bit is 0 or 1: take the lowest bit only"
+    if np.array_equal(found, e & np.uint64(1)) or np.array_equal(found, u_1 & np.uint64(1)):
+        return "the mask is still on it: e and u_1 must come together"
+    return differs(found, bit)
+
+
+@check
+def before_or_behind(answer):
+    """100,352 numbers or 8,192: twelve times fewer openings, for the same update."""
+    product, gradient = answer
+    if (product, gradient) == (64 * 128, 784 * 128):
+        return "just the other way round"
+    if product != 784 * 128:
+        return f"{product:,} for the product: it has the shape of the weights"
+    if gradient != 64 * 128:
+        return f"{gradient:,} for d: count its 64 rows of 128"
