@@ -597,7 +597,7 @@ WEIGHTS = [784 * 128, 128 * 64, 64 * 10]
 @pytest.mark.parametrize("text, each, once", [
     # each item's outputs and, for the weights and for the layer below, its gradients
     ("--ring-bits 44", [*LAYERS, *LAYERS, 64], [LOSS, *BIASES]),
-    ("--workers 3", [*LAYERS, 128, 64, 64], [LOSS, *BIASES]),      # the first gradient fits as it is
+    ("--workers 3", [*LAYERS, 128, 64, 64], [LOSS, *BIASES]),   # the first gradient fits
     ("--ring-bits 30", [*LAYERS, 128, 64], [LOSS, *BIASES, *WEIGHTS])])     # no weight is finer
 def test_a_batch_truncates_no_update_of_a_finer_weight(text, each, once):
     run, _ = trained("--truncation provider --comparison carry-tree --train-items 8 --batch-size 8 "
