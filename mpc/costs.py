@@ -34,8 +34,9 @@ def batch(world, size=BATCH, fresh=True):
 
     On pictures shared anew each time, as in a first epoch, unless `fresh` is False.
     """
-    options = parser().parse_args(f"--truncation {world.truncation} --ring-bits {world.ring.bits} "
-                                  f"--workers {len(world.workers)} --batch-size {size}".split())
+    options = parser().parse_args(
+        f"--workers {len(world.workers)} --ring-bits {world.ring.bits} --products {world.products} "
+        f"--truncation {world.truncation} --batch-size {size}".split())
     arithmetic, rng = Shared(options, world), np.random.default_rng(0)
     model = arithmetic.model(Net(rng))
     pictures, labels = rng.normal(size=(size, 784)), np.eye(10)[rng.integers(0, 10, size)]
