@@ -1,1 +1,1 @@
-"""Figures that anyone can re-run: ``python -m benchmarks.batch`` and ``python -m benchmarks.steps``."""
+"""Figures that anyone can re-run: see README.md here."""

@@ -18,6 +18,7 @@ from mpc.train_mnist import train
 
 SIZES = 8, 16, 32, 64, 128, 256, 512
 ITEMS = 320, 640, 1280, 2560, 5120
+YTICKS = 0.3, 0.5, 1, 2, 3, 5, 10
 NAMES = {"carry-tree": "carry tree", "securenn": "SecureNN"}
 
 
@@ -69,6 +70,10 @@ def draw(tables, path):
         for (name, (x, y)), (colour, line, marker) in zip(table.items(), show.SERIES):
             axes.plot(x, y, color=colour, linestyle=line, marker=marker, label=name)
         axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log", yscale="log")
+        for axis, ticks in ((axes.xaxis, x), (axes.yaxis, YTICKS)):
+            axis.set_ticks(ticks, [f"{n:,}" for n in ticks])
+            axis.set_ticks([], minor=True)
+        axes.set_ylim(0.2, 12)
         axes.legend()
     figure.tight_layout()
     figure.savefig(path)
