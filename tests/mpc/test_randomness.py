@@ -79,7 +79,8 @@ def imported(path):
 
 # Programs, not protocols: their generators choose public initial weights and numbers to measure
 # with, and in the labs show what becomes of masks that NumPy's generator made.
-PROGRAMS = {"train_mnist", "options", "save", "costs", "forecast", "mpi", "guard", "labs"}
+PROGRAMS = {"train_mnist", "options", "save", "costs", "forecast", "mpi", "guard", "labs", "show",
+            "graph", "exercises"}
 PROTOCOLS = [path for path in SOURCES if path.stem not in PROGRAMS]
 
 
