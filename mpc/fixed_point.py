@@ -212,7 +212,8 @@ class FixedPoint:
         What many factors gather is truncated in time, before the raw value outgrows the ring.
         """
         grown, divided = abs(ratio.numerator), ratio.denominator
-        outgrown = (grown > 1 and self.scale * grown > 2 ** (2 * self.ring.bits // 3)
+        outgrown = (self.factor * divided > 10**9           # which products multiply
+                    or grown > 1 and self.scale * grown > 2 ** (2 * self.ring.bits // 3)
                     or self.scale * divided > self.ring.modulus // 4 * self.base**self.precision)
         x = self._at(1, finer=self.finer) if outgrown else self
         return x._with(either.times_integer(x._number, ratio.numerator),

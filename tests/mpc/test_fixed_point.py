@@ -310,6 +310,13 @@ def test_finer_than_the_ring_has_room_for_is_refused():
         fix_precision([1.0], finer=4398047, ring=Z2k(44))
 
 
+def test_many_products_with_public_factors_do_not_outgrow_the_ring():
+    x = share(World(seed=1), [2.0])
+    for _ in range(12):
+        x = x * x.refresh() * 0.5           # 2, as it was
+    np.testing.assert_allclose(decode(x), [2.0], atol=0.01)
+
+
 def test_a_count_is_no_bit_and_leaves_no_truncation_to_later():
     world = World(seed=1, truncation="provider", ring_bits=44)
     s, ones = share(world, [2.0]), share(world, np.ones(640))
