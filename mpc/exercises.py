@@ -94,6 +94,9 @@ def split_in_three(split):
         total = ring.add(ring.add(rows[0], rows[1]), rows[2])
         if not np.array_equal(total, secret):
             return f"of the secret {secret[0]} the rows make {total[0]}; they must add up to it"
+        for row in rows:
+            if np.array_equal(ring.sub(total, np.asarray(row)), secret):
+                return "two of the rows make the secret without the third"
 
 
 @check
