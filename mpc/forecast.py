@@ -99,17 +99,24 @@ def traffic(options):
                          test_items=items(tests, options.test_items), **shown)
 
     def with_tests(epochs, batches):
-        return straight(lambda n: run(epochs, batches, n), options.test_items // size, 2)
+        return straight(lambda n: run(epochs, batches, n), options.test_items // size, least)
 
     def with_batches(epochs):
-        return straight(lambda n: with_tests(epochs, n), options.train_items // size, 2)
+        return straight(lambda n: with_tests(epochs, n), options.train_items // size, least)
 
+    def losses(items):
+        few = dict(epochs=1, train_items=items, test_items=options.workers)
+        return ledger_of(options, **few, log_interval=1) - ledger_of(options, **few, **shown)
+
+    owned = -(-options.workers // size)         # batches of which each worker owns an item
+    least = max(owned, 2)
     counted = straight(with_batches, options.epochs, 1)
-    some = dict.fromkeys(("train_items", "test_items", "batch_size"), options.workers)
-    some["epochs"] = 1
-    a_loss = ledger_of(options, **some, log_interval=1) - ledger_of(options, **some, **shown)
-    batches = -(-options.train_items // size)
-    counted += options.epochs * (batches // options.log_interval) * a_loss
+    batches, rest = -(-options.train_items // size), options.train_items % size
+    told, last = batches // options.log_interval, rest > 0 and batches % options.log_interval == 0
+    a_loss = losses(owned * size) // owned
+    counted += options.epochs * (told - last) * a_loss
+    if last:
+        counted += options.epochs * (losses(owned * size + rest) - owned * a_loss)
     roles = World(options.workers, here=(), keys={}).roles
     return Traffic(roles, int(counted[0]), counted[1:].reshape(len(roles), len(roles)))
 
@@ -117,10 +124,11 @@ def traffic(options):
 def computation(options):
     """Seconds of a training batch and of a test batch, in one process on this machine."""
     size, stamps = min(options.batch_size, 1280), []
-    few = {"epochs": 3, "train_items": size, "test_items": size, "log_interval": 1,
-           "data_dir": None}
+    batches = -(-options.workers // size)
+    few = {"epochs": 3, "train_items": batches * size, "test_items": batches * size,
+           "batch_size": size, "log_interval": batches, "data_dir": None}
     run = train(Namespace(**vars(options) | few), lambda line: stamps.append(time.perf_counter()))
-    tests = [after - before for before, after in zip(stamps[::2], stamps[1::2])]
+    tests = [(after - before) / batches for before, after in zip(stamps[::2], stamps[1::2])]
     return min(run.seconds), min(tests)
 
 

@@ -15,7 +15,8 @@ import termios
 import time
 from array import array
 
-PATIENCE = 2.0      # seconds for the launcher to do as it is asked
+PATIENCE = 2.0      # seconds in which a guard that knows why may speak first
+ASKED = 10.0        # seconds for the launcher to do as it is asked
 ALIKE = 2, 130      # bad input or Ctrl-C may end all roles alike: the first of them speaks for all
 CONSEQUENCE = 3     # a role only noticed that another has ended: the other one's guard knows why
 
@@ -43,7 +44,7 @@ def say(role, line):
 
 def heard():
     """Wait until the launcher has read what was said: it drops the rest when a run ends."""
-    deadline, unread = time.monotonic() + PATIENCE, array("i", [1])
+    deadline, unread = time.monotonic() + ASKED, array("i", [1])
     while unread[0] and time.monotonic() < deadline:
         time.sleep(0.05)
         try:
@@ -57,7 +58,7 @@ def end_all(status):
     heard()
     if "PMI_FD" in os.environ:              # ask the launcher of MPICH, as MPI_Abort does
         os.write(int(os.environ["PMI_FD"]), f"cmd=abort exitcode={status}\n".encode())
-        time.sleep(PATIENCE)
+        time.sleep(ASKED)
     os.kill(os.getpid(), signal.SIGKILL)    # any launcher ends a run of which a process is killed
 
 

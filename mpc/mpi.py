@@ -10,10 +10,12 @@ of the others, by at most `AHEAD` messages to each. And a role that waits sleeps
 MPI's own receive would take a core from those who compute.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
+import re
 import struct
 import sys
 import threading
@@ -147,6 +149,7 @@ class MpiWorld(World):
         role, link = names[comm.rank], MpiLink(comm, names, ahead)
         shown = {"n_workers": n_workers, "seed": seed, **options, **dict(public)}
         compare_papers(names, role, link, {"code": code_version(), **shown})
+        unlink_shared_memory()
         keys = agree_on_keys(names, role, link) if seed is None else make_keys(names, seed)
         self._before = Counter(link.sent), Counter(link.received)
         super().__init__(n_workers, here=(role,), keys=keys, link=link, **options)
@@ -211,6 +214,15 @@ def compare_papers(names, role, link, papers):
                                  f"with {papers.get(what)}; start all roles alike")
 
 
+def unlink_shared_memory():
+    """Take the names of MPICH's shared memory away, now that all roles have opened it: a run that
+    fails would leave them, and the memory, behind."""
+    with contextlib.suppress(OSError), open("/proc/self/maps", encoding="utf-8") as maps:
+        for name in set(re.findall(r"/dev/shm/mpich_shm\S*", maps.read())):
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+
+
 # ---------------------------------------------------------------------- the process
 
 
@@ -267,6 +279,7 @@ def _outlive(role, alive, launcher):
     knows the guard only, and would wait for us."""
     os.read(alive, 1)
     os.write(launcher, f"{role}: its guard was killed; the run ends\n".encode())
+    time.sleep(0.2)             # or the launcher drops it unread
     os._exit(1)
 
 
@@ -275,6 +288,9 @@ def _status_of(main):
     try:
         return main()
     except SystemExit as stop:
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+            return 1
         return stop.code
     except BaseException as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)

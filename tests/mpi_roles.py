@@ -54,11 +54,13 @@ def ahead(folder):
     world = MpiWorld(ahead=5)
     x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
     if world.workers_here:
-        time.sleep(1.5)
-    times = []
+        seen = folder / "seen"
+        while not seen.exists() or seen.read_text().count("\n") < 5:
+            time.sleep(0.05)
+        time.sleep(0.5)         # in which the provider could run on, if nothing held it
+    times = [time.monotonic()]
     for _ in range(20):
         x = x.refresh() * x
-        times.append(time.monotonic())
         if world.has(world.crypto_provider):
             on_their_way = len(world._link._unsent("bob"))
             (folder / "seen").open("a").write(f"{on_their_way} {time.monotonic()}\n")

@@ -14,13 +14,16 @@ RUNS = ["--epochs 1 --train-items 5 --test-items 3",
         "--epochs 4 --train-items 20 --test-items 3 --log-interval 2 --comparison carry-tree",
         "--epochs 2 --train-items 18 --test-items 20 --log-interval 100 --stream --products three",
         "--epochs 3 --train-items 3 --test-items 17 --truncation provider --activation square",
-        "--epochs 3 --train-items 17 --test-items 3 --workers 3 --log-interval 3 --stream"]
+        "--epochs 3 --train-items 17 --test-items 3 --workers 3 --log-interval 3 --stream",
+        "--epochs 3 --train-items 9 --test-items 11 --workers 4 --log-interval 3",
+        "--epochs 2 --train-items 9 --test-items 5 --workers 3 --batch-size 1",
+        "--epochs 2 --train-items 7 --test-items 5 --workers 3 --batch-size 2 --log-interval 4"]
 
 
 @pytest.mark.parametrize("words", RUNS)
 def test_rounds_and_bytes_are_those_of_a_real_run(words):
     """Every pair of roles; training, the encrypted test, losses and the model."""
-    options = forecast_parser().parse_args(f"{words} --batch-size 4".split())
+    options = forecast_parser().parse_args(f"--batch-size 4 {words}".split())
     foreseen = traffic(options)
     world = train_mnist.train(options, lambda line: None).world
     assert foreseen.roles == world.roles
