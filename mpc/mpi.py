@@ -279,7 +279,6 @@ def _outlive(role, alive, launcher):
     knows the guard only, and would wait for us."""
     os.read(alive, 1)
     os.write(launcher, f"{role}: its guard was killed; the run ends\n".encode())
-    time.sleep(0.2)             # or the launcher drops it unread
     os._exit(1)
 
 
