@@ -217,15 +217,6 @@ def test_a_killed_role_ends_the_run_in_a_line_that_names_it(tmp_path, role):
 
 
 @in_processes
-def test_a_killed_guard_takes_its_role_along():
-    started = Started(command("--epochs 1000 --train-items 64 --test-items 2"))
-    assert "Train Epoch" in started.process.stdout.readline()
-    os.kill(started.pid_of("bob", guard=True), signal.SIGKILL)
-    status, _, err = started.ends()
-    assert status != 0 and "bob: its guard was killed; the run ends" in err.splitlines()
-
-
-@in_processes
 def test_an_interrupted_run_says_so_once():
     started = Started(command("--epochs 1000 --train-items 64 --test-items 2"))
     assert "Train Epoch" in started.process.stdout.readline()
