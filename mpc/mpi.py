@@ -276,7 +276,8 @@ def as_role(main, rank, size):
 
 def _outlive(role, alive, launcher):
     """End this process when its guard, who holds the other end of `alive`, was killed: the launcher
-    knows the guard only, and would wait for us."""
+    knows the guard only, and would wait for us. MPICH's launcher may still hang; no test shows that
+    it does not."""
     os.read(alive, 1)
     os.write(launcher, f"{role}: its guard was killed; the run ends\n".encode())
     os._exit(1)

@@ -79,11 +79,11 @@ class Started:
             time.sleep(0.05)
         return self.process.returncode, out, err
 
-    def pid_of(self, role, guard=False):
-        """The process of a `role`, or of its guard."""
-        for pid, words in processes(self.marker):
+    def pid_of(self, role):
+        """The process of a `role`, as its guard was told it."""
+        for _, words in processes(self.marker):
             if any(word.endswith("guard.py") for word in words) and role in words:
-                return pid if guard else int(words[words.index(role) + 1])
+                return int(words[words.index(role) + 1])
         raise LookupError(role)
 
 
