@@ -2,6 +2,7 @@
 
 from mpc.argmax import all_pairs, tournament
 from mpc.beaver import matmul, matmul_in_three, multiply, refresh, square
+from mpc.checked import OutOfRange
 from mpc.comparison import drelu, equal, relu
 from mpc.fixed_point import FixedPoint, concatenate, fix_precision
 from mpc.link import OutOfStep, PeerFailed, ProtocolError
@@ -13,7 +14,7 @@ from mpc.truncation import truncate
 from mpc.world import MaskReused, Role, World, run_threads
 
 __all__ = [
-    "CompareCoins", "FixedPoint", "MaskReused", "OutOfStep", "PeerFailed", "Private",
+    "CompareCoins", "FixedPoint", "MaskReused", "OutOfRange", "OutOfStep", "PeerFailed", "Private",
     "ProtocolError", "Role", "RoleError", "Share", "World", "all_pairs", "compute_msb",
     "concatenate", "drelu", "equal", "fix_precision", "matmul", "matmul_in_three", "multiply",
     "private_compare", "refresh", "relu", "run_threads", "select_share", "share_convert", "square",

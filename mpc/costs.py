@@ -67,8 +67,12 @@ class Measured(NamedTuple):
 
 
 def measure(n_workers, comparison, task, runs=3):
-    """The `Measured` costs of a task, seconds from the median of `runs`."""
-    world = mpc.World(n_workers, comparison=comparison)
+    """The `Measured` costs of a task, seconds from the median of `runs`.
+
+    Truncation is the training command's: local for two workers, by the provider for more.
+    """
+    world = mpc.World(n_workers, comparison=comparison,
+                      truncation="local" if n_workers == 2 else "provider")
     run, seconds = task(world), []
     for _ in range(runs):
         mark, start = len(world.ledger.messages), time.perf_counter()

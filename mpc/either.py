@@ -22,6 +22,7 @@ class Public:
     """The World of values that everybody knows: one row, no worker, coins for rounding only."""
 
     workers_here = ("everybody",)
+    checked = True          # their numbers are there to compare with
     __hash__ = None
 
     def __eq__(self, other):

@@ -1,33 +1,53 @@
 """Fixed point: ring elements with a decimal point, and every operator that a user writes.
 
-A real number is kept as ``raw / scale``; the scale is ``base ** (precision * depth) * factor *
-finer``:
+A real number is kept as ``raw / scale``. The *unit*, 1000 for three decimal digits, is the scale of
+an ordinary number; the bit of a comparison has scale 1. A product has the scale of both operands
+together and is truncated when it is used, once. A public number costs nothing where it can go into
+the scale: a value at scale S, divided by 50, is the same raw value at scale 50 S.
 
-    depth 0     an integer, such as a comparison's bit       scale 1
-    depth 1     an ordinary number                           scale 1000, for three decimal digits
-    depth 2     a product, before its truncation             scale 1,000,000
+Right or refused. Let R = 15/16 of a quarter of the ring, the largest raw value that may be
+truncated or compared. Every operation is right within its error bound (docs/NUMBERS.md) as long as
 
-A product adds the depths of its operands, and the truncation that brings depth 2 back to 1 waits
-until the value is used. A bit times a value therefore needs none. A public number costs nothing at
-all: a value at scale S, times 0.02, is the same raw value at scale S / 0.02 = 50 S. Such public
-divisors gather in `factor`; one truncation takes them all in when the value meets another scale, as
-when a gradient meets its weight.
+    a value          |v| < R / (2 unit)       what `fix_precision` accepts
+    a sum            |v| < R / unit           also a difference, which a comparison looks at
+    a product        |x y| < R / unit^2       of two secrets; all terms together in a matrix product
+    by a public one  |x|, |x c| < R / (unit D)      for a public number or array, D = max(unit, 1000)
 
-A weight moves by far less than it is. It may be kept `finer` than other numbers, by a whole factor,
-and the gradient g from which its update x.T @ g is made is brought to just this factor beforehand
-(`aimed`): the product of 784 x 128 elements needs no truncation, since the 64 x 128 of g had one.
+`FixedPoint.limits` has these numbers. No scale may outgrow them: an operand whose scale would leave
+less room is truncated first. What only the values show, a checked World notices (`mpc.checked`).
+
+A weight moves by far less than it is. It may be kept `finer` than other numbers, by a whole factor
+that narrows the range of its products as much. The gradient g from which its update x.T @ g is made
+is brought to just this factor beforehand (`aimed`): the product of 784 x 128 elements needs no
+truncation, since the 64 x 128 of g had one.
 """
 
 import functools
+from decimal import Decimal
 from fractions import Fraction
-from numbers import Number
+from numbers import Number, Real
+from typing import NamedTuple
 
 import numpy as np
 
 from mpc import beaver, either
+from mpc.checked import compared
 from mpc.either import Clear, Public
 from mpc.ring import Z2k
 from mpc.share import Private, Share, concatenate as join
+
+PRECISE = 1e-6              # a public factor is right to one part in a million
+SMALLEST, LARGEST = 1e-9, 1e9                               # public factors other than 0
+DIGIT = 1000                # public arrays are split into digits of this base, or of the unit
+
+
+class Limits(NamedTuple):
+    """How large numbers of a format may be, in absolute value."""
+
+    value: float        # what may be encoded
+    sum: float          # sums and differences
+    product: float      # products of two secrets, and sums of such products
+    public: float       # a value that meets a public number or array, and the product
 
 
 def _numeric(operator):
@@ -36,8 +56,13 @@ def _numeric(operator):
     def checked(self, other):
         if isinstance(other, FixedPoint):
             _same_format(self, other)
-        elif not isinstance(other, (Number, np.ndarray, np.generic)):
+        elif isinstance(other, (list, tuple, np.ndarray)):
+            other = real_array(other)
+        elif not isinstance(other, (Number, np.bool_)):
             return NotImplemented
+        elif not isinstance(other, (Real, Decimal, np.bool_)):
+            raise TypeError("fixed point: a complex number is no operand; take real numbers")
+        _check_shapes(operator.__name__, self._number.shape, getattr(other, "shape", ()))
         return operator(self, other)
     return checked
 
@@ -52,16 +77,12 @@ class FixedPoint:
     __array_ufunc__ = None
     __hash__ = None
 
-    def __init__(self, value, base=10, precision=3, depth=1, factor=1, finer=1):
+    def __init__(self, value, base=10, precision=3, scale=None, finer=1):
         self.value, self.base, self.precision = value, base, precision
-        self.depth, self.factor, self.finer = depth, factor, finer
+        self.unit = base**precision
+        self.scale = self.unit * finer if scale is None else scale  # what raw values are divided by
+        self.finer = finer
         self._truncated = None      # the same number as an operand, once a product needed it
-        self._bit = False           # the answer of a comparison, 0 or 1
-
-    @property
-    def scale(self):
-        """What raw ring elements are divided by."""
-        return self.base ** (self.precision * self.depth) * self.factor * self.finer
 
     @property
     def shape(self):
@@ -76,6 +97,11 @@ class FixedPoint:
         return self.value.ring
 
     @property
+    def limits(self):
+        """The `Limits` of this format: base, digits, ring, and how much finer it is."""
+        return limits(self.unit, self.ring, self.finer)
+
+    @property
     def _number(self):
         """The value as an operand: what one role alone holds is none."""
         if isinstance(self.value, Private):
@@ -83,16 +109,14 @@ class FixedPoint:
                             "compute with it, or decode it with float_precision()")
         return self.value
 
-    def _with(self, value, depth=None, factor=None, finer=None):
-        return FixedPoint(value, self.base, self.precision,
-                          self.depth if depth is None else depth,
-                          self.factor if factor is None else factor,
+    def _with(self, value, scale=None, finer=None):
+        return FixedPoint(value, self.base, self.precision, self.scale if scale is None else scale,
                           self.finer if finer is None else finer)
 
     def __repr__(self):
         unit = f"{self.precision} {'decimal' if self.base == 10 else f'base-{self.base}'} digits"
-        scale = f", scale {self.scale}" * (self.scale != self.base ** self.precision)
-        if isinstance(self.value, Share) and not isinstance(self.value, Clear):
+        scale = f", scale {self.scale}" * (self.scale != self.unit)
+        if is_secret(self.value):
             return f"FixedPoint({unit}{scale}) > {self.value!r}"
         holder = "public" if isinstance(self.value, Clear) else f"known to {self.value.role}"
         numbers = np.array2string(self.float_precision(), prefix=" " * 4)
@@ -100,38 +124,56 @@ class FixedPoint:
 
     # ------------------------------------------------------------------ scales
 
-    def _at(self, depth, factor=1, finer=1):
+    def _at(self, scale, finer=1):
         """The same number at another scale: multiplied up for free, or truncated."""
-        ratio = Fraction(self._with(self._number, depth, factor, finer).scale, self.scale)
-        value = either.times_integer(self.value, ratio.numerator)
-        return self._with(either.scale_down(value, ratio.denominator), depth, factor, finer)
+        ratio = Fraction(scale) / self.scale
+        value = either.times_integer(self._number, ratio.numerator)
+        return self._with(either.scale_down(value, ratio.denominator), scale, finer)
 
-    def aimed(self, weight, x):
-        """This gradient at the scale at which ``x.T @ gradient`` has that of a finer `weight`."""
+    def _operand(self):
+        """Ready for a product: the truncation that an earlier one left is done now, and once."""
+        if self.scale <= self.unit * self.finer:
+            return self._with(self._number)
+        if self._truncated is None:
+            self._truncated = self._at(self.unit * self.finer, self.finer)
+        return self._truncated
+
+    def _roomy(self):
+        """The same number at a scale that leaves the range of products: for sums."""
+        return self._operand() if self.scale > self.unit**2 * self.finer else self
+
+    def aimed(self, weight, x, c=1):
+        """This gradient at the scale at which ``x.T @ gradient * c`` has that of a finer `weight`.
+
+        `c` is the public number that will multiply the product.
+        """
         if not (isinstance(weight, FixedPoint) and isinstance(x, FixedPoint) and weight.finer > 1):
             return self
         products = 2 if either.in_three(x.value, self.value) else 1     # the doubled one, or one
-        return self._at(weight.depth - min(x.depth, 1), Fraction(weight.factor, products),
-                        weight.finer)
-
-    def _settled(self):
-        """Ready for a product: the truncation that an earlier one left is done now, and once."""
-        if self.depth <= 1:
-            return self._with(self._number)
-        if self._truncated is None:
-            self._truncated = self._at(1, self.factor)
-        return self._truncated
+        x_scale = min(x.scale, x.unit * x.finer)
+        scale = Fraction(weight.scale) * as_fraction(c) / (x_scale * products)
+        if scale == self.unit:
+            return self._operand()._with(self._operand().value, finer=weight.finer)
+        return self._at(scale, weight.finer)
 
     def _pair(self, other):
         """Both operands of a sum or comparison, at one scale."""
         if not isinstance(other, FixedPoint):
-            numbers = np.asarray(other, float)
-            mine = self._at(1) if self.depth == 0 and np.any(numbers % 1) else self
-            return mine, mine._public(numbers)
-        if (self.depth, self.factor, self.finer) == (other.depth, other.factor, other.finer):
-            return self, other
-        finer = min(self.finer, other.finer)
-        return self._at(1, finer=finer), other._at(1, finer=finer)
+            return self._beside(real_array(other))
+        x, y = self._roomy(), other._roomy()
+        if (x.scale, x.finer) == (y.scale, y.finer):
+            return x, y
+        finer = min(x.finer, y.finer)
+        return x._at(x.unit * finer, finer), y._at(x.unit * finer, finer)
+
+    def _beside(self, numbers):
+        """This value and public `numbers` that it is added to or compared with, at one scale."""
+        x, largest = self._roomy(), np.abs(numbers.astype(float)).max(initial=0)
+        if x.scale < x.unit and not are_whole(numbers):
+            x = x._at(x.unit)
+        elif x.scale > x.unit and largest * x.scale >= raw_limit(x.ring) / 2:
+            x = x._operand()
+        return x, x._public(numbers)
 
     def _public(self, numbers):
         """Public `numbers` at the scale of this value."""
@@ -139,14 +181,9 @@ class FixedPoint:
         like = self._number
         return self._with(Clear(Public() if either.secret(like) else like.world, like.ring, raw))
 
-    def _factor(self, other):
-        """`other` as an operand of a product: a public array has depth 1."""
-        if isinstance(other, FixedPoint):
-            return other
-        return self._with(self.value, 1, 1, 1)._public(np.asarray(other, float))
+    # ------------------------------------------------------------------ sums
 
-    # ------------------------------------------------------------------ arithmetic
-
+    @compared("+")
     @_numeric
     def __add__(self, other):
         x, y = self._pair(other)
@@ -155,6 +192,7 @@ class FixedPoint:
     def __neg__(self):
         return self._with(-self._number)
 
+    @compared("-")
     @_numeric
     def __sub__(self, other):
         x, y = self._pair(other)
@@ -164,14 +202,27 @@ class FixedPoint:
     def __rsub__(self, other):
         return -self + other
 
+    __radd__ = __add__
+
+    @compared("sum")
+    def sum(self, axis=None, keepdims=False):
+        x = self._roomy()
+        return x._with(x._number.sum(axis, keepdims))
+
+    # ------------------------------------------------------------------ products
+
+    @compared("*")
     @_numeric
     def __mul__(self, other):
-        if not isinstance(other, FixedPoint) and np.ndim(other) == 0:
-            return self._times_number(as_fraction(other))
-        return self._product(self._factor(other), either.multiply)
+        if isinstance(other, FixedPoint):
+            return self._product(other, either.multiply)
+        if np.ndim(other) == 0:
+            return self._times_number(exact_factor(other))
+        return self._times_array(other, either.multiply)
 
-    __radd__, __rmul__ = __add__, __mul__
+    __rmul__ = __mul__
 
+    @compared("/")
     @_numeric
     def __truediv__(self, number):
         if isinstance(number, FixedPoint) or np.ndim(number):
@@ -179,60 +230,140 @@ class FixedPoint:
                             "public number, or multiply by a public array")
         if number == 0:
             raise ZeroDivisionError("fixed point: division by 0; divide by a number other than 0")
-        return self._times_number(1 / as_fraction(number))
+        return self._times_number(1 / exact_factor(number))
 
+    def __rtruediv__(self, other):
+        raise TypeError("fixed point: division by a secret is not provided; divide by one public "
+                        "number")
+
+    @compared("@")
     @_numeric
     def __matmul__(self, other):
-        x, y = self, self._factor(other)
-        if either.in_three(x.value, y.value):
-            twice = x._product(y, beaver.matmul_in_three)
-            return twice._with(twice.value, factor=2 * twice.factor)
-        return x._product(y, either.matmul)
+        if not isinstance(other, FixedPoint):
+            return self._times_array(real_array(other), either.matmul)
+        if either.in_three(self.value, other.value):
+            twice = self._product(other, beaver.matmul_in_three)
+            return twice._with(twice.value, 2 * twice.scale)
+        return self._product(other, either.matmul)
 
+    @compared("@", reflected=True)
     @_numeric
     def __rmatmul__(self, other):
-        return self._factor(other)._product(self, either.matmul)
+        return self._times_array(real_array(other), lambda x, c: either.matmul(c, x))
 
+    @compared("**")
     def __pow__(self, exponent):
-        if exponent != 2:
-            raise ValueError(f"** {exponent!r} is not provided; ** 2 is, products give the rest")
-        x = self._settled()
-        return x._with(either.square(x.value), 2 * x.depth, x.factor ** 2, x.finer ** 2)
+        if not (isinstance(exponent, (Number, np.ndarray)) and np.ndim(exponent) == 0
+                and exponent == 2):
+            shown = exponent if isinstance(exponent, Number) else type(exponent).__name__
+            raise ValueError(f"** {shown} is not provided; ** 2 is, products give the rest")
+        x = self
+        if x.scale > x.unit:
+            x = x._operand() if x.finer == 1 else x._at(x.unit)
+        return x._with(either.square(x._number), x.scale**2)
 
     def _product(self, other, op):
+        """`op` of two values; an operand whose scale would leave too little room is truncated."""
         x, y = self, other
-        if not (x._bit or y._bit):                  # a bit times a value needs no truncation
-            x, y = x._settled(), y._settled()
-        return x._with(op(x.value, y.value), x.depth + y.depth, x.factor * y.factor,
-                       x.finer * y.finer)
+        finer = max(x.finer, y.finer)
+        if x.scale * y.scale > x.unit**2 * finer:
+            x, y = x._operand(), y._operand()
+        if x.scale * y.scale > x.unit**2 * finer:       # both are finer
+            y = y._at(y.unit)
+        scale = x.scale * y.scale
+        return x._with(op(x._number, y._number), scale, finer if scale <= x.unit * finer else 1)
 
-    def _times_number(self, ratio):
-        """By a public fraction: the numerator goes into the raw value, the rest into the scale.
+    # ------------------------------------------------------------------ public factors
 
-        What many factors gather is truncated in time, before the raw value outgrows the ring.
+    def _times_number(self, c):
+        """By a public number, an exact fraction.
+
+        Into the scale where that stays a whole multiple of the unit: free. Else the numerator goes
+        into the raw value, if the denominator leaves room, or else digit by digit.
         """
-        grown, divided = abs(ratio.numerator), ratio.denominator
-        outgrown = (self.factor * divided > 10**9           # which products multiply
-                    or grown > 1 and self.scale * grown > 2 ** (2 * self.ring.bits // 3)
-                    or self.scale * divided > self.ring.modulus // 4 * self.base**self.precision)
-        x = self._at(1, finer=self.finer) if outgrown else self
-        return x._with(either.times_integer(x._number, ratio.numerator),
-                       factor=x.factor * ratio.denominator)
+        if c == 0:
+            return self._with(either.times_integer(self._number, 0))
+        short = as_fraction(c)
+        x, whole = self._scaled(short), short.denominator == 1
+        if x is None and not whole and self.scale * short.denominator > self._most:
+            x = self._operand()._scaled(short)
+        if x is not None:
+            return x
+        x = self._roomy() if whole else self._upright(self._most // short.denominator)
+        if not whole and x.scale * short.denominator > x._most:
+            return x._by_digits(np.array(float(c)), either.multiply)
+        return x._with(either.times_integer(x._number, short.numerator),
+                       x.scale * short.denominator)
+
+    @property
+    def _most(self):
+        """The largest scale at which a product with a public number has its range."""
+        return self.unit * self.finer * self._digit
+
+    def _scaled(self, c):
+        """This value times `c` by another scale alone; None where there is no such scale."""
+        scale = self.scale / abs(c)
+        if scale.denominator > 1 or scale % self.unit or scale > self.unit * most_divisor(self.ring):
+            return None
+        return self._with(self._number if c > 0 else -self._number, scale.numerator)
+
+    def _times_array(self, c, op):
+        """`op`, a product or matrix product, of this value and public numbers `c`.
+
+        Whole numbers go into the raw value as they are, multiples of one number as whole numbers
+        times that number, all others digit by digit.
+        """
+        size = np.abs(c.astype(float))
+        _check_factors(size)
+        if are_whole(c):
+            x = self._roomy()
+            return x._with(op(x._number, x._integers(c)))
+        x, least = self._operand(), size[size > 0].min()
+        multiples, whole = c / least, np.rint(c / least)
+        if np.abs(whole).max() <= x._digit and np.all(
+                np.abs(multiples - whole) <= 1e-12 * np.abs(whole)):
+            return x._with(op(x._number, x._integers(whole)))._times_number(exact_factor(least))
+        return self._upright()._by_digits(c, op)
+
+    def _upright(self, most=0):
+        """At the scale of ordinary numbers, or a larger one up to `most`; no integer."""
+        x = self if self.scale <= most else self._operand()
+        return x._at(x.unit) if x.scale < x.unit else x
+
+    def _by_digits(self, c, op):
+        """`op` of this value and public numbers ``c = c_1 / D + c_2 / D^2 + ...``, c_k whole.
+
+        By Horner's rule: op(x, c_1) + (op(x, c_2) + ...) / D, a truncation for each further digit,
+        as many as it takes to be right to one part in a million of each number.
+        """
+        base, rest, digits = self._digit, np.asarray(c, float), []
+        while not digits or np.any(np.abs(rest) > PRECISE / 2 * base**len(digits) * np.abs(c)):
+            whole = np.rint(rest * base)
+            digits.append(whole)
+            rest = rest * base - whole
+        total = op(self._number, self._integers(digits[-1]))
+        for digit in reversed(digits[:-1]):
+            total = either.add(either.scale_down(total, base),
+                               op(self._number, self._integers(digit)))
+        return self._with(total, self.scale * base)
+
+    @property
+    def _digit(self):
+        return max(self.unit, DIGIT)
+
+    def _integers(self, numbers):
+        """Public whole `numbers` as ring elements that have no scale."""
+        return self._with(self._number, 1, 1)._public(numbers).value
 
     # ------------------------------------------------------------------ comparisons
 
+    @compared("drelu")
     def drelu(self):
         """[self >= 0], an integer 0 or 1."""
-        return self._answer(either.drelu(self._settled().value))
-
-    def _answer(self, value):
-        """Bits of no scale, as a comparison finds them."""
-        bits = self._with(value, 0, 1, 1)
-        bits._bit = True
-        return bits
+        return self._with(either.drelu(self._number), 1, 1)
 
     def relu(self):
-        x = self._settled()
+        x = self._operand()
         return x * x.drelu()
 
     @_numeric
@@ -251,49 +382,84 @@ class FixedPoint:
     def __gt__(self, other):
         return 1 - (self <= other)
 
-    @_numeric
     def eq(self, other):
         """[self == other], an integer 0 or 1; `==` raises, since no party knows the answer."""
-        x, y = self._pair(other)
-        return self._answer(either.is_zero(either.add(x.value, -y.value)))
+        difference = self.__sub__(other)
+        if difference is NotImplemented:
+            raise TypeError(f"eq: a {type(other).__name__} is no number or array")
+        return difference._is_zero()
 
+    @compared("eq")
+    def _is_zero(self):
+        return self._with(either.is_zero(self._number), 1, 1)
+
+    @compared("max")
     def max(self, axis=None):
         """The largest element along `axis`, or of all."""
-        x = self._last(axis)
+        x = self._last(axis, "max")
         return x._with(either.maximum(x.value))
 
+    @compared("argmax")
     def argmax(self, axis=None, one_hot=False):
         """The place of the first maximum: an integer, or a row of 0 and 1 along a new last axis."""
-        x = self._last(axis)
+        x = self._last(axis, "argmax")
         place = either.place_of_max(x.value)
         if not one_hot:
             index = np.arange(place.shape[-1]).astype(self.ring.dtype)
             place = place.times(index[None]).sum(-1)
-        return x._with(place, 0, 1, 1)
+        return x._with(place, 1, 1)
 
-    def _last(self, axis):
+    def _last(self, axis, name):
         """The same numbers with `axis` last, or all in one row."""
-        x = self._settled()
+        if not (axis is None or isinstance(axis, (int, np.integer))):
+            raise TypeError(f"{name}: axis {axis!r} is no integer; take one axis, or None for all")
+        x = self._operand()
         return x._with(x.value.reshape(-1) if axis is None else x.value.moveaxis(axis, -1))
 
     def __eq__(self, other):
         raise TypeError("no party knows whether secrets are equal; use .eq() for a secret answer")
 
+    # ------------------------------------------------------------------ to plain Python
+
+    def _one(self, name):
+        """The only number of a value that this process knows, for bool(), float() and int()."""
+        if is_secret(self.value):
+            raise TypeError(f"{name}(): this value is secret, and no branch or plain number may "
+                            "depend on it; reveal it with .get() and decode with "
+                            ".float_precision()")
+        numbers = self.float_precision()
+        if numbers.size != 1:
+            raise TypeError(f"{name}(): shape {self.shape} is not one number; decode all with "
+                            "float_precision()")
+        if np.isnan(numbers).any():
+            raise TypeError(f"{name}(): only {self.value.role} knows this number, who lives in "
+                            "another process")
+        return numbers.item()
+
     def __bool__(self):
-        raise TypeError("a FixedPoint has no truth value: no branch may depend on a secret")
+        return bool(self._one("bool"))
 
     def __float__(self):
-        raise TypeError("reveal with .get() and decode with .float_precision()")
+        return self._one("float")
+
+    def __int__(self):
+        return int(self._one("int"))
 
     def __iter__(self):
         raise TypeError("a FixedPoint cannot be iterated; index it: x[i]")
 
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("a FixedPoint is no NumPy array; reveal it with .get() and decode it with "
+                        ".float_precision(), or use its own methods")
+
+    def __array_function__(self, function, types, args, kwargs):
+        name = function.__name__
+        raise TypeError(f"np.{name} does not work on a FixedPoint; {INSTEAD.get(name, METHODS)}")
+
     # ------------------------------------------------------------------ shape
 
-    def sum(self, axis=None, keepdims=False):
-        return self._with(self._number.sum(axis, keepdims))
-
     def reshape(self, *shape):
+        shape = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], list) else shape
         return self._with(self._number.reshape(*shape))
 
     @property
@@ -323,15 +489,18 @@ class FixedPoint:
         Raises
         ------
         ValueError
-            For parties that are not all of one World, an unknown owner, or another ring.
+            For parties that are not all of one World, an owner that is unknown or does not hold the
+            value, another ring, or digits for which local truncation is unsafe.
         TypeError
             For a value that is shared already.
         """
-        world = crypto_provider.world
-        if workers != world.workers or crypto_provider is not world.crypto_provider:
-            raise ValueError(f"share: {workers} with {crypto_provider} are not the parties of one "
-                             f"World; name all its workers, {world.workers}")
-        if isinstance(self.value, Share) and not isinstance(self.value, Clear):
+        world = getattr(crypto_provider, "world", None)
+        if world is None or workers != world.workers or (
+                crypto_provider is not world.crypto_provider):
+            raise ValueError(f"share: {_names(workers)} with {_names([crypto_provider])} are not "
+                             "the parties of one World; name all its workers, *world.workers, and "
+                             "crypto_provider=world.crypto_provider")
+        if is_secret(self.value):
             raise TypeError("share: this value is shared already; reveal it with get() first")
         if self.ring != world.ring:
             raise ValueError(f"share: a value over {self.ring} does not fit a World over "
@@ -339,7 +508,12 @@ class FixedPoint:
         if owner is not None and str(owner) not in world.roles:
             raise ValueError(f"share: no role of this World is called {owner}; the owner is one of "
                              f"{', '.join(world.roles)}")
+        if world.truncation == "local":
+            self._check_local()
         if isinstance(self.value, Private):
+            if owner is not None and str(owner) != self.value.role:
+                raise ValueError(f"share: {self.value.role} holds this value, not {owner}; leave "
+                                 "the owner out")
             owner, rows = self.value.role, self.value.rows
         else:
             owner = world.server if owner is None else owner
@@ -347,21 +521,34 @@ class FixedPoint:
         share = world.share(owner, (rows, world.ring), name="value")
         return self._with(share)
 
+    def _check_local(self):
+        """Refuse digits with which even small products would fail under local truncation."""
+        often = self.ring.modulus // (self.unit**2 * self.finer)
+        if often < 10**6:
+            raise ValueError(f"share: with {self.precision} digits in base {self.base} over "
+                             f"{self.ring}, local truncation of the product 1 * 1 would fail in one "
+                             f"of {often:,} cases; make the World with truncation='provider', or "
+                             "take fewer digits")
+
     def refresh(self):
         """The same number with fresh rows, after any truncation that waits."""
-        x = self._settled()
+        x = self._operand()
         return x._with(either.refresh(x.value))
 
+    @compared("get")
     def get(self, role=None):
         """Reveal to one `role`, the server by default: a FixedPoint over its Private value.
 
-        Brought to depth 1 (an integer stays one, what is finer stays so) and refreshed after this
-        last truncation: the rows that arrive tell their sum and no more. Rounds: 1.
+        Brought to the scale of ordinary numbers (an integer stays one, what is finer stays so) and
+        refreshed after this last truncation: the rows that arrive tell their sum and no more.
+        Rounds: 1.
         """
         if isinstance(self.value, Private):
+            if role is not None and str(role) != self.value.role:
+                raise ValueError(f"get: {self.value.role} alone holds this value and does not send "
+                                 f"it on to {role}; share() it first")
             return self
-        plain = self.depth in (0, 1) and self.factor == 1
-        x = (self if plain else self._at(1)).refresh()
+        x = self.refresh()
         if isinstance(x.value, Clear):
             return x
         world = x.value.world
@@ -371,12 +558,30 @@ class FixedPoint:
 
     def float_precision(self):
         """The numbers as float64; NaN of the right shape where they are not known."""
-        if isinstance(self.value, Share) and not isinstance(self.value, Clear):
+        if is_secret(self.value):
             raise TypeError("float_precision: this value is secret; reveal it first with .get()")
         rows = np.asarray(self.value.rows)
         if not len(rows):
             return np.full(self.shape, np.nan)
-        return self.value.ring.to_int(rows)[0] / float(self.scale)
+        raw, scale = self.value.ring.to_int(rows)[0], self.scale
+        if scale >= 2**62 or scale != int(scale) or np.all(np.abs(raw) < 2**53):
+            return raw / float(scale)
+        whole, rest = np.divmod(np.abs(raw), np.int64(scale))       # apart: no digit is lost
+        return np.sign(raw) * (whole + rest / float(scale))
+
+
+METHODS = "use its operators and methods, or reveal it with .get() first"
+INSTEAD = {"sum": "call x.sum()", "mean": "divide x.sum() by the number of elements",
+           "var": "compute it from x.sum() and (x * x).sum()", "dot": "write x @ y, or (x * y).sum()",
+           "matmul": "write x @ y", "max": "call x.max()", "amax": "call x.max()",
+           "min": "call -(-x).max()", "amin": "call -(-x).max()", "argmax": "call x.argmax()",
+           "argmin": "call (-x).argmax()", "reshape": "call x.reshape()", "ravel": "call x.reshape(-1)",
+           "transpose": "write x.T", "concatenate": "call mpc.concatenate()",
+           "stack": "call mpc.concatenate() of x[None]", "vstack": "call mpc.concatenate()",
+           "hstack": "call mpc.concatenate()", "where": "write bit * x + (1 - bit) * y",
+           "maximum": "write (x - y).relu() + y", "clip": "write it with relu()",
+           "array_equal": "use x.eq(y)", "allclose": "compare what was revealed",
+           "shape": "read x.shape", "ndim": "read x.ndim", "size": "read x.shape"}
 
 
 def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_seed=None, finer=1):
@@ -384,7 +589,7 @@ def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_se
 
     Parameters
     ----------
-    array : array of numbers, or Private
+    array : array of real numbers, or Private
     precision_fractional : int
         Digits behind the point, in `base` 10 or 2.
     ring : Z2k, optional
@@ -392,17 +597,21 @@ def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_se
     rounding_seed : int, optional
         Makes the rounding of products of *public* values repeatable.
     finer : int
-        How many times finer than `precision_fractional` says: for weights, whose updates are small.
+        How many times finer than `precision_fractional` says, for weights, whose updates are small:
+        1, or at least the unit, since gradients are rounded to one part in `finer`.
 
     Returns
     -------
     FixedPoint
+        Of scale ``base ** precision_fractional * finer``; numbers are rounded to the nearest.
 
     Raises
     ------
     ValueError
-        For a number that the ring cannot hold at this scale, another base, or a precision that
-        leaves no room for a product.
+        For a number beyond the limit of the format, another base, digits that are no count, or so
+        many that the ring has no room for a product.
+    TypeError
+        For elements that are no real numbers: complex numbers, strings, dates, masked arrays.
     """
     ring = Z2k(64) if ring is None else ring
     if base not in (2, 10):
@@ -414,61 +623,171 @@ def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_se
     if finer != int(finer) or finer < 1:
         raise ValueError(f"fix_precision: finer={finer} is no whole factor; take an integer from 1 "
                          "on")
-    if base ** (2 * precision_fractional) * finer >= ring.modulus // 4:
+    finer, unit = int(finer), base**precision_fractional
+    if 1 < finer < unit:
+        raise ValueError(f"fix_precision: finer={finer} would round gradients more coarsely than "
+                         f"other numbers; take 1, or {unit} and more")
+    if unit**2 * finer >= raw_limit(ring):
         extra = f", {finer} times finer," * (finer > 1)
         raise ValueError(f"fix_precision: {precision_fractional} digits in base {base}{extra} "
                          f"leave no room for a product in {ring}; take fewer")
-    scale = base**precision_fractional * int(finer)
     if isinstance(array, Private):
-        value = Private(array.role, encode(array.rows, scale, ring), ring)
+        value = Private(array.role, encode(array.rows, unit * finer, ring, first=1), ring)
     else:
-        raw = encode(np.asarray(array, float), scale, ring)
-        value = Clear(Public(rounding_seed), ring, raw[None])
-    return FixedPoint(value, base, precision_fractional, finer=int(finer))
+        value = Clear(Public(rounding_seed), ring, encode(real_array(array), unit * finer,
+                                                          ring)[None])
+    return FixedPoint(value, base, precision_fractional, finer=finer)
 
 
+@compared("concatenate")
 def concatenate(values, axis=0):
     """FixedPoint values of one format, all secret or all public, joined along an `axis`."""
-    first = values[0]
+    values = list(values)
+    if not values:
+        raise ValueError("concatenate: there is nothing to join; give one value or more")
     for v in values:
-        _same_format(first, v)
-        if either.secret(v.value) != either.secret(first.value):
+        if not isinstance(v, FixedPoint):
+            raise TypeError(f"concatenate: a {type(v).__name__} is no FixedPoint; encode it with "
+                            "fix_precision() and share() it")
+        _same_format(values[0], v)
+        if either.secret(v.value) != either.secret(values[0].value):
             raise TypeError("concatenate: some are secret and some public; share() these first")
-    return first._with(join([v._at(first.depth, first.factor, first.finer).value
-                             for v in values], axis))
+    values = [v._roomy() for v in values]
+    if len({(v.scale, v.finer) for v in values}) > 1:
+        finer = min(v.finer for v in values)
+        values = [v._at(v.unit * finer, finer) for v in values]
+    return values[0]._with(join([v.value for v in values], axis))
 
 
-def encode(numbers, scale, ring):
-    """Real `numbers` as ring elements at `scale`, to the nearest; raises beyond the ring."""
+# ---------------------------------------------------------------------- limits and numbers
+
+
+def raw_limit(ring):
+    """R, what raw values stay below in absolute value: 15/16 of a quarter of the `ring`."""
+    return ring.modulus // 4 * 15 / 16
+
+
+def most_divisor(ring):
+    """The largest divisor with which every raw value up to R is truncated rightly."""
+    return max(ring.modulus // 64, 1)
+
+
+def limits(unit, ring, finer=1):
+    """The `Limits` of numbers of this `unit` over a `ring`."""
+    room, scale = raw_limit(ring), unit * finer
+    return Limits(room / (2 * scale), room / scale, room / (unit * scale),
+                  room / (max(unit, DIGIT) * scale))
+
+
+def is_secret(value):
+    return isinstance(value, Share) and not isinstance(value, Clear)
+
+
+def real_array(numbers):
+    """`numbers` as an array of integers or float64; raises TypeError for other things.
+
+    Integers are kept, since a float64 holds 53 bits of them only.
+    """
+    if isinstance(numbers, np.ma.MaskedArray):
+        raise TypeError("fixed point: a masked array hides elements; fill it first")
+    try:
+        array = np.asarray(numbers)
+    except ValueError:
+        raise ValueError("fixed point: a list of rows of several lengths is no array; make them "
+                         "alike") from None
+    if array.dtype == object and all(
+            isinstance(v, (Number, np.generic)) and not isinstance(v, complex) for v in array.flat):
+        array = np.array([float(v) for v in array.flat]).reshape(array.shape)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"fixed point: elements of type {array.dtype} are no real numbers; give "
+                        "integers or floats")
+    if array.dtype.kind == "b":
+        return array.astype(np.int64)
+    return array if array.dtype.kind in "iu" else array.astype(np.float64)
+
+
+def are_whole(numbers):
+    return np.array_equal(np.rint(numbers), numbers)
+
+
+def encode(numbers, scale, ring, first=0):
+    """Real `numbers` as ring elements at `scale`, to the nearest; raises beyond the ring.
+
+    The whole part and the rest are scaled apart, so that no digit of a large number is lost. `first`
+    axes are not the caller's, and not named in an error.
+    """
+    limit = Fraction(int(raw_limit(ring)), 2)
     with np.errstate(over="ignore"):
-        raw, limit = np.rint(numbers * float(scale)), 2.0 ** (ring.bits - 1)
-    bad = ~(np.abs(raw) < limit)
-    if np.asarray(bad).any():
-        worst = np.asarray(numbers)[np.asarray(bad)].flat[0]
-        raise ValueError(f"fixed point: {worst} cannot be represented at scale {scale} in {ring}, "
-                         f"whose limit is {limit / float(scale):g}; take fewer fractional digits "
-                         "or scale the data")
-    return ring.from_int(raw)
+        bad = ~np.asarray(np.abs(numbers.astype(float)) * float(scale) < float(limit))
+    if bad.any():
+        place = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(bad)))[first:]
+        where = f" at {list(place)}" if numbers.ndim > first else ""
+        raise ValueError(f"fixed point: the number{where} cannot be represented at scale {scale} in "
+                         f"{ring}, whose limit is {float(limit) / float(scale):g}; take fewer "
+                         "fractional digits or scale the data")
+    if numbers.dtype.kind != "f":
+        return ring.from_int(numbers.astype(np.int64) * np.int64(scale))
+    whole = np.trunc(numbers)
+    rest = np.rint((numbers - whole) * float(scale))
+    return ring.from_int(whole.astype(np.int64) * np.int64(scale) + rest.astype(np.int64))
+
+
+def exact_factor(number):
+    """A public number as the fraction that it is; a float as the shortest decimal that reads so."""
+    if isinstance(number, (Fraction, int, np.integer)):
+        return Fraction(int(number)) if not isinstance(number, Fraction) else number
+    if isinstance(number, (np.ndarray, np.bool_)):
+        return exact_factor(number.item())
+    if isinstance(number, Decimal) and number.is_finite():
+        return Fraction(number)
+    if not np.isfinite(float(number)):
+        raise ValueError(f"fixed point: {number} is no factor; take a finite number")
+    return Fraction(str(float(number)))
 
 
 def as_fraction(number):
     """A public number as a fraction of small integers, within one part in a million."""
-    if isinstance(number, Fraction):
-        exact = number
-    elif not np.isfinite(number):
-        raise ValueError(f"fixed point: {number} is no factor; take a finite number")
-    else:
-        exact = Fraction(str(number + 0))       # a bool is a number too
+    exact = exact_factor(number)
     size = abs(exact)
     if max(abs(exact.numerator), exact.denominator) <= 10**6:
         return exact
-    if not Fraction(1, 10**9) <= size <= 10**9:
-        raise ValueError(f"fixed point: the factor {number} is out of range; take 0 or one of size "
-                         "1e-09 to 1e+09, or scale the data")
+    _check_factors(size)
     if size > 1:
         return 1 / as_fraction(1 / exact)
     return exact.limit_denominator(10**6) if size > Fraction(1, 10**6) else Fraction(
         1 if exact > 0 else -1, round(1 / size))
+
+
+def _check_factors(size):
+    """Raise unless each of these sizes of public factors is 0 or of reasonable size."""
+    slack = 1.001               # for what a float makes of the bounds
+    fit = (size == 0) | (size >= SMALLEST / slack) & (size <= LARGEST * slack)
+    if not np.all(fit):
+        raise ValueError("fixed point: a public factor is out of range; take 0 or one of size "
+                         f"{SMALLEST:g} to {LARGEST:g}, or scale the data")
+
+
+def _check_shapes(name, x, y):
+    """Raise, in words about the arrays of the caller, unless two operands fit."""
+    if name in ("__matmul__", "__rmatmul__"):
+        x, y = (y, x) if name == "__rmatmul__" else (x, y)
+        if len(x) < 2 or len(y) < 2:
+            raise ValueError(f"matmul: {x} @ {y} is no product of matrices; reshape a vector to "
+                             "one row or one column")
+        if x[-1] != y[-2]:
+            raise ValueError(f"matmul: {x} @ {y} is no product of matrices; the inner sizes, "
+                             f"{x[-1]} and {y[-2]}, must be equal")
+        x, y = x[:-2], y[:-2]
+    try:
+        np.broadcast_shapes(x, y)
+    except ValueError:
+        raise ValueError(f"fixed point: shapes {x} and {y} do not broadcast; reshape one of the "
+                         "operands") from None
+
+
+def _names(roles):
+    return ", ".join(r if isinstance(r, str) else getattr(r, "name", type(r).__name__)
+                     for r in roles) or "nobody"
 
 
 def _same_format(x, y):

@@ -35,6 +35,8 @@ class Parser(argparse.ArgumentParser):
             elif name in WITHOUT_EFFECT[options.arithmetic]:
                 self.error(f"--{name.replace('_', '-')} has no effect with --arithmetic "
                            f"{options.arithmetic}; leave one of them out")
+        if options.truncation is None:
+            options.truncation = "local" if options.workers == 2 else "provider"
         return options
 
     def error(self, message):
@@ -172,8 +174,7 @@ def complaint(options):
 
 def truncates_locally(options):
     """Are products scaled down without a message?"""
-    return options.arithmetic == "shared" and (
-        options.truncation == "local" or options.truncation is None and options.workers == 2)
+    return options.arithmetic == "shared" and options.truncation == "local"
 
 
 def finer(options):

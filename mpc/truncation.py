@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mpc.beaver import refresh
 from mpc.ledger import step
 from mpc.ring import Z2k
 
@@ -23,8 +24,9 @@ def truncate(x, d):
                          f"1 to {most}")
     if d == 1:
         return x
-    by = truncate_locally if x.world.truncation == "local" else truncate_with_provider
-    return by(x, int(d))
+    if x.world.truncation == "local":
+        return truncate_locally(refresh(x), int(d))     # its law holds for uniform shares
+    return truncate_with_provider(x, int(d))
 
 
 @step
@@ -38,7 +40,9 @@ def truncate_locally(x, d):
     Parameters
     ----------
     x : Share over Z_2^l of two workers
-        Signed; as small as the failure below demands.
+        Signed; as small as the failure below demands. Its shares must be uniform (`refresh`): the
+        failure of others has another probability, and is certain for x = -1 as (-1, 0), which
+        public factors can leave behind.
     d : int
         Any divisor, 1 <= d < 2^(l-1); no power of two is needed.
 
@@ -60,7 +64,8 @@ def truncate_locally(x, d):
     Security: no message. The rounding depends on the cut-off digits and on a worker's own row, so
         that a worker who is later told the exact result learns one inequality about those digits.
     Source: Mohassel and Zhang, S&P 2017, theorem 1, for any d. For |x| <= 2^(l-2) the result is off
-        by about 2^l / d with probability |x| / 2^l exactly, half the theorem's bound.
+        by about 2^l / d with probability |x| / 2^l exactly over uniform shares, half the theorem's
+        bound.
     """
     if len(x.world.workers) != 2:
         raise ValueError(f"truncate: local truncation is wrong for {len(x.world.workers)} workers; "

@@ -62,12 +62,15 @@ class World:
     comparison : {"securenn", "carry-tree"}, optional
         How signs are found (`mpc.comparison`): SecureNN by default for two workers, and for two
         only; the carry tree for more.
-    truncation : {"local", "provider"}, optional
-        How products are scaled down (`mpc.truncation`): locally by default for two workers, and for
-        two only; with the provider's help for more.
+    truncation : {"provider", "local"}
+        How products are scaled down (`mpc.truncation`): with the provider's help by default, which
+        never fails for a value in range; locally, for two workers only, without a message.
     products : {"beaver", "three"}, optional
         How large matrix products of two workers are computed (`mpc.beaver`): Beaver's way by
         default, or with three local products where it takes five.
+    checked : bool
+        Every operation on fixed-point numbers is compared with the same one on plain numbers
+        (`mpc.checked`): for lessons, and for testing a program; simulation only.
     tagged : bool
         Held arrays know their holders and refuse to mix (`mpc.tags`); for tests.
     record : bool
@@ -80,9 +83,9 @@ class World:
         `replay`, `run_threads` and the like.
     """
 
-    def __init__(self, n_workers=2, *, seed=None, ring_bits=64, comparison=None, truncation=None,
-                 products="beaver", tagged=False, record=False, coins=None, here=None, keys=None,
-                 link=None):
+    def __init__(self, n_workers=2, *, seed=None, ring_bits=64, comparison=None,
+                 truncation="provider", products="beaver", checked=False, tagged=False,
+                 record=False, coins=None, here=None, keys=None, link=None):
         names = role_names(n_workers)
         self.comparison = _choice("comparison", comparison, ("securenn", "carry-tree"), n_workers)
         self.truncation = _choice("truncation", truncation, ("local", "provider"), n_workers)
@@ -90,6 +93,10 @@ class World:
         self.server, *workers, self.crypto_provider = (Role(self, name) for name in names)
         self.roles, self.workers = names, tuple(workers)
         self.here = names if here is None else tuple(here)
+        if checked and self.here != names:
+            raise ValueError("World: checked=True compares shares with plain numbers, which only a "
+                             "simulation of all roles in one process can; leave it out here")
+        self.checked = bool(checked)
         self.ring, self.ledger = Z2k(ring_bits), Ledger()
         self.tagged, self.coins, self.counter = tagged, coins, 0
         self._spent, self._drawn = set(), {}

@@ -37,7 +37,8 @@ def numbers(*shape):
     (10, 3, 0, 0), (10, 3, 1.5, 1500), (10, 3, -0.001, -1), (10, 3, 0.0004, 0),
     (10, 3, 0.0006, 1), (10, 3, -0.0004, 0), (10, 3, -0.0006, -1), (10, 0, 7, 7),
     (2, 10, 1.5, 1536), (2, 10, -2**-10, -1), (2, 0, -3, -3),
-    (10, 3, 9.2e15, 9.2e18), (2, 10, -(2.0**52), -2.0**62),
+    (10, 3, 2.1e15, 2.1e18), (2, 10, -(2.0**50), -2.0**60), (10, 0, 2**53 + 1, 2**53 + 1),
+    (10, 3, 10**14 + 1, 10**17 + 1000), (10, 3, 1e14 + 0.125, 10**17 + 125),
 ])
 def test_encode_rounds_to_the_nearest_multiple(base, precision, number, raw):
     x = fix_precision(number, precision, base)
@@ -45,19 +46,38 @@ def test_encode_rounds_to_the_nearest_multiple(base, precision, number, raw):
     assert x.float_precision() == raw / base**precision
 
 
-@pytest.mark.parametrize("number, shown", [
-    (1e16, r"1e\+16"), (-1e16, r"-1e\+16"), (1e308, r"1e\+308"), (9.3e15, "9300000000000000"),
-    (np.nan, "nan"), (np.inf, "inf"), (-np.inf, "-inf"),
-])
-def test_a_number_out_of_range_is_refused_with_value_scale_and_limit(world, number, shown):
-    remedy = (rf"{shown}(\.0)? cannot be represented at scale 1000 in Z_2\^64, whose limit is "
-              r"9.22337e\+15; take fewer fractional digits or scale the data")
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int32, np.uint64, np.float16,
+                                   np.float32, np.longdouble, object])
+def test_numbers_of_every_type_are_encoded_as_what_they_are(dtype):
+    array = np.array([1, 0, 1]).astype(dtype)
+    np.testing.assert_array_equal(fix_precision(array).float_precision(), [1, 0, 1])
+    np.testing.assert_array_equal(decode(share(World(seed=1), [1.5, 2, 3]) * array), [1.5, 0, 3])
+    np.testing.assert_array_equal(decode(share(World(seed=1), [1.5, 2, 3]) + array), [2.5, 2, 4])
+
+
+@pytest.mark.parametrize("array", [
+    [1j], np.array([1 + 2j]), ["1.5"], np.array(["2020-01-01"], "datetime64[D]"), [None], [b"1"],
+    np.ma.array([1.0, 2.0], mask=[0, 1]), [np.datetime64("2020-01-01")], {"a": 1}],
+    ids=lambda a: type(a).__name__ + getattr(a, "dtype", np.dtype("O")).str)
+def test_what_is_no_real_number_is_refused_as_data_and_as_an_operand(array):
+    s = share(World(seed=1), [1.0])
+    for use in (fix_precision, lambda a: s + a, lambda a: s * a, lambda a: s > a, s.eq,
+                lambda a: a - s):
+        with pytest.raises(TypeError):
+            use(array)
+
+
+@pytest.mark.parametrize("number", [1e16, -1e16, 1e308, 2.2e15, np.nan, np.inf, -np.inf, 2**70])
+def test_a_number_out_of_range_is_refused_with_its_place_scale_and_limit(world, number):
+    """And without the number itself, which may be somebody's secret."""
+    remedy = (r"^fixed point: the number at \[1\] cannot be represented at scale 1000 in Z_2\^64, "
+              r"whose limit is 2.16173e\+15; take fewer fractional digits or scale the data$")
     with pytest.raises(ValueError, match=remedy):
         fix_precision([1.0, number])
     with pytest.raises(ValueError, match=remedy):       # at its owner, before anything is sent
-        fix_precision(world.held(world.workers[0], (2,), lambda: np.array([1.0, number])))
+        fix_precision(world.held(world.workers[0], (2,), lambda: np.array([1.0, float(number)])))
     with pytest.raises(ValueError, match=remedy):
-        share(world, [1.0, 2.0]) + np.array([1.0, number])
+        share(world, [1.0, 2.0]) + np.array([1.0, float(number)])
 
 
 def test_the_limit_depends_on_digits_base_and_ring():
@@ -71,7 +91,7 @@ def test_the_limit_depends_on_digits_base_and_ring():
 
 TWO = ["x + y", "x - y", "x * y", "x * y + x", "x * x - y * y", "(x + 1) * (y - 1)", "-x * y",
        "x * y * 0.5", "(x * y).sum()", "(x - y) / 64 + y", "x + y * y",
-       "x * y / 64 * y"]        # the last keeps its divisor: else the first rounding counts y times
+       "x * y / 64 * y"]        # in the last the first rounding counts y times
 TWO_SHAPES = [((2, 3), (2, 3)), ((3, 2), (3, 2)), ((2, 2), (2,)), ((3,), (2, 3)), ((2, 1), (2,)),
               ((2, 2, 2), (2, 2)), ((), (2,)), ((3, 1), (1, 2))]
 KINDS = [("secret", "secret"), ("secret", "public"), ("public", "secret"), ("public", "public"),
@@ -95,7 +115,7 @@ def test_two_operands_as_in_numpy(line, kinds):
         if not isinstance(got, np.ndarray):     # no part of it was fixed point
             got = decode(got)
         assert got.shape == expected.shape
-        np.testing.assert_allclose(got, expected, atol=0.0011)
+        np.testing.assert_allclose(got, expected, atol=0.0045 if "64 * y" in line else 0.0011)
 
 
 ONE = ["1 - x", "x - 1", "2.5 + x", "A + x", "x - A", "A - x", "A * x", "x * A", "x ** 2", "-x",
@@ -171,7 +191,7 @@ def test_a_one_hot_argmax_marks_the_first_maximum(kind):
     x = operand(kind, np.array([[1.0, 3, 3], [0, -1, 0]]), World(seed=1))
     hot = x.argmax(axis=1, one_hot=True)
     np.testing.assert_array_equal(decode(hot), [[0, 1, 0], [1, 0, 0]])
-    assert hot.depth == 0 and hot.scale == 1
+    assert hot.scale == 1
     np.testing.assert_array_equal(decode(x.argmax(0, one_hot=True)), [[1, 0], [1, 0], [1, 0]])
 
 
@@ -227,32 +247,37 @@ PUBLIC = np.array([0.5, 2.0])
 @pytest.mark.parametrize("line, truncations", [
     ("s", 0), ("s + t", 0), ("s - 0.25", 0), ("3 * s", 0), ("-s", 0), ("s.sum()", 0), ("s > t", 0),
     ("s.relu()", 0), ("s.max()", 0), ("s * bit", 0), ("bit * bit", 0), ("bit * s + t", 0),
-    ("bit / 2", 0), ("bit * PUBLIC", 0), ("s / 1", 0), ("s * 1.0", 0), ("1 - bit", 0),
+    ("bit / 2", 1), ("bit * PUBLIC", 1), ("s * MASK", 0), ("s * MASK * t", 1), ("s * t * MASK", 1), ("s / 1", 0), ("s * 1.0", 0), ("1 - bit", 0),
     ("s * t", 1), ("s ** 2", 1), ("s * t + 1", 1), ("s * t - s * t", 1), ("(s * t).sum()", 1),
-    ("s * 0.5", 1), ("s / 64", 1), ("s / 64 * 0.02 * t", 1), ("(s * t).sum() / 64", 1),
-    ("s * PUBLIC", 1), ("s * 0.5 * PUBLIC", 1), ("s * t + s", 1), ("s - 0.02 * (s * t) / 64", 1),
-    ("s * t * t", 2), ("s * t * PUBLIC", 2), ("s * t > 0", 1), ("(s * t).relu()", 1),
+    ("s * 0.5", 1), ("s / 64", 1), ("s / 64 * 0.02 * t", 2), ("(s * t).sum() / 64", 1),
+    ("s * PUBLIC", 1), ("s * 0.5 * PUBLIC", 2), ("s * 0.987654", 2),
+    ("s * np.pi", 2), ("s * np.array([np.pi, 2])", 2), ("s * 0.987654 * t", 3), ("bit * 0.25", 1), ("s * t + s", 1), ("s - 0.02 * (s * t) / 64", 1),
+    ("s * t * t", 2), ("s * t * PUBLIC", 2), ("s * t > 0", 0), ("(s * t).relu()", 1),
 ])
 def test_truncations_are_as_few_as_possible(line, truncations):
     world = World(seed=1)
     s, t = share(world, [1.0, 2.0]), share(world, [3.0, 4.0])
-    names = dict(s=s, t=t, bit=s > 1.5, PUBLIC=PUBLIC)
+    names = dict(s=s, t=t, bit=s > 1.5, PUBLIC=PUBLIC, MASK=np.array([0, 1]), np=np)
     world.ledger.calls.clear()
     decode(eval(line, names))
-    calls = {path: n for path, n in world.ledger.calls.items() if "truncate" in path}
+    calls = {path: n for path, n in world.ledger.calls.items() if path.endswith("_with_provider")}
     assert sum(calls.values()) == truncations
 
 
-@pytest.mark.parametrize("line, depth, factor", [
-    ("s", 1, 1), ("s * t", 2, 1), ("s > t", 0, 1), ("(s > t) * s", 1, 1), ("s / 64", 1, 64),
-    ("s * 0.02", 1, 50), ("s / 64 * t * 0.02", 2, 3200), ("3 * s", 1, 1), ("s * t + s", 1, 1),
-    ("(s / 64) ** 2", 2, 4096), ("(s * t).relu()", 1, 1), ("s.argmax()", 0, 1),
-    ("s.eq(t) / 2", 0, 2), ("s / 2 * (t / 5)", 2, 10),
+@pytest.mark.parametrize("line, scale", [
+    ("s", 1000), ("s * t", 10**6), ("s > t", 1), ("(s > t) * s", 1000), ("s / 64", 64_000),
+    ("s * 0.02", 50_000), ("s / 64 * t", 10**6), ("3 * s", 1000), ("s * t + s", 1000),
+    ("(s / 64) ** 2", 10**6), ("(s * t).relu()", 1000), ("s.argmax()", 1), ("s.eq(t) / 2", 2000),
+    ("s / 2 * (t / 5)", 10**6), ("s * t * 0.5", 2 * 10**6), ("s * t * 0.5 + s", 1000),
+    ("(s * t * 0.5).sum()", 1000), ("s * t * (s > t)", 10**6), ("s * t * 4", 250_000),
+    ("s * 0.3 * 0.3 * 0.3", 10**6), ("s * 0.3 * 0.3 * 0.3 * 0.3", 10_000),
+    ("s / 1e9 / 1e9", 10**12), ("s * 0.987654", 10**6), ("s * MASK", 1000),
 ])
-def test_scales_add_their_depths_and_gather_public_divisors(line, depth, factor):
+def test_scales_leave_the_range_of_products(line, scale):
+    """No operand carries more than the unit into a product, whatever it was divided by."""
     world = World(seed=1)
-    got = eval(line, dict(s=share(world, [1.0, 2.0]), t=share(world, [3.0, 4.0])))
-    assert (got.depth, got.factor, got.scale) == (depth, factor, 1000**depth * factor)
+    s, t = share(world, [1.0, 2.0]), share(world, [3.0, 4.0])
+    assert eval(line, dict(s=s, t=t, MASK=np.array([0, 1]))).scale == scale
 
 
 def truncated_elements(world):
@@ -260,42 +285,46 @@ def truncated_elements(world):
     return [int(np.prod(m.shape)) for m in world.ledger.messages if m.name == "r / d"]
 
 
-def test_the_update_of_a_finer_weight_takes_no_truncation_but_that_of_its_gradient():
+@pytest.mark.parametrize("finer, c, each", [(5000, 1, 2), (32_000, 1 / 32, 1), (32_000, 3 / 32, 2)])
+def test_the_update_of_a_finer_weight_takes_no_truncation_but_that_of_its_gradient(finer, c, each):
+    """One is enough for the layer below too, where it is at the scale of ordinary numbers."""
     world = World(seed=1, truncation="provider")
     exact, x_exact, g_exact = numbers(6, 3), numbers(4, 6), numbers(4, 3)
-    weight = fix_precision(exact, finer=5000).share(*world.workers,
-                                                    crypto_provider=world.crypto_provider)
-    x, g = share(world, x_exact), share(world, g_exact) * share(world, np.ones(3))
+    weight = fix_precision(exact, finer=finer).share(*world.workers,
+                                                     crypto_provider=world.crypto_provider)
+    x = share(world, x_exact)
     for _ in range(3):
-        weight = weight - x.T @ g.aimed(weight, x)
-    assert (weight.depth, weight.factor, weight.finer, weight.scale) == (1, 1, 5000, 5_000_000)
-    assert truncated_elements(world) == [12] * 3
-    np.testing.assert_allclose(decode(weight), exact - 3 * x_exact.T @ g_exact, atol=0.02)
-    assert len(truncated_elements(world)) == 3              # what is finer is revealed as it is
+        g = share(world, g_exact) * share(world, np.ones(3))
+        (g @ share(world, np.ones((3, 1))))
+        weight = weight - x.T @ g.aimed(weight, x, c) * c
+    assert (weight.finer, weight.scale) == (finer, 1000 * finer)
+    assert truncated_elements(world) == [12] * each * 3
+    np.testing.assert_allclose(decode(weight), exact - 3 * c * x_exact.T @ g_exact, atol=0.02)
+    assert len(truncated_elements(world)) == 3 * each       # it is revealed as it is
 
 
-@pytest.mark.parametrize("line, depth, factor, finer", [
-    ("w", 1, 1, 400), ("s * w", 2, 1, 400), ("(s * w) * s", 2, 1, 1), ("w > s", 0, 1, 1),
-    ("w * (w > 0)", 1, 1, 400), ("s * w + s", 1, 1, 1), ("w - w", 1, 1, 400),
-    ("w - w * 0.02", 1, 1, 400), ("w / 50", 1, 50, 400), ("w ** 2", 2, 1, 160_000),
-    ("w + 1.5", 1, 1, 400), ("w.argmax()", 0, 1, 1), ("(s * w).relu()", 1, 1, 1),
-    ("s.aimed(s, s)", 1, 1, 1), ("s.aimed(w, s)", 0, 1, 400), ("s * s.aimed(w, s)", 1, 1, 400),
+@pytest.mark.parametrize("line, scale, finer", [
+    ("w", 4 * 10**6, 4000), ("s * w", 4 * 10**9, 1), ("(s * w) * s", 10**6, 1), ("w > s", 1, 1),
+    ("w * (w > 0)", 4 * 10**6, 4000), ("s * w + s", 1000, 1), ("w - w", 4 * 10**6, 4000),
+    ("w - w * 0.02", 4 * 10**6, 4000), ("w / 50", 2 * 10**8, 4000), ("w ** 2", 10**6, 1),
+    ("w * w", 4 * 10**9, 1), ("w + 1.5", 4 * 10**6, 4000), ("w.argmax()", 1, 1),
+    ("(s * w).relu()", 1000, 1), ("s.aimed(s, s)", 1000, 1), ("s.aimed(w, s)", 4000, 4000),
+    ("s * s.aimed(w, s)", 4 * 10**6, 4000),
 ])
-def test_what_is_finer_stays_so_until_a_truncation(line, depth, factor, finer):
+def test_what_is_finer_stays_so_until_a_truncation(line, scale, finer):
     world = World(seed=1)
     s = share(world, [1.0, 2.0])
-    w = fix_precision([3.0025, 4.0], finer=400).share(*world.workers,
-                                                      crypto_provider=world.crypto_provider)
+    w = fix_precision([3.0025, 4.0], finer=4000).share(*world.workers,
+                                                       crypto_provider=world.crypto_provider)
     got = eval(line, dict(s=s, w=w))
-    assert (got.depth, got.factor, got.finer) == (depth, factor, finer)
-    assert got.scale == 1000**depth * factor * finer
+    assert (got.scale, got.finer) == (scale, finer)
     exact = eval(line.replace("s.aimed(w, s)", "s").replace("s.aimed(s, s)", "s")
                  .replace(".relu()", ""), dict(s=np.array([1.0, 2.0]), w=np.array([3.0025, 4.0])))
-    np.testing.assert_allclose(decode(got), exact, atol=0.004)
+    np.testing.assert_allclose(decode(got), exact, atol=0.009)
 
 
 def test_a_finer_number_keeps_the_digits_that_others_lose():
-    for finer, kept in ((1, 1.235), (100, 1.23457), (7, 8642 / 7000)):
+    for finer, kept in ((1, 1.235), (1000, 1.234567), (7000, 8641969 / 7_000_000)):
         assert fix_precision([1.234567], finer=finer).float_precision().tolist() == [kept]
 
 
@@ -303,6 +332,12 @@ def test_a_finer_number_keeps_the_digits_that_others_lose():
 def test_finer_by_no_whole_factor_is_refused(finer):
     with pytest.raises(ValueError, match=f"finer={finer} is no whole factor; take an integer"):
         fix_precision([1.0], finer=finer)
+
+
+def test_finer_by_less_than_the_unit_would_make_gradients_coarser_and_is_refused():
+    with pytest.raises(ValueError, match="finer=10 would round gradients more coarsely than other "
+                                         "numbers; take 1, or 1000 and more"):
+        fix_precision([1.0], finer=10)
 
 
 def test_finer_than_the_ring_has_room_for_is_refused():
@@ -430,7 +465,7 @@ def test_small_and_large_factors_reach_the_value():
     np.testing.assert_allclose(decode(s * 1e-6), [3, -5], atol=0.0011)
     np.testing.assert_allclose(decode(s / 1e6), [3, -5], atol=0.0011)
     np.testing.assert_allclose(decode(s * 1e6), [3e12, -5e12])
-    np.testing.assert_allclose(decode(s * 1e-9 * 1e9), [3e6, -5e6], atol=2e6)   # 0.003 in between
+    np.testing.assert_allclose(decode(s * 1e-9 * 1e9), [3e6, -5e6])
 
 
 def test_division_by_zero_is_refused():
@@ -455,8 +490,8 @@ def test_get_refreshes_after_the_last_truncation():
     world = World(seed=1, record=True)
     product = share(world, [1.0, 2.0]) * share(world, [3.0, 4.0])
     assert decode(product).tolist() == [3, 8]
-    assert [*world.ledger.calls] == ["multiply", "truncate_locally", "refresh"]
-    stale = rows_of(product._at(1))
+    assert [*world.ledger.calls] == ["multiply", "truncate_with_provider", "refresh"]
+    stale = rows_of(product._operand())
     sent = [np.frombuffer(p.payload, "<u8") for p in world.tape if p.dst == "server"]
     assert not np.any(stale == sent)
 
@@ -464,7 +499,7 @@ def test_get_refreshes_after_the_last_truncation():
 def test_refresh_truncates_first_and_keeps_the_number():
     world = World(seed=1)
     fresh = (share(world, [1.5, 2.0]) * share(world, [3.0, 4.0])).refresh()
-    assert fresh.depth == 1 and decode(fresh / 2).tolist() == [2.25, 4]
+    assert fresh.scale == 1000 and decode(fresh / 2).tolist() == [2.25, 4]
     x = fix_precision([1.0])                # public: nothing to do
     assert x.refresh().float_precision() == x.get().float_precision() == 1
 
@@ -507,20 +542,33 @@ def test_the_representation_shows_scale_and_holder(world, value, shown):
 # ---- errors
 
 REFUSED = [
-    ("bool(s)", "no branch may depend on a secret"),
+    ("bool(s)", "no branch or plain number may depend on it"),
+    ("int(s)", "reveal it with .get() and decode with .float_precision()"),
     ("s == s", "use .eq() for a secret answer"),
     ("s != 1", "use .eq() for a secret answer"),
     ("s in [1]", "use .eq() for a secret answer"),
-    ("float(s)", "reveal with .get() and decode with .float_precision()"),
+    ("float(s)", "reveal it with .get() and decode with .float_precision()"),
     ("[*s]", "cannot be iterated; index it: x[i]"),
     ("len(s)", "has no len()"),
     ("hash(s)", "unhashable type"),
     ("s.float_precision()", "this value is secret; reveal it first with .get()"),
     ("s / s", "divide by one public number, or multiply by a public array"),
     ("s / np.ones(2)", "divide by one public number, or multiply by a public array"),
-    ("1 / s", "unsupported operand"),
+    ("1 / s", "division by a secret is not provided"),
+    ("np.ones(2) / s", "division by a secret is not provided"),
     ("s + '1'", "unsupported operand"),
-    ("s @ [1, 2]", "unsupported operand"),
+    ("s @ None", "unsupported operand"),
+    ("s * 1j", "complex number is no operand"), ("s.eq('1')", "eq: a str is no number or array"),
+    ("s.max(axis=(0, 1))", "axis (0, 1) is no integer; take one axis"),
+    ("s.argmax(axis='rows')", "axis 'rows' is no integer; take one axis"),
+    ("np.asarray(s)", "reveal it with .get() and decode it with"),
+    ("np.stack([s, s])", "does not work on a FixedPoint; call mpc.concatenate() of x[None]"),
+    ("np.mean(s)", "divide x.sum() by the number of elements"),
+    ("np.dot(s, s)", "write x @ y, or (x * y).sum()"), ("np.argmax(s)", "call x.argmax()"),
+    ("np.linalg.norm(s)", "does not work on a FixedPoint; use its operators and methods"),
+    ("np.exp(s)", "FixedPoint"), ("np.add(s, 1)", "FixedPoint"),
+    ("np.array([s, s])", "reveal it with .get()"),
+    ("mpc.concatenate([s, 1.0])", "concatenate: a float is no FixedPoint; encode it with"),
     ("s > None", "not supported between instances"),
     ("s[s > 0]", "select by a secret with a product"),
     ("mpc.concatenate([s, fix_precision([1.0])])", "secret and some public; share() these"),
@@ -548,12 +596,18 @@ def test_what_one_role_holds_takes_part_in_no_computation(world, line):
 
 UNFIT = [
     ("s ** 3", "** 3 is not provided; ** 2 is, products give the rest"),
-    ("s ** 0.5", "** 0.5 is not provided"),
+    ("s ** 0.5", "** 0.5 is not provided"), ("s ** np.ones(2)", "** ndarray is not provided"),
+    ("s ** s", "** FixedPoint is not provided"), ("s ** 's'", "** str is not provided"),
+    ("s + np.ones(3)", "shapes (2,) and (3,) do not broadcast; reshape one of the operands"),
+    ("s * fix_precision(np.ones(3))", "shapes (2,) and (3,) do not broadcast; reshape one"),
+    ("s.reshape(1, 2) @ s.reshape(1, 2)", "the inner sizes, 2 and 1, must be equal"),
+    ("mpc.concatenate([])", "concatenate: there is nothing to join; give one value or more"),
+    ("s + [[1], [1, 2]]", "a list of rows of several lengths is no array"),
+    ("s.get('alice').get('bob')", "alice alone holds this value and does not send it on to bob"),
     ("s @ s", "is no product of matrices; reshape a vector to one row or one column"),
     ("s @ np.eye(2)", "(2,) @ (2, 2) is no product of matrices; reshape a vector"),
     ("np.eye(2) @ s", "(2, 2) @ (2,) is no product of matrices; reshape a vector"),
     ("s.reshape(1, 2) @ np.eye(3)", "(1, 2) @ (3, 3) is no product of matrices"),
-    ("s.T", "has no two axes to exchange; reshape it first"),
     ("s.sum(1)", "axis 1 does not exist in 1 dimensions"),
     ("s.max(-2)", "axis -2 does not exist in 1 dimensions"),
     ("s + fix_precision([1.0], 10, 2)", "do not meet 10 in base 2 over Z_2^64; encode both alike"),
@@ -597,9 +651,42 @@ def test_sharing_names_all_parties_of_one_world(world):
     alice, bob = world.workers
     provider, x = world.crypto_provider, fix_precision([1.0])
     for workers, dealer in [((alice,), provider), ((bob, alice), provider), ((), provider),
-                            ((alice, bob), World().crypto_provider), ((alice, bob), world.server)]:
+                            ((alice, bob), World().crypto_provider), ((alice, bob), world.server),
+            ((alice, bob), None), (("alice", "bob"), provider), ((alice, bob), "crypto_provider")]:
         with pytest.raises(ValueError, match="not the parties of one World; name all its workers"):
             x.share(*workers, crypto_provider=dealer)
+
+
+def test_what_one_role_holds_is_shared_by_no_other(world):
+    alice, bob = world.workers
+    x = fix_precision(world.held(bob, (2,), lambda: [1.5, -2]))
+    with pytest.raises(ValueError, match="bob holds this value, not alice; leave the owner out"):
+        x.share(alice, bob, crypto_provider=world.crypto_provider, owner=alice)
+    revealed = share(world, [1.0]).get(alice)
+    assert revealed.get() is revealed and revealed.get(alice) is revealed
+
+
+@pytest.mark.parametrize("digits, base, bits", [(9, 10, 64), (3, 10, 32), (24, 2, 64)])
+def test_local_truncation_that_would_often_fail_is_refused(digits, base, bits):
+    local, exact = (World(seed=1, ring_bits=bits, truncation=how) for how in ("local", "provider"))
+    with pytest.raises(ValueError, match="local truncation of the product 1 . 1 would fail in one "
+                                         "of .* cases; make the World with truncation='provider'"):
+        share(local, [1.0], base=base, precision=digits)
+    ones = share(exact, np.ones(1000), base=base, precision=digits)
+    np.testing.assert_allclose(decode(ones * ones), 1, atol=base ** -float(digits))
+
+
+def test_a_number_that_was_revealed_is_a_plain_number_and_a_secret_is_none():
+    x = share(World(seed=1), [2.5])
+    assert float(x.get()) == 2.5 and int(x.get()) == 2 and bool((x > 1).get())
+    assert not (x > 3).get() and float(fix_precision(0.5)) == 0.5
+    with pytest.raises(TypeError, match=r"bool\(\): shape \(2,\) is not one number"):
+        bool(fix_precision([1.0, 2.0]))
+
+    def program(world):
+        return bool(share(world, [1.0]).get())
+    with pytest.raises(TypeError, match=r"bool\(\): only server knows this number"):
+        mpc.run_threads(program, seed=1)
 
 
 def test_sharing_needs_a_role_of_this_world_as_owner(world):

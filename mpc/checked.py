@@ -1,0 +1,153 @@
+"""Checked mode: every operation on fixed-point numbers beside the same one on plain numbers.
+
+``World(checked=True)`` is for lessons and for testing a program of one's own. It exists in the
+simulation only, where all shares lie in one process: after each operation of `FixedPoint` the
+operands and the result are put together and decoded, the operation is repeated on floating-point
+numbers, and a difference beyond its error bound raises `OutOfRange`, at the line where it happens.
+Nothing is ever fed back: the shares are those of an unchecked World, bit for bit.
+
+What it notices, since only the values show it: a number that leaves its range, a product that wraps
+around the ring, a truncation that failed, a comparison beyond its range. Public values are always
+checked, for everybody knows them.
+"""
+
+import functools
+from numbers import Number
+
+import numpy as np
+
+from mpc.ring import Z2k
+from mpc.share import Private, Share
+from mpc.tags import strip
+
+
+class OutOfRange(ValueError):
+    """A number has left the range in which the operations on it are right."""
+
+
+def compared(name, reflected=False):
+    """Decorate an operation of FixedPoint: a checked World repeats it on plain numbers."""
+    def decorate(operation):
+        @functools.wraps(operation)
+        def run(*operands, **options):
+            result = operation(*operands, **options)
+            if is_checked(result, operands):
+                _check(name, result, operands[::-1] if reflected else operands, options)
+            return result
+        return run
+    return decorate
+
+
+def is_checked(result, operands):
+    """Does one of the values belong to a checked World, in which its number can be known?"""
+    values = [getattr(v, "value", None) for v in (result, *_flat(operands))]
+    worlds = [v.world for v in values if isinstance(v, Share)]
+    return bool(worlds) and all(w.checked for w in worlds)
+
+
+def _check(name, result, operands, options):
+    plain = [_decoded(v) for v in operands]
+    with np.errstate(all="ignore"):
+        expected, bound = REFERENCES[name](1 / result.unit, *plain, **options)
+    found = _decoded(result)
+    limit = float(result.limits.sum) * result.unit * result.finer / float(result.scale)
+    size = np.abs(expected).max(initial=0)
+    if size >= limit and isinstance(result.ring, Z2k):
+        raise OutOfRange(f"{name}: a number of size {size:.1e} came where {_format(result)} leave "
+                         f"room for {limit:.1e}; scale the data, take fewer digits or a larger ring")
+    wrong = np.broadcast_to(~(np.abs(found - expected) <= bound + 1e-12), found.shape)
+    if wrong.any():
+        raise OutOfRange(f"{name}: {wrong.sum()} of {wrong.size} results are wrong by up to "
+                         f"{np.abs(found - expected).max():.1e}: a product wrapped around or a "
+                         f"truncation failed; numbers are as large as {size:.1e}, with "
+                         f"{_format(result)}; {_remedy(result)}")
+
+
+def _format(x):
+    return f"{x.precision} digits in base {x.base} over {x.ring}"
+
+
+def _remedy(x):
+    world = getattr(x.value, "world", None)
+    if getattr(world, "truncation", None) == "local":
+        return "make the World with truncation='provider', or scale the data"
+    return "scale the data, take fewer digits or a larger ring"
+
+
+def _flat(values):
+    for v in values:
+        if isinstance(v, (list, tuple)):
+            yield from _flat(v)
+        else:
+            yield v
+
+
+def _decoded(x):
+    """The plain numbers of an operand: the sum of all shares, for nobody but the comparison."""
+    if isinstance(x, (list, tuple)) and any(hasattr(v, "scale") for v in x):
+        return [_decoded(v) for v in x]
+    value = getattr(x, "value", None)
+    if isinstance(value, (Share, Private)):
+        rows = strip(value.rows)
+        raw = value.ring.sum(rows, axis=0) if isinstance(value, Share) else rows[0]
+        return value.ring.to_int(raw) / float(x.scale)
+    if x is None or isinstance(x, int):
+        return x
+    return float(x) if isinstance(x, Number) else np.asarray(x)
+
+
+# ---------------------------------------------------------------------- the same on plain numbers
+#
+# Each of these takes the unit's inverse and the decoded operands, and returns what the operation
+# should give and how far it may be off; docs/NUMBERS.md has the same bounds in words.
+
+ROUNDING = 1e-15            # of float64, relative to the operands
+
+
+def _sum(op):
+    def reference(ulp, x, y):
+        return op(x, y), 2 * ulp + ROUNDING * (np.abs(x) + np.abs(y))
+    return reference
+
+
+def _product(op):
+    def reference(ulp, x, y):
+        size = op(np.abs(x), np.abs(y))
+        one = np.ones_like(np.asarray(x, float)), np.ones_like(np.asarray(y, float))
+        return op(np.asarray(x, float), np.asarray(y, float)), (
+            (1.1e-6 + ROUNDING) * size + ulp * (op(np.abs(x), one[1]) + op(one[0], np.abs(y))
+                                                + op(*one)))
+    return reference
+
+
+def _quotient(ulp, x, y):
+    return x / y, 1.1e-6 * np.abs(x / y) + ulp * (1 + np.abs(1 / y))
+
+
+def _total(ulp, x, axis=None, keepdims=False):
+    axis = tuple(axis) if isinstance(axis, list) else axis
+    size, n = np.abs(x).sum(axis=axis, keepdims=keepdims), np.ones_like(x)
+    return (x.sum(axis=axis, keepdims=keepdims),
+            ulp * n.sum(axis=axis, keepdims=keepdims) + 1e-14 * size)
+
+
+def _argmax(ulp, x, axis=None, one_hot=False):
+    last = x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1)
+    place, top = last.argmax(-1), np.sort(last, -1)[..., -2:]
+    close = (top[..., -1] - top[..., 0] <= 2 * ulp) & (last.shape[-1] > 1)      # either may win
+    bound = np.where(close, np.inf, 0)
+    return (np.eye(last.shape[-1])[place], bound[..., None]) if one_hot else (place, bound)
+
+
+def _joined(ulp, values, axis=0):
+    return np.concatenate(values, axis), ulp
+
+
+REFERENCES = {
+    "+": _sum(np.add), "-": _sum(np.subtract), "sum": _total, "concatenate": _joined,
+    "*": _product(np.multiply), "@": _product(np.matmul), "/": _quotient,
+    "**": lambda ulp, x, n: _product(np.multiply)(ulp, x, x),
+    "drelu": lambda ulp, x: ((x >= 0).astype(float), 0), "eq": lambda ulp, x: (x == 0, 0),
+    "max": lambda ulp, x, axis=None: (x.max(axis), ulp), "argmax": _argmax,
+    "get": lambda ulp, x, role=None: (x, ulp + ROUNDING * np.abs(x)),
+}
