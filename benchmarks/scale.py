@@ -24,7 +24,8 @@ NAMES = {"carry-tree": "carry tree", "securenn": "SecureNN"}
 
 def per_item(comparison, repeat):
     """CPU milliseconds of all roles for one item, by batch size."""
-    tasks = {size: (costs.batch(mpc.World(comparison=comparison), size, fresh=False), 1)
+    tasks = {size: (costs.batch(mpc.World(comparison=comparison, truncation="local"), size,
+                                       fresh=False), 1)
              for size in SIZES}
     return [1e3 * cpu / size for size, (cpu, _) in interleaved(tasks, repeat).items()]
 

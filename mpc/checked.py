@@ -31,21 +31,26 @@ def compared(name, reflected=False):
         @functools.wraps(operation)
         def run(*operands, **options):
             result = operation(*operands, **options)
-            if is_checked(result, operands):
-                _check(name, result, operands[::-1] if reflected else operands, options)
+            worlds = _worlds((result, *operands))
+            if worlds and all(world.checked for world in worlds):
+                _check(name, worlds, result, operands[::-1] if reflected else operands, options)
             return result
         return run
     return decorate
 
 
-def is_checked(result, operands):
-    """Does one of the values belong to a checked World, in which its number can be known?"""
-    values = [getattr(v, "value", None) for v in (result, *_flat(operands))]
-    worlds = [v.world for v in values if isinstance(v, Share)]
-    return bool(worlds) and all(w.checked for w in worlds)
+def _worlds(values):
+    """The Worlds of all shares among `values`, public arrays included."""
+    found = []
+    for v in values:
+        if isinstance(v, (list, tuple)):
+            found += _worlds(v)
+        elif isinstance(getattr(v, "value", None), Share):
+            found.append(v.value.world)
+    return found
 
 
-def _check(name, result, operands, options):
+def _check(name, worlds, result, operands, options):
     plain = [_decoded(v) for v in operands]
     with np.errstate(all="ignore"):
         expected, bound = REFERENCES[name](1 / result.unit, *plain, **options)
@@ -60,32 +65,23 @@ def _check(name, result, operands, options):
         raise OutOfRange(f"{name}: {wrong.sum()} of {wrong.size} results are wrong by up to "
                          f"{np.abs(found - expected).max():.1e}: a product wrapped around or a "
                          f"truncation failed; numbers are as large as {size:.1e}, with "
-                         f"{_format(result)}; {_remedy(result)}")
+                         f"{_format(result)}; {_remedy(worlds)}")
 
 
 def _format(x):
     return f"{x.precision} digits in base {x.base} over {x.ring}"
 
 
-def _remedy(x):
-    world = getattr(x.value, "world", None)
-    if getattr(world, "truncation", None) == "local":
+def _remedy(worlds):
+    if any(getattr(world, "truncation", None) == "local" for world in worlds):
         return "make the World with truncation='provider', or scale the data"
     return "scale the data, take fewer digits or a larger ring"
 
 
-def _flat(values):
-    for v in values:
-        if isinstance(v, (list, tuple)):
-            yield from _flat(v)
-        else:
-            yield v
-
-
 def _decoded(x):
     """The plain numbers of an operand: the sum of all shares, for nobody but the comparison."""
-    if isinstance(x, (list, tuple)) and any(hasattr(v, "scale") for v in x):
-        return [_decoded(v) for v in x]
+    if isinstance(x, (list, tuple)):
+        return type(x)(_decoded(v) for v in x)
     value = getattr(x, "value", None)
     if isinstance(value, (Share, Private)):
         rows = strip(value.rows)

@@ -11,10 +11,10 @@ from mpc.mpi import launched
 # Left out, these get their defaults behind the parser: by then it is known which were given.
 DEFAULTS = {"workers": 2, "comparison": None, "truncation": None, "products": "beaver",
             "ring_bits": 64, "ledger": False, "precision_fractional": 3, "base": 10,
-            "reproducible": False, "world": "mpi" if launched() else "simulation"}
+            "reproducible": False, "checked": False, "world": "mpi" if launched() else "simulation"}
 WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
                   "fixed": ("workers", "comparison", "truncation", "products", "ring_bits",
-                            "ledger", "world")}
+                            "ledger", "checked", "world")}
 PRIVATE = "data_dir", "save", "ledger", "world"     # may differ from role to role
 
 # Local truncation of x fails with probability |x| / 2^l (`mpc.truncation`). Over all that a batch
@@ -123,6 +123,9 @@ def parser(command="train_mnist"):
     p.add_argument("--reproducible", action="store_true", default=None,
                    help="derive all masks from --seed too, so that a run can be repeated; for "
                    "lessons only, since whoever knows the seed then knows every secret")
+    p.add_argument("--checked", action="store_true", default=None,
+                   help="compare every operation with the same one on plain numbers, and stop where "
+                   "a number leaves its range; simulation only, for lessons and for testing")
     p.add_argument("--world", choices=("simulation", "mpi"),
                    help="where the roles live: all in this process, or each in a process of MPI "
                    "(default: mpi if mpiexec started this process)")
@@ -160,6 +163,9 @@ def complaint(options):
     if options.world == "mpi" and not shared:
         return (f"--arithmetic {options.arithmetic}: one process is enough where nothing is "
                 "shared; start it without mpiexec")
+    if options.world == "mpi" and options.checked:
+        return ("--checked: the comparison needs all shares in one process; leave it out, or start "
+                "the command without mpiexec")
     for option, of_two in (("comparison", "securenn"), ("truncation", "local"),
                            ("products", "three")):
         if options.workers > 2 and getattr(options, option) == of_two:

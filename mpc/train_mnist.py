@@ -121,7 +121,7 @@ def make_world(options):
            "products": options.products}
     if options.world == "mpi":
         return MpiWorld(options.workers, public=public(options), **how)
-    return mpc.World(options.workers, **how)
+    return mpc.World(options.workers, checked=options.checked, **how)
 
 
 class Shared(Fixed):
