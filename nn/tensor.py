@@ -22,9 +22,8 @@ class Tensor(Refusals):
     Parameters
     ----------
     value : number, list, array or fixed-point value
-        Real numbers, lists and arrays of them become float64 arrays (never written to, so not
-        copied) of the very same numbers, or are refused; every other type with a shape is kept as
-        it is.
+        Real numbers, lists and arrays of them become float64 arrays of the very same numbers, which
+        are the tensor's own, or are refused; every other type with a shape is kept as it is.
     requires_grad : bool
         Whether `backward` shall leave a gradient here. Data and targets need none, and then
         nothing is computed for them.
@@ -68,6 +67,11 @@ class Tensor(Refusals):
     @property
     def ndim(self):
         return len(self.shape)
+
+    @property
+    def is_parameter(self):
+        """Is this one to be trained: needs it a gradient, and was it given rather than computed?"""
+        return self.requires_grad and self._parents == ()
 
     # ---- operators; numbers, arrays and bare values may stand on either side
 
@@ -117,10 +121,7 @@ class Tensor(Refusals):
         return _apply(gradients.power, self, n=int(n))
 
     def __getitem__(self, key):
-        if any(isinstance(k, Tensor) for k in (key if isinstance(key, tuple) else (key,))):
-            raise TypeError("index: a Tensor is no public position; pass integers, slices, None, "
-                            "... or an array of integers")
-        return _apply(gradients.index, self, key=key)
+        return _apply(gradients.index, self, key=_own(key))
 
     # ---- methods
 
@@ -206,8 +207,8 @@ class Tensor(Refusals):
                 raise ValueError(f"backward: a tensor of shape {self.shape} has no single "
                                  f"gradient; call .sum() first, or pass a seed of shape "
                                  f"{self.shape}")
-            return as_factor(seed, "backward: the seed")
-        seed = as_value(seed, "backward: the seed")
+            return as_factor(seed, "backward(seed)")
+        seed = as_value(seed, "backward(seed)")
         if seed.shape != self.shape:
             raise ValueError(f"backward: the seed has shape {seed.shape}; "
                              f"pass one of shape {self.shape}")
@@ -229,6 +230,16 @@ def _operand(x, operation):
     return x if isinstance(x, Tensor) else as_operand(x, operation)
 
 
+def _own(key):
+    """Return public positions, as arrays that nobody else writes into."""
+    if isinstance(key, tuple):
+        return tuple(map(_own, key))
+    if isinstance(key, Tensor):
+        raise TypeError("index: a Tensor is no public position; pass integers, slices, None, ... "
+                        "or an array of integers")
+    return np.array(key) if isinstance(key, (list, np.ndarray)) else key
+
+
 def _apply(operation, *operands, **options):
     """Run one function of `gradients` and link its result to the operands that need a gradient."""
     operands = [_operand(x, operation.__name__) for x in operands]
@@ -236,6 +247,7 @@ def _apply(operation, *operands, **options):
     value, *rules = operation(*values, **options)
     parents = tuple((x, rule) for x, rule in zip(operands, rules)
                     if isinstance(x, Tensor) and x.requires_grad)
-    result = Tensor(value, requires_grad=bool(parents))
-    result._parents = parents
+    result = object.__new__(Tensor)                         # its value is new, and not copied
+    result.value = as_value(value, operation.__name__, copy=False)
+    result.requires_grad, result.grad, result._parents = bool(parents), None, parents
     return result

@@ -8,7 +8,7 @@ import numpy as np
 EXACT = 2**53           # up to here float64 holds every integer
 
 
-def as_value(value, what="Tensor"):
+def as_value(value, what="Tensor", copy=True):
     """Return `value` as something to compute with.
 
     Parameters
@@ -16,11 +16,12 @@ def as_value(value, what="Tensor"):
     value : number, list, tuple, array or value of another type with a shape
     what : str
         Who asks, for the message.
+    copy : bool
+        Whether an array is one that its owner may write into later.
 
     Returns
     -------
     float64 array, or `value` itself where its type is none of NumPy's
-        Not copied where it is a float64 array already.
 
     Raises
     ------
@@ -30,7 +31,7 @@ def as_value(value, what="Tensor"):
         For numbers that float64 does not hold exactly, and rows of different lengths.
     """
     if isinstance(value, (Number, list, tuple, np.ndarray, np.generic)):
-        return _floats(value, what)
+        return _floats(value, what, copy)
     if not hasattr(value, "shape"):
         raise TypeError(f"{what}: cannot hold a {type(value).__name__}; "
                         "pass a number, an array or a fixed-point value")
@@ -54,9 +55,15 @@ def as_number(x, what):
     if not isinstance(x, Real):
         raise TypeError(f"{what}: a {type(x).__name__} is no real number; pass an int or a float")
     try:
-        return int(x) if isinstance(x, Integral) and float(x) == x else float(x)
+        number = float(x)
     except OverflowError:
         raise ValueError(f"{what}: the number is beyond float64; pass a smaller one") from None
+    if not isinstance(x, Integral):
+        return number
+    if number != x:
+        raise ValueError(f"{what}: float64 does not hold this integer exactly; pass one up to "
+                         f"2^{EXACT.bit_length() - 1}, or float(number)")
+    return int(x)
 
 
 def as_factor(x, what):
@@ -69,7 +76,7 @@ def as_factor(x, what):
     return number
 
 
-def _floats(value, what):
+def _floats(value, what, copy):
     """Return `value` as a float64 array of the same numbers."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{what}: cannot take a masked array, whose mask would be lost; "
@@ -83,7 +90,7 @@ def _floats(value, what):
         raise TypeError(f"{what}: cannot take {array.dtype.name} elements; pass real numbers")
     try:
         with np.errstate(over="ignore"):
-            floats = array.astype(np.float64, copy=False)
+            floats = array.astype(np.float64, copy=copy and isinstance(value, np.ndarray))
     except OverflowError:
         raise ValueError(f"{what}: an integer is beyond float64; pass smaller ones") from None
     if not _same(floats, value if isinstance(value, (list, tuple)) else array):
