@@ -1,8 +1,24 @@
 """The walk from the loss to the leaves: in which order, and what is carried along."""
 
+from math import prod
 from numbers import Number
 
 import numpy as np
+
+from .values import as_factor, as_value
+
+
+def as_seed(seed, shape):
+    """Return the gradient that a tensor of `shape` starts from: a float or a value, or refuse."""
+    if isinstance(seed, (Number, np.generic)) or isinstance(seed, np.ndarray) and not seed.ndim:
+        if prod(shape) != 1:
+            raise ValueError(f"backward: a tensor of shape {shape} has no single gradient; "
+                             f"call .sum() first, or pass a seed of shape {shape}")
+        return as_factor(seed, "backward(seed)")
+    seed = as_value(seed, "backward(seed)")
+    if seed.shape != shape:
+        raise ValueError(f"backward: the seed has shape {seed.shape}; pass one of shape {shape}")
+    return seed
 
 
 def graph(root):
@@ -32,7 +48,7 @@ def walk(root, seed):
     A gradient travels as a pair (c, g) that means c * g, as `gradients` says.
     """
     order = graph(root)
-    collected = {id(root): (float(seed), 1) if isinstance(seed, Number) else (1.0, seed)}
+    collected = {id(root): (seed, 1) if isinstance(seed, float) else (1.0, seed)}
     for tensor in order:
         c, g = collected.pop(id(tensor))
         if not tensor._parents:

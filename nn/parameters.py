@@ -21,8 +21,8 @@ DEPTH = 3                                               # of objects of unknown 
 def find(module, kind):
     """Return the list of (dotted name, parameter) of `module`, in order of definition, each once.
 
-    `kind` is the class of modules. Attributes are looked through, those of the class first, and what is in them: modules, lists,
-    tuples and other sequences, dicts, arrays of objects.
+    `kind` is the class of modules. Attributes are looked through, those of the class first, and
+    what is in them: modules, lists, tuples and other sequences, dicts, arrays of objects.
 
     Raises
     ------

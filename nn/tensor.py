@@ -10,10 +10,10 @@ from numbers import Integral, Number, Real
 import numpy as np
 
 from . import gradients
-from .backward import walk
+from .backward import as_seed, walk
 from .refusals import Refusals
 from .shapes import axes_of, shape_from
-from .values import as_factor, as_operand, as_value
+from .values import as_operand, as_value
 
 
 class Tensor(Refusals):
@@ -196,23 +196,7 @@ class Tensor(Refusals):
         if not self.requires_grad:
             raise ValueError("backward: this tensor was made from none that needs a gradient; "
                              "make the leaves with Tensor(value, requires_grad=True)")
-        walk(self, self._seed(seed))
-
-    def _seed(self, seed):
-        """Return `seed` as a Python number or a value of this shape."""
-        seed = seed.value if isinstance(seed, Tensor) else seed
-        if isinstance(seed, (Number, np.generic)) or (isinstance(seed, np.ndarray)
-                                                      and not seed.ndim):
-            if prod(self.shape) != 1:
-                raise ValueError(f"backward: a tensor of shape {self.shape} has no single "
-                                 f"gradient; call .sum() first, or pass a seed of shape "
-                                 f"{self.shape}")
-            return as_factor(seed, "backward(seed)")
-        seed = as_value(seed, "backward(seed)")
-        if seed.shape != self.shape:
-            raise ValueError(f"backward: the seed has shape {seed.shape}; "
-                             f"pass one of shape {self.shape}")
-        return seed
+        walk(self, as_seed(seed.value if isinstance(seed, Tensor) else seed, self.shape))
 
     def __repr__(self):
         head = f"Tensor(requires_grad={self.requires_grad}) > "
@@ -237,7 +221,7 @@ def _own(key):
     if isinstance(key, Tensor):
         raise TypeError("index: a Tensor is no public position; pass integers, slices, None, ... "
                         "or an array of integers")
-    return np.array(key) if isinstance(key, (list, np.ndarray)) else key
+    return np.array(key) if isinstance(key, (list, np.ndarray)) and np.size(key) else key
 
 
 def _apply(operation, *operands, **options):
