@@ -147,11 +147,12 @@ class FixedPoint:
 
         `c` is the public number that will multiply the product.
         """
-        if not (isinstance(weight, FixedPoint) and isinstance(x, FixedPoint) and weight.finer > 1):
+        if not (isinstance(weight, FixedPoint) and isinstance(x, FixedPoint) and weight.finer > 1
+                and c):
             return self
         products = 2 if either.in_three(x.value, self.value) else 1     # the doubled one, or one
         x_scale = min(x.scale, x.unit * x.finer)
-        scale = Fraction(weight.scale) * as_fraction(c) / (x_scale * products)
+        scale = Fraction(weight.scale) * abs(as_fraction(c)) / (x_scale * products)
         if scale == self.unit:
             return self._operand()._with(self._operand().value, finer=weight.finer)
         return self._at(scale, weight.finer)

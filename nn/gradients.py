@@ -5,13 +5,14 @@ returns it together with one *rule* per operand. A rule maps ``g``, the gradient
 respect to ``y``, to the gradient with respect to that operand. Rules are called late and one by
 one: the product ``g @ b.T`` for an operand that needs no gradient is never computed.
 
-A gradient ``g`` comes in one of two forms, and every rule takes both:
-
-- a value of the shape of ``y``: an array, or whatever type is being differentiated;
-- a Python number, which stands for that number at every element of ``y``. The backward pass starts
-  from the number 1, and after ``sum() / 64`` the gradient is still a number, 1/64: public, without
-  a shape. The square's rule then is ``x * (2 * 1/64)``: one value times one public number, which
-  fixed-point types can do for nothing, where an array of 640 equal entries would cost a rounding.
+A gradient travels as a pair (c, g) that means c * g: a public number, and either the number 1 or a
+value of the shape of ``y``. The number 1 stands for itself at every element: the backward pass
+starts from it, and as long as no value enters the gradient stays public and without a shape.
+A rule is linear, so that the number passes it by: the rule is called with g alone and returns a
+number, a value or, where it multiplies by a public number n, the pair (n, value). After
+``sum() / 64`` the gradient is the pair (1/64, 1); the square's rule then returns (2, x); and what
+comes to the leaf is (2/64, a product of values), multiplied out there and once. A fixed-point value
+so keeps all its digits, however small the numbers are.
 
 Values are opaque: whatever decides here decides by shape or by type, never by what a value holds.
 """
@@ -21,12 +22,9 @@ from numbers import Number
 
 import numpy as np
 
-# ---- helpers: shapes, and the few things that NumPy arrays do not do by a method
+from .shapes import shape_of, with_ones
 
-
-def shape_of(value):
-    """Return the shape of `value`; a Python number has shape ``()``."""
-    return getattr(value, "shape", ())
+# ---- helpers: the few things that NumPy arrays do not do by a method, and broadcasting
 
 
 def drelu(x):
@@ -39,9 +37,15 @@ def refreshed(x):
     return x.refresh() if hasattr(x, "refresh") else x
 
 
-def aimed(g, b, a):
-    """Return the gradient `g` as ``a.T @ g``, the gradient of `b`, wants it."""
-    return g.aimed(b, a) if hasattr(g, "aimed") else g
+def aimed(g, b, a, c):
+    """Return `g` as ``c * a.T @ g``, the gradient of `b`, wants it."""
+    return g.aimed(b, a, c) if hasattr(g, "aimed") else g
+
+
+def with_number(rule):
+    """Mark a rule that wants to know the public number too: it is called as ``rule(g, c)``."""
+    rule.with_number = True
+    return rule
 
 
 def reshaped(x, shape):
@@ -80,7 +84,7 @@ def unbroadcast(g, full, shape):
 
 
 def filled(g, shape):
-    """Return `g` with its shape written out: a number becomes a public array of `shape`."""
+    """Return `g` with its shape written out: the number 1 becomes a public array of ones."""
     return np.full(shape, g, dtype=np.float64) if isinstance(g, Number) else g
 
 
@@ -108,8 +112,17 @@ def multiply(a, b):
             lambda g: unbroadcast(g * a, y.shape, shape_of(b)))
 
 
+def scale(x, n):
+    """y = n * x, n a public number:  dx = n * g."""
+    return x * n, lambda g: (n, g)
+
+
 def divide(a, b):
     """y = a / b:  da = g / b,  db = -g * y / b. Secret types divide by public numbers only."""
+    if isinstance(b, Number):
+        if b == 0:
+            raise ZeroDivisionError("divide: by the number 0; take another")
+        return a / b, lambda g: (1 / b, g)
     y = a / b
     return (y, lambda g: unbroadcast(g / b, y.shape, shape_of(a)),
             lambda g: unbroadcast(-(g * y) / b, y.shape, shape_of(b)))
@@ -121,11 +134,10 @@ def negative(x):
 
 
 def power(x, n):
-    """y = x ** n:  dx = x ** (n - 1) * (n * g). For the square that is x * (2 * g): x is there."""
-    if not isinstance(n, int) or n < 1:
-        raise ValueError(f"power: the exponent {n!r} is not a public integer 1, 2, 3, ...; "
-                         "for other powers multiply or divide")
-    return x ** n, lambda g: (x if n == 2 else x ** (n - 1)) * (n * g)
+    """y = x ** n:  dx = n * x ** (n - 1) * g. For the square that is 2 * x * g: x is there."""
+    if n == 1:
+        return x, lambda g: g
+    return x ** n, lambda g: (n, (x if n == 2 else x ** (n - 1)) * g)
 
 
 def relu(x):
@@ -145,14 +157,22 @@ def refresh(x):
 def matmul(a, b):
     """y = a @ b, matrices:  da = g @ b.T,  db = a.T @ g.
 
-    A fixed-point type may bring g to the scale at which db meets b without a rounding.
+    A fixed-point type may bring g to the scale at which db meets b without a rounding; for that it
+    is told the number c that will multiply db.
     """
     if len(shape_of(a)) != 2 or len(shape_of(b)) != 2:
         raise ValueError(f"matmul: {shape_of(a)} @ {shape_of(b)} are not two matrices; "
                          "reshape vectors to (1, n) or (n, 1)")
+    if a.shape[1] != b.shape[0]:
+        raise ValueError(f"matmul: {a.shape} @ {b.shape} do not match; the second needs "
+                         f"{a.shape[1]} rows, one for each column of the first")
     y = a @ b                                 # (n, k) @ (k, m) -> (n, m)
-    return (y, lambda g: filled(g, y.shape) @ b.T,             # (n, m) @ (m, k) -> (n, k)
-            lambda g: a.T @ aimed(filled(g, y.shape), b, a))   # (k, n) @ (n, m) -> (k, m)
+
+    @with_number
+    def rule_b(g, c=1.0):
+        return a.T @ aimed(filled(g, y.shape), b, a, c)        # (k, n) @ (n, m) -> (k, m)
+
+    return y, lambda g: filled(g, y.shape) @ b.T, rule_b       # (n, m) @ (m, k) -> (n, k)
 
 
 def sum_over(x, axis, keepdims):
@@ -161,15 +181,9 @@ def sum_over(x, axis, keepdims):
         if isinstance(g, Number):
             return g
         if axis is not None:
-            g = g.reshape(*_with_ones(x.shape, axis))
+            g = g.reshape(*with_ones(x.shape, axis))
         return g + np.zeros(x.shape)          # repeats without a product
     return x.sum(axis=axis, keepdims=keepdims), rule
-
-
-def _with_ones(shape, axis):
-    """Return `shape` with length 1 at each `axis` (an integer or several, negative too)."""
-    axes = [a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))]
-    return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
 # ---- moving elements about
@@ -177,11 +191,13 @@ def _with_ones(shape, axis):
 
 def reshape(x, shape):
     """y = x in another shape:  dx = g in the shape of x."""
-    return x.reshape(*shape), lambda g: g if isinstance(g, Number) else reshaped(g, x.shape)
+    return reshaped(x, shape), lambda g: g if isinstance(g, Number) else reshaped(g, x.shape)
 
 
 def transpose(x):
-    """y = x.T:  dx = g.T."""
+    """y = x.T:  dx = g.T. Below two axes there is nothing to exchange."""
+    if len(x.shape) < 2:
+        return x, lambda g: g
     return x.T, lambda g: g if isinstance(g, Number) else g.T
 
 

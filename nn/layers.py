@@ -1,16 +1,21 @@
 """Layers: a Module owns parameters and other modules, and says what comes out of what goes in."""
 
+from numbers import Integral
+
 import numpy as np
 
+from . import parameters
 from .tensor import Tensor
+from .values import as_value
 
 
 class Module:
     """Base of all layers and networks.
 
-    Set tensors and sub-modules as attributes (lists and tuples of them too) and write `forward`;
+    Set tensors and sub-modules as attributes, also in lists, tuples and dicts, and write `forward`;
     there is nothing to register and no ``super().__init__()`` to call. A parameter is a Tensor
-    with ``requires_grad=True``.
+    with ``requires_grad=True`` that was not computed from others. One in a place that has no order
+    or no name, such as a set, is refused rather than left untrained.
 
     Examples
     --------
@@ -32,18 +37,11 @@ class Module:
         return self.forward(*inputs)
 
     def named_parameters(self):
-        """Return the list of (dotted name, parameter), in order of definition, each one once."""
-        found, seen = [], set()
+        """Return the list of (dotted name, parameter), in order of definition, each one once.
 
-        def visit(name, item):
-            if isinstance(item, Tensor) and item.requires_grad and id(item) not in seen:
-                seen.add(id(item))
-                found.append((name, item))
-            for child_name, child in _children(item):
-                visit(f"{name}.{child_name}" if name else child_name, child)
-
-        visit("", self)
-        return found
+        The order is the same in every process. `nn.parameters.find` says where it looks.
+        """
+        return parameters.find(self, Module)
 
     def parameters(self):
         """Return the list of parameters, in order of definition."""
@@ -53,9 +51,12 @@ class Module:
         """Replace every parameter's value by ``f(value)``, forget its gradient, return self.
 
         The parameter objects stay the same, so that an optimiser that holds them goes on working.
+        Where f raises, the model stays as it was.
         """
-        for parameter in self.parameters():
-            parameter.value, parameter.grad = f(parameter.value), None
+        found = self.named_parameters()
+        values = [as_value(f(parameter.value), f"map: {name}") for name, parameter in found]
+        for (_, parameter), value in zip(found, values):
+            parameter.value, parameter.grad = value, None
         return self
 
     def share(self, *args, **kwargs):
@@ -79,15 +80,6 @@ class Module:
         return self.map(lambda value: getattr(value, method)(*args, **kwargs))
 
 
-def _children(item):
-    """Return the (name, item) pairs inside a module, list or tuple; nothing is inside the rest."""
-    if isinstance(item, Module):
-        return list(vars(item).items())
-    if isinstance(item, (list, tuple)):
-        return [(str(i), child) for i, child in enumerate(item)]
-    return []
-
-
 class Linear(Module):
     """``x @ weight + bias``.
 
@@ -109,17 +101,30 @@ class Linear(Module):
     ------
     ValueError
         When a size is not positive.
+    TypeError
+        When a size is no integer, `rng` no generator, or the input of another type than the layer.
     """
 
     def __init__(self, in_features, out_features, rng=None):
+        for size in (in_features, out_features):
+            if isinstance(size, bool) or not isinstance(size, Integral):
+                raise TypeError(f"Linear: a size is a {type(size).__name__}; pass two integers")
         if in_features < 1 or out_features < 1:
             raise ValueError(f"Linear({in_features}, {out_features}): take sizes of 1 or more")
         rng = np.random.default_rng() if rng is None else rng
+        if not hasattr(rng, "uniform"):
+            raise TypeError(f"Linear: rng is a {type(rng).__name__}; pass "
+                            "np.random.default_rng(seed), or nothing")
         bound = 1 / np.sqrt(in_features)
         self.weight = Tensor(rng.uniform(-bound, bound, (in_features, out_features)), True)
         self.bias = Tensor(rng.uniform(-bound, bound, out_features), True)
 
     def forward(self, x):
+        x = _tensor(x)
+        if isinstance(self.weight.value, np.ndarray) and not isinstance(x.value, np.ndarray):
+            raise TypeError(f"Linear: the input is a {type(x.value).__name__} and the weight a "
+                            "plain array; encode the layer with model.map(mpc.fix_precision), and "
+                            "share it with model.share(...) if its weights are secret")
         return x @ self.weight + self.bias    # (n, in) @ (in, out) + (out,) -> (n, out)
 
 
@@ -127,11 +132,16 @@ class ReLU(Module):
     """``max(x, 0)``, element by element. Its slope at 0 counts as 1."""
 
     def forward(self, x):
-        return x.relu()
+        return _tensor(x).relu()
 
 
 class Square(Module):
     """``x ** 2``, element by element: an activation without a comparison."""
 
     def forward(self, x):
-        return x.square()
+        return _tensor(x).square()
+
+
+def _tensor(x):
+    """Return the input of a layer as a Tensor; a bare array or value is one that needs none."""
+    return x if isinstance(x, Tensor) else Tensor(x)

@@ -1,6 +1,6 @@
 """The loss of this project."""
 
-from .gradients import shape_of
+from .tensor import Tensor
 
 
 def mse_loss(output, target):
@@ -26,8 +26,18 @@ def mse_loss(output, target):
     ------
     ValueError
         When the shapes differ; broadcasting (n, 10) against (n,) would hide a missing one-hot.
+        When there is no row.
+    TypeError
+        When `output` is no Tensor.
     """
-    if output.shape != shape_of(target):
-        raise ValueError(f"mse_loss: output {output.shape} and target {shape_of(target)} differ; "
+    if not isinstance(output, Tensor):
+        raise TypeError(f"mse_loss: the output is a {type(output).__name__}; "
+                        "pass what the model returned, a Tensor")
+    target = target if isinstance(target, Tensor) else Tensor(target)
+    if output.shape != target.shape:
+        raise ValueError(f"mse_loss: output {output.shape} and target {target.shape} differ; "
                          "give both one row an item and one column a class (one-hot labels)")
+    if not output.ndim or not output.shape[0]:
+        raise ValueError(f"mse_loss: an output of shape {output.shape} has no rows to average "
+                         "over; give one row an item, and at least one")
     return ((output - target) ** 2).sum().refresh() / output.shape[0]

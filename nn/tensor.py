@@ -5,21 +5,25 @@ Each operation runs on the values and leaves behind, per operand that needs a gr
 """
 
 from math import prod
-from numbers import Number
+from numbers import Integral, Number, Real
 
 import numpy as np
 
 from . import gradients
+from .backward import as_seed, walk
+from .refusals import Refusals
+from .shapes import axes_of, shape_from
+from .values import as_operand, as_value
 
 
-class Tensor:
+class Tensor(Refusals):
     """A value of any type with ``+ - * @ sum reshape .T``, and its gradient.
 
     Parameters
     ----------
     value : number, list, array or fixed-point value
-        Numbers, lists and arrays become float64 arrays (never written to, so not copied); every
-        other type with a shape is kept as it is.
+        Real numbers, lists and arrays of them become float64 arrays of the very same numbers, which
+        are the tensor's own, or are refused; every other type with a shape is kept as it is.
     requires_grad : bool
         Whether `backward` shall leave a gradient here. Data and targets need none, and then
         nothing is computed for them.
@@ -30,21 +34,29 @@ class Tensor:
     grad : value of the shape of `value`, or None
         Filled by `backward` on the tensors that were made with ``requires_grad=True``, and only
         there. It adds up until `SGD.zero_grad`. A gradient that depends on no value (that of
-        ``x.sum()`` is all ones) is public, hence a NumPy array whatever the type of `value`.
-        Replace it but do not write into it: another tensor may hold the same array.
+        ``x.sum()`` is all ones) is public, hence a NumPy array whatever the type of `value`. An
+        array belongs to this tensor alone, so that it may be written into.
 
     Raises
     ------
     TypeError
-        When `value` has no shape, or is a Tensor already.
+        When `value` has no shape, holds no real numbers, or is a Tensor already.
+    ValueError
+        When float64 does not hold a number exactly.
+
+    Notes
+    -----
+    Two tensors do not compare, and NumPy's functions refuse a tensor: `Refusals`.
     """
 
-    __array_ufunc__ = None          # array + tensor: NumPy leaves it to the operators below
-    __iter__ = None
-
     def __init__(self, value, requires_grad=False):
-        self.value = _as_value(value)
-        self.requires_grad = requires_grad
+        if isinstance(value, Tensor):
+            raise TypeError("Tensor: the value is a Tensor already; pass its .value")
+        if not isinstance(requires_grad, (bool, np.bool_)):
+            raise TypeError(f"Tensor: requires_grad is a {type(requires_grad).__name__}; pass True "
+                            "or False, and all numbers as one list")
+        self.value = as_value(value)
+        self.requires_grad = bool(requires_grad)
         self.grad = None
         self._parents = ()          # (operand, rule) pairs; () at a leaf, None once used
 
@@ -55,6 +67,11 @@ class Tensor:
     @property
     def ndim(self):
         return len(self.shape)
+
+    @property
+    def is_parameter(self):
+        """Is this one to be trained: needs it a gradient, and was it given rather than computed?"""
+        return self.requires_grad and self._parents == ()
 
     # ---- operators; numbers, arrays and bare values may stand on either side
 
@@ -71,10 +88,15 @@ class Tensor:
         return _apply(gradients.subtract, other, self)
 
     def __mul__(self, other):
+        other = _operand(other, "multiply")
+        if isinstance(other, Number):
+            return _apply(gradients.scale, self, n=other)
         return _apply(gradients.multiply, self, other)
 
     def __rmul__(self, other):
-        return _apply(gradients.multiply, other, self)
+        other = _operand(other, "multiply")
+        return self * other if isinstance(other, Number) else _apply(
+            gradients.multiply, other, self)
 
     def __truediv__(self, other):
         return _apply(gradients.divide, self, other)
@@ -92,31 +114,41 @@ class Tensor:
         return _apply(gradients.negative, self)
 
     def __pow__(self, n):
-        return _apply(gradients.power, self, n=n)
+        if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
+            shown = n if isinstance(n, Real) else f"a {type(n).__name__}"
+            raise ValueError(f"power: the exponent, {shown}, is not a public integer 1, 2, 3, ...; "
+                             "for other powers multiply or divide")
+        return _apply(gradients.power, self, n=int(n))
 
     def __getitem__(self, key):
-        return _apply(gradients.index, self, key=key)
+        return _apply(gradients.index, self, key=_own(key))
 
     # ---- methods
 
     @property
     def T(self):
-        """The axes in reverse order."""
+        """The axes in reverse order; below two axes the tensor as it is."""
         return _apply(gradients.transpose, self)
 
     def sum(self, axis=None, keepdims=False):
-        """Return the sum over `axis`, over everything by default."""
+        """Return the sum over `axis` (an integer or several), over everything by default."""
+        axes_of(self.shape, axis)
         return _apply(gradients.sum_over, self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis=None, keepdims=False):
         """Return the mean over `axis`: the sum, divided by the public number of terms."""
-        total = self.sum(axis, keepdims)
-        return total / (prod(self.shape) // prod(total.shape))
+        count = prod(self.shape[a] for a in axes_of(self.shape, axis))
+        if not count:
+            raise ValueError(f"mean: shape {self.shape} has no elements to average over axis "
+                             f"{axis}; leave empty batches out")
+        return self.sum(axis, keepdims) / count
 
     def reshape(self, *shape):
-        """Return the same elements in another shape: ``x.reshape(2, 3)``, or one tuple."""
-        shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
-        return _apply(gradients.reshape, self, shape=shape)
+        """Return the same elements in another shape: ``x.reshape(2, 3)``, or one tuple or list.
+
+        One size may be -1: it is worked out from the others.
+        """
+        return _apply(gradients.reshape, self, shape=shape_from(shape, self.shape))
 
     def relu(self):
         """Return ``max(x, 0)``. One comparison, whose answer the backward pass uses again."""
@@ -144,42 +176,27 @@ class Tensor:
         Raises
         ------
         ValueError
-            When nothing here needs a gradient, when the seed does not fit, or when a part of the
-            graph was used before: one forward pass serves one backward pass, since the links are
-            let go on the way so that a batch's memory is free when the next one comes.
+            When nothing here needs a gradient, when the seed does not fit or is not finite, or
+            when a part of the graph was used before: one forward pass serves one backward pass,
+            since the links are let go on the way so that a batch's memory is free when the next
+            one comes.
+        TypeError
+            When the seed is neither a real number nor a value with a shape.
 
         Notes
         -----
+        Public numbers (the seed, the 1/64 of a mean, the 2 of a square) are carried beside each
+        gradient and meet it once, at the leaf: on the way it keeps the size, and so the digits, of
+        the values that it is made of. Others choose such a factor by trial and call it loss
+        scaling; here it follows from the program.
+
         The graph is walked by a loop, so that depth has no limit, and always in the same order,
         since on secret shares each product is a message that others wait for.
         """
-        seed = seed.value if isinstance(seed, Tensor) else seed
-        self._check_seed(seed)
-        order = _graph(self)
-        _collect(self, seed)
-        for tensor in order:
-            if not tensor._parents:                          # a leaf keeps what it collected
-                tensor.grad = gradients.filled(tensor.grad, tensor.shape)
-                continue
-            g, tensor.grad = tensor.grad, None
-            for parent, rule in tensor._parents:
-                _collect(parent, rule(g))
-            tensor._parents = None
-
-    def _check_seed(self, seed):
         if not self.requires_grad:
             raise ValueError("backward: this tensor was made from none that needs a gradient; "
                              "make the leaves with Tensor(value, requires_grad=True)")
-        if isinstance(seed, Number) and prod(self.shape) != 1:
-            raise ValueError(f"backward: a tensor of shape {self.shape} has no single gradient; "
-                             f"call .sum() first, or pass a seed of shape {self.shape}")
-        if not isinstance(seed, Number) and gradients.shape_of(seed) != self.shape:
-            raise ValueError(f"backward: the seed has shape {gradients.shape_of(seed)}; "
-                             f"pass one of shape {self.shape}")
-
-    def __bool__(self):
-        raise TypeError("bool(Tensor): a branch must not depend on a value, which may be secret; "
-                        "compute both sides, or look at .value where it is public")
+        walk(self, as_seed(seed.value if isinstance(seed, Tensor) else seed, self.shape))
 
     def __repr__(self):
         head = f"Tensor(requires_grad={self.requires_grad}) > "
@@ -189,57 +206,32 @@ class Tensor:
         return head + np.array2string(np.asarray(self.value), separator=", ", prefix=head) + ")"
 
 
-# ---- the graph
+# ---- the links
 
 
-def _as_value(value):
-    """Return `value` as something to compute with: a float64 array, or a type with a shape."""
-    if isinstance(value, Tensor):
-        raise TypeError("Tensor: the value is a Tensor already; pass its .value")
-    if isinstance(value, (Number, list, tuple, np.ndarray)):
-        return np.asarray(value, dtype=np.float64)
-    if not hasattr(value, "shape"):
-        raise TypeError(f"Tensor: cannot hold a {type(value).__name__}; "
-                        "pass a number, an array or a fixed-point value")
-    return value
+def _operand(x, operation):
+    """Return `x` as an operand: a Tensor as it is, numbers and arrays as floats, or refuse it."""
+    return x if isinstance(x, Tensor) else as_operand(x, operation)
+
+
+def _own(key):
+    """Return public positions, as arrays that nobody else writes into."""
+    if isinstance(key, tuple):
+        return tuple(map(_own, key))
+    if isinstance(key, Tensor):
+        raise TypeError("index: a Tensor is no public position; pass integers, slices, None, ... "
+                        "or an array of integers")
+    return np.array(key) if isinstance(key, (list, np.ndarray)) and np.size(key) else key
 
 
 def _apply(operation, *operands, **options):
     """Run one function of `gradients` and link its result to the operands that need a gradient."""
-    for operand in operands:
-        if not isinstance(operand, Number) and not hasattr(operand, "shape"):
-            raise TypeError(f"Tensor: cannot {operation.__name__} a {type(operand).__name__}; "
-                            "pass a Tensor, a number or an array")
+    operands = [_operand(x, operation.__name__) for x in operands]
     values = [x.value if isinstance(x, Tensor) else x for x in operands]
     value, *rules = operation(*values, **options)
     parents = tuple((x, rule) for x, rule in zip(operands, rules)
                     if isinstance(x, Tensor) and x.requires_grad)
-    result = Tensor(value, requires_grad=bool(parents))
-    result._parents = parents
+    result = object.__new__(Tensor)                         # its value is new, and not copied
+    result.value = as_value(value, operation.__name__, copy=False)
+    result.requires_grad, result.grad, result._parents = bool(parents), None, parents
     return result
-
-
-def _collect(tensor, g):
-    """Add `g` to what has reached `tensor` so far."""
-    tensor.grad = g if tensor.grad is None else tensor.grad + g
-
-
-def _graph(root):
-    """Return the tensors that `root` was made from, each after all that were made from it.
-
-    Depth first, operands left to right, with a stack of our own. `seen` is asked, never iterated:
-    the order comes from the graph alone, and is the same in every process.
-    """
-    finished, seen, stack = [], set(), [(root, False)]
-    while stack:
-        tensor, done = stack.pop()
-        if done:
-            finished.append(tensor)
-        elif id(tensor) not in seen:
-            if tensor._parents is None:
-                raise ValueError("backward: a part of this graph was already used by a backward "
-                                 "pass; run the forward pass again, or add the losses first")
-            seen.add(id(tensor))
-            stack.append((tensor, True))
-            stack.extend((parent, False) for parent, _ in reversed(tensor._parents))
-    return finished[::-1]

@@ -57,7 +57,8 @@ class Opaque:
 
     def __mul__(self, other):
         kind = {Opaque: "value", np.ndarray: "array"}.get(type(other), "number")
-        Opaque.log.append(f"{self.shape} * {kind}")
+        if kind != "number" or other != 1:                      # times 1 costs nothing
+            Opaque.log.append(f"{self.shape} * {kind}")
         return Opaque(self._array * self._raw(other, int, float, np.ndarray))
 
     def __matmul__(self, other):

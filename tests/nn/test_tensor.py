@@ -20,7 +20,7 @@ def leaf(value):
 def test_no_gradient_is_computed_for_what_needs_none(opaque):
     x, w = Tensor(opaque(np.ones((4, 3)))), leaf(opaque(np.ones((3, 2))))
     (x @ w).square().sum().backward()
-    assert opaque.log == ["(4, 3) @ (3, 2)", "(4, 2) ** 2", "(4, 2) * number", "(3, 4) @ (4, 2)"]
+    assert opaque.log == ["(4, 3) @ (3, 2)", "(4, 2) ** 2", "(3, 4) @ (4, 2)", "(3, 2) * number"]
     assert x.grad is None
 
 
@@ -28,7 +28,7 @@ def test_no_gradient_is_computed_for_what_needs_none(opaque):
 def test_the_gradient_goes_to_the_operand_that_needs_it(opaque, needed):
     a, b = (Tensor(opaque([v]), requires_grad=i == needed) for i, v in enumerate((3.0, 5.0)))
     (a * b).sum().backward()
-    assert opaque.log == ["(1,) * value", "(1,) * number"]
+    assert opaque.log == ["(1,) * value"]                   # back, it is the other's value times 1
     np.testing.assert_array_equal((a, b)[needed].grad._array, (5.0, 3.0)[needed])
 
 
@@ -59,13 +59,13 @@ def test_x_times_x_and_x_squared_have_one_gradient():
 def test_a_gradient_stays_a_number_until_it_meets_a_value(opaque):
     x = leaf(opaque(np.ones((4, 3))))
     ((x * x).T.reshape(12).sum() / 4).backward()
-    assert opaque.log == ["(4, 3) * value"] + ["(4, 3) * number"] * 2
+    assert opaque.log == ["(4, 3) * value", "(4, 3) * number"]
 
 
 def test_repeating_a_gradient_costs_no_product(opaque):
     x = leaf(opaque(np.ones((4, 3))))
     (x.sum(axis=0).square()).sum().backward()
-    assert opaque.log == ["(3,) ** 2", "(3,) * number"]
+    assert opaque.log == ["(3,) ** 2", "(4, 3) * number"]
 
 
 def test_a_gradient_that_no_value_enters_is_a_public_array(opaque):

@@ -1,0 +1,91 @@
+"""The walk from the loss to the leaves: in which order, and what is carried along."""
+
+from math import prod
+from numbers import Number
+
+import numpy as np
+
+from .values import as_factor, as_value
+
+
+def as_seed(seed, shape):
+    """Return the gradient that a tensor of `shape` starts from: a float or a value, or refuse."""
+    if isinstance(seed, (Number, np.generic)) or isinstance(seed, np.ndarray) and not seed.ndim:
+        if prod(shape) != 1:
+            raise ValueError(f"backward: a tensor of shape {shape} has no single gradient; "
+                             f"call .sum() first, or pass a seed of shape {shape}")
+        return as_factor(seed, "backward(seed)")
+    seed = as_value(seed, "backward(seed)")
+    if seed.shape != shape:
+        raise ValueError(f"backward: the seed has shape {seed.shape}; pass one of shape {shape}")
+    return seed
+
+
+def graph(root):
+    """Return the tensors that `root` was made from, each after all that were made from it.
+
+    Depth first, operands left to right, with a stack of our own. `seen` is asked, never iterated:
+    the order comes from the graph alone, and is the same in every process.
+    """
+    finished, seen, stack = [], set(), [(root, False)]
+    while stack:
+        tensor, done = stack.pop()
+        if done:
+            finished.append(tensor)
+        elif id(tensor) not in seen:
+            if tensor._parents is None:
+                raise ValueError("backward: a part of this graph was already used by a backward "
+                                 "pass; run the forward pass again, or add the losses first")
+            seen.add(id(tensor))
+            stack.append((tensor, True))
+            stack.extend((parent, False) for parent, _ in reversed(tensor._parents))
+    return finished[::-1]
+
+
+def walk(root, seed):
+    """Add the gradient of `root` to each leaf that it was made from.
+
+    A gradient travels as a pair (c, g) that means c * g, as `gradients` says.
+    """
+    order = graph(root)
+    collected = {id(root): (seed, 1) if isinstance(seed, float) else (1.0, seed)}
+    for tensor in order:
+        c, g = collected.pop(id(tensor))
+        if not tensor._parents:
+            mine = multiplied_out(c, g, tensor.shape)
+            tensor.grad = mine if tensor.grad is None else tensor.grad + mine
+            continue
+        for parent, rule in tensor._parents:
+            result = rule(g, c) if hasattr(rule, "with_number") else rule(g)
+            n, value = result if isinstance(result, tuple) else (1.0, result)
+            pair = (c * n * float(value), 1) if isinstance(value, Number) else (c * n, value)
+            before = collected.get(id(parent))
+            collected[id(parent)] = pair if before is None else added(before, pair)
+        tensor._parents = None
+
+
+def added(one, other):
+    """Return the sum of two gradients (c, g), again as one.
+
+    They meet at the larger number: no value is multiplied by more than 1, which could take it out
+    of the range of a fixed-point type.
+    """
+    (c, g), (d, h) = one, other
+    if isinstance(g, Number) and isinstance(h, Number):
+        return c * g + d * h, 1
+    if c == d:
+        return c, g + h
+    if c == 0 or d == 0:
+        return one if d == 0 else other
+    if abs(c) >= abs(d):
+        return c, g + h * (d / c)
+    return d, g * (c / d) + h
+
+
+def multiplied_out(c, g, shape):
+    """Return c * g at a leaf of `shape`; an array is one that nobody else holds."""
+    if isinstance(g, Number):
+        return np.full(shape, c * g)
+    if isinstance(g, (np.ndarray, np.generic)):
+        return np.asarray(g * c)
+    return g if c == 1 else g * c
