@@ -77,11 +77,12 @@ class FixedPoint:
     __array_ufunc__ = None
     __hash__ = None
 
-    def __init__(self, value, base=10, precision=3, scale=None, finer=1):
+    def __init__(self, value, base=10, precision=3, scale=None, finer=1, is_bit=False):
         self.value, self.base, self.precision = value, base, precision
         self.unit = base**precision
         self.scale = self.unit * finer if scale is None else scale  # what raw values are divided by
         self.finer = finer
+        self.is_bit = is_bit        # the answer of a comparison, 0 or 1: no product with it grows
         self._truncated = None      # the same number as an operand, once a product needed it
 
     @property
@@ -135,7 +136,7 @@ class FixedPoint:
         if self.scale <= self.unit * self.finer:
             return self._with(self._number)
         if self._truncated is None:
-            self._truncated = self._at(self.unit * self.finer, self.finer)
+            self._truncated = self._at(self.unit)
         return self._truncated
 
     def _roomy(self):
@@ -266,13 +267,11 @@ class FixedPoint:
     def _product(self, other, op):
         """`op` of two values; an operand whose scale would leave too little room is truncated."""
         x, y = self, other
-        finer = max(x.finer, y.finer)
-        if x.scale * y.scale > x.unit**2 * finer:
+        if x.scale * y.scale > x.unit**2 and not (x.is_bit or y.is_bit):
             x, y = x._operand(), y._operand()
-        if x.scale * y.scale > x.unit**2 * finer:       # both are finer
-            y = y._at(y.unit)
-        scale = x.scale * y.scale
-        return x._with(op(x._number, y._number), scale, finer if scale <= x.unit * finer else 1)
+            if x.finer > 1 and y.finer > 1:
+                y = y._at(y.unit)
+        return x._with(op(x._number, y._number), x.scale * y.scale, max(x.finer, y.finer))
 
     # ------------------------------------------------------------------ public factors
 
@@ -361,7 +360,10 @@ class FixedPoint:
     @compared("drelu")
     def drelu(self):
         """[self >= 0], an integer 0 or 1."""
-        return self._with(either.drelu(self._number), 1, 1)
+        return self._bits(either.drelu(self._number))
+
+    def _bits(self, value):
+        return FixedPoint(value, self.base, self.precision, 1, is_bit=True)
 
     def relu(self):
         x = self._operand()
@@ -392,7 +394,7 @@ class FixedPoint:
 
     @compared("eq")
     def _is_zero(self):
-        return self._with(either.is_zero(self._number), 1, 1)
+        return self._bits(either.is_zero(self._number))
 
     @compared("max")
     def max(self, axis=None):

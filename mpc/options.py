@@ -5,8 +5,9 @@ import functools
 import math
 
 from mpc import save
-from mpc.fixed_point import as_fraction
+from mpc.fixed_point import DIGIT, as_fraction, raw_limit
 from mpc.mpi import launched
+from mpc.ring import Z2k
 
 # Left out, these get their defaults behind the parser: by then it is known which were given.
 DEFAULTS = {"workers": 2, "comparison": None, "truncation": None, "products": "beaver",
@@ -21,6 +22,7 @@ PRIVATE = "data_dir", "save", "ledger", "world"     # may differ from role to ro
 # of 64 truncates, with three decimal digits, 64 bits and a learning rate of 1 / n, this adds up to
 # less than:
 FAILURES = 5e-9
+FURTHER = 4         # times as much if lr is no fraction 1 / n: an update is then truncated more often
 ROOM = 200          # the size of a number up to which the truncation of a product is to succeed
 
 
@@ -188,15 +190,17 @@ def finer(options):
 
     Worth it where truncation is a message. The error of an output reaches a weight times 2 lr /
     batch size, rounded to one part in `finer`: as fine as other numbers are, or as the ring has
-    room for. From a sixth of an output's error on, accuracy suffers: better not finer at all.
+    room for. A whole multiple of it, so that no numerator takes room, and no coarser than the unit.
+    From a sixth of an output's error on, accuracy suffers: better not finer at all.
     """
-    rates = [2 * options.lr / n for n in _batch_sizes(options)]
+    rates = [as_fraction(options.lr) * as_fraction(2 / n) for n in _batch_sizes(options)]
     if options.arithmetic != "shared" or truncates_locally(options) or min(rates) < 1e-9:
         return 1
-    unit, numerator = _unit(options), max(as_fraction(rate).numerator for rate in rates)
+    unit, step = _unit(options), math.lcm(*(rate.denominator for rate in rates))
     most = min(int(unit / min(rates)),
-               2 ** (options.ring_bits - 2) // (unit**2 * max(_room(options), 4 * numerator)))
-    return most if most * min(rates) >= min(6, unit) else 1
+               int(raw_limit(Z2k(options.ring_bits))) // (unit**2 * _room(options)))
+    most = most // step * step
+    return most if most >= unit and most * min(rates) >= min(6, unit) else 1
 
 
 def _unit(options):
@@ -214,26 +218,19 @@ def _room(options):
     return max(ROOM, 2 * options.batch_size) * (1 + (options.products == "three"))
 
 
-def _burden(options):
-    """The largest numerator and denominator of what multiplies a gradient: 2 / batch size, lr."""
-    lr, starts = as_fraction(options.lr), [as_fraction(2 / n) for n in _batch_sizes(options)]
-    return (lr.numerator * max(start.numerator for start in starts),
-            lr.denominator * max(start.denominator for start in starts))
-
-
 def shortage(options):
     """What makes the ring too small for the digits of a number, in one line, or None."""
-    local, (numerator, denominator) = truncates_locally(options), _burden(options)
+    local, simple = truncates_locally(options), as_fraction(options.lr).numerator == 1
     passes = sum(-(-n // options.batch_size) for n in (options.train_items, options.test_items))
 
     def problem(digits):
-        unit = options.base**digits
-        size = max(unit**2 * _room(options) * numerator, unit * denominator)
-        bits = math.ceil(math.log2(size)) + 2
-        if bits > options.ring_bits:
-            return f"products need {bits} bits"
+        unit, ring = options.base**digits, Z2k(options.ring_bits)
+        size = unit * (unit if simple else max(unit, DIGIT)) * _room(options)
+        if size >= raw_limit(ring):
+            return f"products need {math.ceil(math.log2(size / raw_limit(Z2k(2)))) + 2} bits"
         failures = (options.epochs * passes * FAILURES * max(options.batch_size, 8) / 64
-                    * (unit / 1000) ** 2 * numerator * 2.0 ** (64 - options.ring_bits))
+                    * (unit / 1000) ** 2 * (1 if simple else FURTHER)
+                    * 2.0 ** (64 - options.ring_bits))
         if local and failures > 1 / 1000:
             often = f"one of {round(1 / failures)} runs" if failures < 0.6 else "every run"
             return f"local truncation would ruin a product in {often}"
@@ -245,8 +242,7 @@ def shortage(options):
         return None
     fewer = next((d for d in range(digits - 1, 0, -1) if not problem(d)), None)
     remedies = [f"{fewer} or fewer digits"] * (fewer is not None) + ["more bits"] * (
-        options.ring_bits < 64) + [f"another --lr than {options.lr}, which is the fraction "
-                                   f"{as_fraction(options.lr)}"] * (numerator > 100) + [
+        options.ring_bits < 64) + [
         "--truncation provider, which has no such failures"] * (local and "ruin" in found)
     return (f"--precision-fractional {digits} in base {options.base}, --ring-bits "
             f"{options.ring_bits}: {found}; take {', or '.join(remedies)}")

@@ -32,7 +32,7 @@ def test_the_bytes_of_a_batch_are_those_of_the_formula(b, monkeypatch):
                "8 B (5 n1 + 5 n2 + n3)": 8 * b * (5 * n1 + 5 * n2 + n3),
                "31.375 B (n1 + n2)": 31.375 * b * (n1 + n2)}
     assert f"      {'  +  '.join(formula)}  +  8 B n0 when the pictures are new\n" in PAGE
-    world, train_batch, sent = World(comparison="carry-tree"), train_mnist.train_batch, []
+    world, train_batch, sent = World(comparison="carry-tree", truncation="local"), train_mnist.train_batch, []
     rounds = []
 
     def watched(*args):
