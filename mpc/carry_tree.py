@@ -20,7 +20,7 @@ import numpy as np
 from mpc.beaver import multiply
 from mpc.ledger import step
 from mpc.ring import Bits, pack_bits, unpack_bits
-from mpc.securenn import flip, one
+from mpc.securenn import flip
 from mpc.share import concatenate
 
 BITS = Bits()
@@ -186,7 +186,7 @@ def drelu(x):
     """
     flat = x.reshape(-1)
     bit = to_ring(msb(flat), flat.shape[0], x.ring)
-    return (-bit).plus(one(bit)).reshape(x.shape)
+    return (-bit).plus(1).reshape(x.shape)
 
 
 @step

@@ -24,6 +24,7 @@ import numpy as np
 
 from mpc.beaver import multiply, refresh
 from mpc.ledger import step
+from mpc.masks import spoilt
 from mpc.ring import Odd, Z2k, Zm, bits_of, prime_above
 from mpc.share import Share
 
@@ -121,7 +122,7 @@ def private_compare(x_bits, r, coins, *, known=None):
     l, p = x_bits.shape[0], field.modulus
     beta, s, zero, turn = coins
     _check_compare(x_bits, r, coins, known)
-    world.spend(*map(world.coin_of, coins))
+    world.spend(*coins)
 
     top = np.uint64(2**l - 1)
     forge = has_zero = (beta == 1) & (r == top)         # x <= 2^l - 1 always               [10]
@@ -193,12 +194,7 @@ def _over(ring, kind, name, remedy):
 
 def flip(b, c):
     """Shares of ``b XOR c``, b a shared bit and c one that both workers know: 1 - b where c = 1."""
-    return b._with(np.where(c == 1, (-b).plus(one(b)).rows, b.rows), b.masks)
-
-
-def one(like):
-    """A public 1 for every element of `like`, as an operand of its `plus`."""
-    return np.ones((1, *like.shape), like.ring.dtype)
+    return b._with(np.where(c == 1, (-b).plus(1).rows, b.rows), spoilt(b.masks))
 
 
 @step
@@ -344,4 +340,4 @@ def drelu(a):
     """
     y = share_convert(a + a)
     alpha = compute_msb(y, a.ring)
-    return (-alpha).plus(one(alpha))
+    return (-alpha).plus(1)
