@@ -6,12 +6,13 @@ from mpc.checked import OutOfRange
 from mpc.comparison import drelu, equal, relu
 from mpc.fixed_point import FixedPoint, concatenate, fix_precision
 from mpc.link import OutOfStep, PeerFailed, ProtocolError
+from mpc.masks import MaskReused
 from mpc.securenn import (CompareCoins, compute_msb, private_compare, select_share,
                           share_convert)
 from mpc.share import Private, Share
 from mpc.tags import RoleError
 from mpc.truncation import truncate
-from mpc.world import MaskReused, Role, World, run_threads
+from mpc.world import Role, World, run_threads
 
 __all__ = [
     "CompareCoins", "FixedPoint", "MaskReused", "OutOfRange", "OutOfStep", "PeerFailed", "Private",

@@ -1,7 +1,5 @@
 """The maximum and its place, by comparisons on shares."""
 
-from itertools import combinations
-
 import numpy as np
 
 from mpc import carry_tree
@@ -9,6 +7,8 @@ from mpc.beaver import multiply
 from mpc.comparison import drelu
 from mpc.ledger import step
 from mpc.share import concatenate, lead
+
+FEW = 64        # candidates of which all 2,016 pairs are compared at once: 14 rounds in place of 54
 
 
 @step
@@ -38,17 +38,20 @@ def tournament(x):
 
     Notes
     -----
-    Rounds: 9*levels(m)
-    Bytes: n*(m - 1)*(11*w + 5*l + 2*w*(m + 2)) online, n*(m - 1)*(2*w + l + w*(m + 1)) offline
-        for n maxima of m candidates of w bytes and l bits, compared by SecureNN; levels(m) is
-        log2 m, rounded up
+    Rounds: 9*levels(m) with securenn; (3 + levels(l - 1))*levels(m) with carry-tree
+    Bytes: n*(m - 1)*(11*w + 5*l + 2*w*(m + 2)) with securenn;
+        (k - 1)*k*(n*(m - 1)*w*(m + 3) + (3*l - 5)*packed(n, m)) with carry-tree online,
+        n*(m - 1)*(2*w + l + w*(m + 1)) with securenn;
+        n*(m - 1)*w*(m + 2) + (3*l - 4)*packed(n, m) with carry-tree offline
+        for n maxima of m candidates of w bytes and l bits, k workers; levels(m) is log2 m, rounded
+        up, and packed(n, m) the sum of ceil(n*p/8) over all levels, p being a level's pairs
     Security: that of drelu and multiply; the bit is opened once under one mask for value and row.
     Source: a knock-out tree of log2 m levels of comparisons, where SecureNN's MaxPool takes m - 1.
     """
     if x.ndim == 0 or x.shape[-1] == 0:
         raise ValueError(f"tournament: shape {x.shape} has no candidates along its last axis")
     m = x.shape[-1]
-    zero = x.times(np.zeros((1,) * (x.ndim + 1), x.ring.dtype))
+    zero = x.times(0)
     eye = lead(np.eye(m, dtype=x.ring.dtype)[None], x.ndim + 2)
     rows = [zero.reshape(*x.shape, 1).plus(eye)]        # the one-hot row of every candidate
     field = concatenate([x.reshape(*x.shape, 1), *rows], axis=-1)        # (..., m, 1 + m)
@@ -66,8 +69,8 @@ def all_pairs(x):
     """The workers get shares of the one-hot place of the first maximum along the last axis.
 
     All m (m - 1) / 2 pairs are compared at once; a candidate's place is 1 if it wins against each
-    of the others, the later of two equals being the loser. Fewer rounds than the tournament and,
-    for m = 10, five times its comparisons: worth it where comparisons are cheap.
+    of the others, the later of two equals being the loser. A quarter of the tournament's rounds
+    and m / 2 times its comparisons: worth it where those are cheap and m is small.
 
     Parameters
     ----------
@@ -99,26 +102,39 @@ def all_pairs(x):
                          "take the tournament")
     flat = x.reshape(-1, x.shape[-1]).T                     # (m, n)
     m, n = flat.shape
-    pairs = list(combinations(range(m), 2))
-    left, right = (flat._with(flat.rows[:, list(side)]) for side in zip(*pairs))
-    loses = carry_tree.msb(left - right)                    # (pairs, n / 8): left < right
-    wins = loses.plus(np.full((1, 1, 1), 255, np.uint8))
-    against_all = [concatenate([(wins if j < k else loses)[pairs.index(tuple(sorted((j, k))))][None]
-                                for k in range(m) if k != j])[:, None] for j in range(m)]
-    place = carry_tree.all_of(concatenate(against_all, axis=1))              # (m, n / 8)
+    left, right = np.triu_indices(m, 1)
+    loses = carry_tree.msb(flat._with(flat.rows[:, left]) - flat._with(flat.rows[:, right]))
+    answers = concatenate([loses.plus(255), loses])         # (2 pairs, n / 8): left wins; loses
+    against_all = answers._with(answers.rows[:, _answers_of(m)])             # (m - 1, m, n / 8)
+    place = carry_tree.all_of(against_all)                                   # (m, n / 8)
     return carry_tree.to_ring(place, n, x.ring).T.reshape(*x.shape)
 
 
+def _answers_of(m):
+    """Where, among the answers of all pairs, those stand which tell whether candidate j wins:
+    (m - 1, m), a column for each j."""
+    left, right = np.triu_indices(m, 1)
+    number = np.zeros((m, m), int)
+    number[left, right] = np.arange(len(left))              # the earlier of two: does it win?
+    number[right, left] = np.arange(len(left)) + len(left)  # the later: does the earlier lose?
+    return number[~np.eye(m, dtype=bool)].reshape(m, m - 1).T
+
+
 def place_of_max(x):
-    """The one-hot place of the first maximum along the last axis: `all_pairs` on the carry tree,
-    for its few rounds; `tournament` on SecureNN, for its few comparisons."""
-    if x.world.comparison == "carry-tree" and x.ndim and x.shape[-1] > 1:
-        return all_pairs(x)
-    return tournament(x)[1]
+    """The one-hot place of the first maximum along the last axis.
+
+    By `all_pairs`, for its few rounds, on the carry tree and for 2 to `FEW` candidates; by
+    `tournament`, for its m - 1 comparisons, where they are more and on SecureNN. It costs what the
+    one that it takes does; the number of candidates, which decides, is public.
+    """
+    return all_pairs(x) if _few(x) else tournament(x)[1]
 
 
 def maximum(x):
-    """The maximum along the last axis, at the scale of x."""
-    if x.world.comparison == "carry-tree" and x.ndim and x.shape[-1] > 1:
-        return multiply(all_pairs(x), x).sum(-1)
-    return tournament(x)[0]
+    """The maximum along the last axis, at the scale of x: by `all_pairs` and one product of n m
+    elements, or by `tournament`, which finds it on the way; chosen as in `place_of_max`."""
+    return multiply(all_pairs(x), x).sum(-1) if _few(x) else tournament(x)[0]
+
+
+def _few(x):
+    return x.world.comparison == "carry-tree" and x.ndim > 0 and 1 < x.shape[-1] <= FEW

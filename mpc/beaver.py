@@ -12,6 +12,7 @@ A secret is opened once: x keeps its mask and epsilon (`Masked`) for all product
 import numpy as np
 
 from mpc.ledger import step
+from mpc.masks import moved
 from mpc.provider import correct, frozen, mask
 from mpc.share import Share, matched
 
@@ -117,7 +118,8 @@ def _opened(*operands):
 def _doubled(u):
     """The mask 2 u_0 - u_1 for a doubled secret."""
     first = u.world.j(u.rows) == 0
-    return u._with(np.where(first, u.ring.add(u.rows, u.rows), u.ring.neg(u.rows)), u.masks)
+    rows = np.where(first, u.ring.add(u.rows, u.rows), u.ring.neg(u.rows))
+    return u._with(rows, moved(u.masks, "doubled"))
 
 
 @step
@@ -168,10 +170,11 @@ def matmul_in_three(x, y):
                          "call matmul")
     ring, u, v = x.ring, mask(x, "u", "doubled"), mask(y, "v")
     (u_0, u_1), (v_0, v_1) = ((m.apart[:, 0], m.apart[:, 1]) for m in (u, v))
-    c = correct(x.world, ring, ring.matmul(ring.sub(u_0, u_1), ring.add(v_0, ring.add(v_1, v_1))))
+    left, right = matched(ring.sub(u_0, u_1), ring.add(v_0, ring.add(v_1, v_1)))
+    c = correct(x.world, ring, ring.matmul(left, right))
     e, f = _opened((x, "doubled", "e"), (y, "masked", "f"))
     t_f = np.where(x.world.j(v.a.rows) == 0, ring.add(f, f), ring.neg(f))
-    z = ring.matmul(ring.add(e, u.a.rows), ring.add(t_f, v.a.rows))
+    z = ring.matmul(*matched(ring.add(e, u.a.rows), ring.add(t_f, v.a.rows)))
     return c._with(ring.add(c.rows, z))
 
 
@@ -241,6 +244,12 @@ def _check(x, y, name):
 
 
 def _matrices(x, y, name):
-    if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2]:
-        raise ValueError(f"{name}: {x.shape} @ {y.shape} is no product of matrices; reshape a "
-                         "vector to one row or one column")
+    product = f"{name}: {x.shape} @ {y.shape} is no product of matrices"
+    if x.ndim < 2 or y.ndim < 2:
+        raise ValueError(f"{product}; reshape a vector to one row or one column")
+    if x.shape[-1] != y.shape[-2]:
+        raise ValueError(f"{product}: the inner sizes differ; transpose or reshape one of them")
+    try:
+        np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    except ValueError:
+        raise ValueError(f"{product}: the stacks do not broadcast; reshape one of them") from None

@@ -19,8 +19,8 @@ import numpy as np
 
 from mpc.beaver import multiply
 from mpc.ledger import step
-from mpc.ring import Bits, pack_bits, unpack_bits
-from mpc.securenn import flip, one
+from mpc.ring import Bits, Z2k, pack_bits, unpack_bits
+from mpc.securenn import flip
 from mpc.share import concatenate
 
 BITS = Bits()
@@ -50,6 +50,9 @@ def masked_bits(x):
     Source: Catrina and de Hoogh, SCN 2010; Escudero et al., CRYPTO 2020 (edaBits).
     """
     world, ring = x.world, x.ring
+    if not isinstance(ring, Z2k) or x.ndim == 0:
+        raise ValueError(f"masked_bits: shape {x.shape} over {ring} has no bits to pack; take a "
+                         "share over Z_2^l, and reshape a single number to (1,)")
     r, r_apart = world.dealt(ring, x.shape, "r")
     r_clear = ring.sum(r_apart, axis=1)
     with world.ledger.offline():
@@ -149,6 +152,9 @@ def to_ring(bits, n, ring):
     Source: Rotaru and Wood, INDOCRYPT 2019 (daBits): b XOR m = b + m - 2 b m.
     """
     world = bits.world
+    if bits.ring != BITS or bits.shape[-1:] != (-(-n // 8),):
+        raise ValueError(f"to_ring: shape {bits.shape} over {bits.ring} does not hold {n} packed "
+                         f"bits; give {-(-n // 8)} bytes of them along the last axis")
     b, b_apart = world.dealt(BITS, bits.shape, "b")
     b_clear = BITS.sum(b_apart, axis=1)
     with world.ledger.offline():
@@ -186,7 +192,7 @@ def drelu(x):
     """
     flat = x.reshape(-1)
     bit = to_ring(msb(flat), flat.shape[0], x.ring)
-    return (-bit).plus(one(bit)).reshape(x.shape)
+    return (-bit).plus(1).reshape(x.shape)
 
 
 @step

@@ -8,7 +8,7 @@
 
 from mpc import carry_tree, securenn
 from mpc.beaver import multiply
-from mpc.ledger import step
+from mpc.ledger import must_be_secret, step
 from mpc.share import concatenate
 
 DRELU = {"securenn": securenn.drelu, "carry-tree": carry_tree.drelu}
@@ -16,6 +16,7 @@ DRELU = {"securenn": securenn.drelu, "carry-tree": carry_tree.drelu}
 
 def drelu(x):
     """Shares of [x >= 0], by the World's comparison: `securenn.drelu` or `carry_tree.drelu`."""
+    must_be_secret(x, "drelu")
     return DRELU[x.world.comparison](x)
 
 
@@ -68,6 +69,7 @@ def equal(x, y):
         do, needs one comparison less and overflows. carry-tree: x - y is zero if and only if no bit
         of it, opened under the mask r, differs from r's.
     """
+    must_be_secret(y, "equal")
     if x.world.comparison == "carry-tree":
         return carry_tree.is_zero(x - y)
     difference = (x - y)[None]

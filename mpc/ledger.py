@@ -111,9 +111,14 @@ def step(protocol):
     World."""
     @functools.wraps(protocol)
     def run(x, *args, **kwargs):
-        if not hasattr(x, "world"):
-            raise TypeError(f"{protocol.__name__} takes a Share, not a {type(x).__name__}; of a "
-                            "FixedPoint pass .value, or call its own method or operator")
+        must_be_secret(x, protocol.__name__)
         with x.world.ledger.step(protocol.__name__):
             return protocol(x, *args, **kwargs)
     return run
+
+
+def must_be_secret(x, name):
+    """Raise unless `x`, an operand of the protocol `name`, is a Share of a World."""
+    if not (hasattr(x, "rows") and hasattr(getattr(x, "world", None), "ledger")):
+        raise TypeError(f"{name} takes a Share, not a {type(x).__name__}; of a FixedPoint pass "
+                        ".value, or call its own method or operator")

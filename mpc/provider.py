@@ -9,6 +9,8 @@ import functools
 
 import numpy as np
 
+from mpc.share import reversed_axes
+
 
 class Masked:
     """A secret x under a dealt mask a, kept with its Share so that x is opened once only.
@@ -35,9 +37,9 @@ class Masked:
 
     @property
     def T(self):
-        turned = Masked(self.a.T, *(np.swapaxes(m, -1, -2) for m in (self.apart, self.epsilon)))
+        turned = Masked(self.a.T, reversed_axes(self.apart, 2), reversed_axes(self.epsilon))
         if "clear" in vars(self):
-            turned.clear = np.swapaxes(self.clear, -1, -2)
+            turned.clear = reversed_axes(self.clear)
         return turned
 
 

@@ -8,6 +8,7 @@ outputs give away all the others; they may choose initial weights, never a mask 
 
 import hashlib
 import os
+from numbers import Integral
 
 KEY_BYTES = 16
 
@@ -17,8 +18,20 @@ def fresh_key():
     return os.urandom(KEY_BYTES)
 
 
+def public_seed(seed):
+    """`seed` as an int, whichever type of integer it is: equal seeds shall give equal keys."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise TypeError(f"a seed is a whole number, not a {type(seed).__name__}; take an int, or "
+                        "None for fresh keys")
+    return int(seed)
+
+
 def lesson_key(seed, name):
-    """The key `name` of a run that can be repeated: for lessons and tests; all can derive it."""
+    """The key `name` of a run that can be repeated: for lessons and tests; all can derive it.
+
+    `seed` is an integer, or a text that a program made out of one.
+    """
+    seed = seed if isinstance(seed, str) else public_seed(seed)
     return hashlib.shake_128(f"lesson key {seed!r} {name}".encode()).digest(KEY_BYTES)
 
 

@@ -82,6 +82,11 @@ class Ring:
         """Bytes of one element on the wire."""
         return (self.bits + 7) // 8
 
+    @property
+    def characteristic(self):
+        """How many ones add up to 0."""
+        return self.modulus
+
 
 def _words(raw, width, dtype):
     """`raw` bytes as little-endian words of `width` bytes each, in `dtype`."""
@@ -90,6 +95,13 @@ def _words(raw, width, dtype):
         return np.frombuffer(raw, dtype)
     overlapping = np.ndarray(len(raw) // width, dtype, raw + bytes(size - width), strides=width)
     return overlapping & dtype.type(256**width - 1)     # the upper bytes are those of the next
+
+
+def _whole(number, what):
+    """`number` as an int: one of NumPy's would wrap around at 2^64."""
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+        raise TypeError(f"{what} takes a whole number, not a {type(number).__name__}")
+    return int(number)
 
 
 def _accept(candidates, size):
@@ -114,6 +126,7 @@ class Z2k(Ring):
     dtype = np.dtype("<u8")
 
     def __post_init__(self):
+        object.__setattr__(self, "bits", _whole(self.bits, "Z2k"))
         if not 1 <= self.bits <= 64:
             raise ValueError(f"Z2k: {self.bits} bits do not fit a 64-bit word; take 1 to 64")
 
@@ -259,6 +272,7 @@ class Odd(Ring):
     dtype = np.dtype("<u8")
 
     def __post_init__(self):
+        object.__setattr__(self, "bits", _whole(self.bits, "Odd"))
         if not 2 <= self.bits <= 64:
             raise ValueError(f"Odd: {self.bits} bits do not fit a 64-bit word; take 2 to 64")
 
@@ -318,6 +332,7 @@ class Zm(Ring):
     width = 1
 
     def __post_init__(self):
+        object.__setattr__(self, "modulus", _whole(self.modulus, "Zm"))
         least = 1 + self.nonzero
         if not least <= self.modulus <= 251:
             raise ValueError(f"Zm: modulus {self.modulus} does not fit a byte; take {least} to 251")
@@ -384,6 +399,7 @@ class Bits(Ring):
 
     bits = 8
     modulus = 256
+    characteristic = 2
     dtype = np.dtype("u1")
 
     def __str__(self):

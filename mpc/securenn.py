@@ -23,9 +23,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mpc.beaver import multiply, refresh
-from mpc.ledger import step
-from mpc.ring import Odd, Z2k, Zm, bits_of, prime_above
-from mpc.share import Share
+from mpc.ledger import must_be_secret, step
+from mpc.masks import spoilt
+from mpc.ring import Odd, Ring, Z2k, Zm, bits_of, prime_above
+from mpc.share import Share, shown
 
 BIT = Zm(2)
 
@@ -52,6 +53,8 @@ def select_share(alpha, x, y):
     Security: semi-honest; one worker, or the provider, who receives nothing.
     Source: SecureNN, algorithm 2.
     """
+    for operand in (x, y):
+        must_be_secret(operand, "select_share")
     return refresh(x + multiply(alpha, y - x))
 
 
@@ -118,10 +121,10 @@ def private_compare(x_bits, r, coins, *, known=None):
         where the answer is known beforehand the values are forged without the paper's u_i.
     """
     world, field = x_bits.world, x_bits.ring
-    l, p = x_bits.shape[0], field.modulus
-    beta, s, zero, turn = coins
     _check_compare(x_bits, r, coins, known)
-    world.spend(*map(world.coin_of, coins))
+    l, (beta, s, zero, turn) = x_bits.shape[0], coins
+    p = field.modulus
+    world.spend(*coins)
 
     top = np.uint64(2**l - 1)
     forge = has_zero = (beta == 1) & (r == top)         # x <= 2^l - 1 always               [10]
@@ -159,9 +162,18 @@ def rotate(rows, turn):
 
 
 def _check_compare(x_bits, r, coins, known):
-    field, l, shape = x_bits.ring, x_bits.shape[0], x_bits.shape[1:]
+    field, (l, *shape) = x_bits.ring, x_bits.shape or (0,)
+    shape = tuple(shape)
     _two_workers(x_bits.world, "private_compare")
     _over(field, Zm, "private_compare", "share the bits mod a prime")
+    if (not isinstance(coins, CompareCoins) or not isinstance(r, np.ndarray)
+            or not isinstance(known, (np.ndarray, type(None)))):
+        raise TypeError(f"private_compare: r {type(r).__name__}, coins {type(coins).__name__}, "
+                        f"known {type(known).__name__}; give arrays that all workers know, and "
+                        "CompareCoins.draw()")
+    if coins.zero.world is not x_bits.world:
+        raise ValueError("private_compare: the coins are those of another World; draw them in that "
+                         "of the bits")
     p = field.modulus
     if p <= l + 1:
         raise ValueError(f"private_compare: p={p} is too small for {l} bits; take a prime above "
@@ -188,17 +200,13 @@ def _two_workers(world, name):
 
 def _over(ring, kind, name, remedy):
     if not isinstance(ring, kind):
-        raise ValueError(f"{name}: a share over {ring} is of the wrong ring; {remedy}")
+        came = ring if isinstance(ring, Ring) else shown(ring)
+        raise ValueError(f"{name}: a share over {came} is of the wrong ring; {remedy}")
 
 
 def flip(b, c):
     """Shares of ``b XOR c``, b a shared bit and c one that both workers know: 1 - b where c = 1."""
-    return b._with(np.where(c == 1, (-b).plus(one(b)).rows, b.rows), b.masks)
-
-
-def one(like):
-    """A public 1 for every element of `like`, as an operand of its `plus`."""
-    return np.ones((1, *like.shape), like.ring.dtype)
+    return b._with(np.where(c == 1, (-b).plus(1).rows, b.rows), spoilt(b.masks))
 
 
 @step
@@ -344,4 +352,4 @@ def drelu(a):
     """
     y = share_convert(a + a)
     alpha = compute_msb(y, a.ring)
-    return (-alpha).plus(one(alpha))
+    return (-alpha).plus(1)

@@ -5,33 +5,48 @@ x = x_0 + x_1 + ... mod the ring. `Share.rows` holds the rows of the workers *th
 process*, shape (workers_here, *shape): two in a simulation of two workers, one in a worker's own
 process, none at the crypto provider. Everything here is linear, so each worker computes it on its
 own row and no message is sent.
+
+A share is a value: its rows are read-only, also in slices of it, and a copy of it is itself.
 """
 
 from math import prod
 
 import numpy as np
 
+from mpc import masks
+from mpc.ring import Bits
 
-class MaskReused(RuntimeError):
-    """A coin was about to hide a second value: whoever sees both learns their difference."""
-
-    def __init__(self, label, counter):
-        super().__init__(f"the coin {label} of step {counter} has hidden a value already; deal a "
-                         "fresh one, or use the first opening again if the value is the same")
+# What to call in place of a function of NumPy; shapes and numbers are all that it could return.
+INSTEAD = {
+    "add": "x + y, or x.plus(value) for what all workers know", "subtract": "x - y",
+    "negative": "-x", "multiply": "mpc.multiply(x, y), or x.times(value) for what all workers know",
+    "matmul": "mpc.matmul(x, y)", "dot": "mpc.matmul(x, y)", "square": "mpc.square(x)",
+    "sum": "x.sum()", "reshape": "x.reshape()", "ravel": "x.reshape(-1)", "transpose": "x.T",
+    "moveaxis": "x.moveaxis()", "shape": "x.shape", "ndim": "x.ndim",
+    "concatenate": "mpc.share.concatenate()", "where": "mpc.select_share()",
+    "max": "mpc.tournament(x)", "argmax": "mpc.tournament(x)", "equal": "mpc.equal(x, y)",
+    "greater_equal": "mpc.drelu(x - y)",
+}
 
 
 class Share:
     """The rows of a secret array that live here; `shape` and all axes are those of the secret."""
 
-    __array_ufunc__ = None      # an array on the left hands the operator to this class
+    __hash__ = object.__hash__
 
-    def __init__(self, world, ring, rows, masks=frozenset()):
-        if rows.dtype != ring.dtype:        # int64 beside uint64 makes float64, without a word
-            raise TypeError(f"Share: {rows.dtype} holds no elements of {ring}; compute in "
-                            f"{ring.dtype}")
-        self.world, self.ring, self.rows = world, ring, rows
-        self.masks = masks          # the dealt coins that hide this value; spent when it is shown
+    def __init__(self, world, ring, rows, masks=None):
+        if not isinstance(rows, np.ndarray) or rows.dtype != ring.dtype or not rows.ndim:
+            came = f"{rows.dtype} {rows.shape}" if isinstance(rows, np.ndarray) else shown(rows)
+            raise TypeError(f"Share: {came} holds no elements of {ring}; compute in {ring.dtype}, "
+                            "a row for each worker")       # int64 beside uint64 makes float64
+        self.world, self.ring, self._rows = world, ring, rows.view()
+        self._rows.flags.writeable = False
+        self.masks = masks or {}            # the dealt coins in it, and how: see `mpc.masks`
         self.masked = self.doubled = None   # this value, and twice it, under a mask once opened
+
+    @property
+    def rows(self):
+        return self._rows
 
     @property
     def shape(self):
@@ -41,8 +56,12 @@ class Share:
     def ndim(self):
         return self.rows.ndim - 1
 
-    def _with(self, rows, masks=frozenset()):
+    def _with(self, rows, masks=None):
         return Share(self.world, self.ring, rows, masks)
+
+    def _moved(self, rows, *how):
+        """The elements of this share in other places: `rows`, a view or a sum of them."""
+        return self._with(rows, masks.moved(self.masks, self.shape, *how))
 
     def __repr__(self):
         def text(row):
@@ -56,50 +75,77 @@ class Share:
 
     def __add__(self, other):
         x, y = aligned(self, other)
-        return self._with(self.ring.add(x, y), _hidden_by(self, other))
+        return self._with(self.ring.add(x, y), masks.added(self, other))
 
     __radd__ = __add__          # raises: what is no Share has no sign of who knows it
 
     def __sub__(self, other):
         x, y = aligned(self, other)
-        return self._with(self.ring.sub(x, y), _hidden_by(self, other))
+        return self._with(self.ring.sub(x, y), masks.added(self, other, -1))
 
     def __neg__(self):
-        return self._with(self.ring.neg(self.rows), self.masks)
+        return self._with(self.ring.neg(self.rows), masks.scaled(self.masks, -1, self.ring))
 
     def plus(self, value):
-        """Add a `value` that all workers know, (1, *shape): exactly one of them does."""
-        rows, value = matched(self.rows, value)
+        """Add a `value` that all workers know, (1, *shape) or a public integer: one of them does."""
+        rows, value = matched(self.rows, self._known(value, "plus"))
         first = self.world.j(rows) == 0
-        return self._with(self.ring.add(rows, np.where(first, value, self.ring.dtype.type(0))),
-                          self.masks)
+        rows = self.ring.add(rows, np.where(first, value, self.ring.dtype.type(0)))
+        return self._with(rows, masks.spread(self.masks, self.shape, rows.shape[1:]))
 
     def times(self, value):
-        """Multiply by a `value` that all workers know, (1, *shape)."""
-        return self._with(self.ring.mul(*matched(self.rows, value)), self.masks)
+        """Multiply by a `value` that all workers know, (1, *shape) or a public integer."""
+        rows = self.ring.mul(*matched(self.rows, self._known(value, "times")))
+        if isinstance(value, np.ndarray) or isinstance(self.ring, Bits):
+            return self._with(rows, masks.spoilt(self.masks))
+        return self._with(rows, masks.scaled(self.masks, int(value), self.ring))
+
+    def _known(self, value, name):
+        """An operand that all workers know, as (1, *shape), or (0, *shape) where none lives."""
+        if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+            return np.full((1,) * (self.ndim + 1), int(value) % self.ring.modulus, self.ring.dtype)
+        if not isinstance(value, np.ndarray):
+            raise TypeError(f"{name}: {shown(value)} came where what all workers know is due; give "
+                            f"an integer or an array (1, *shape) of {self.ring.dtype}, and use + "
+                            "or mpc.multiply for another share")
+        if value.dtype != self.ring.dtype:
+            raise TypeError(f"{name}: {value.dtype} holds no elements of {self.ring}; compute in "
+                            f"{self.ring.dtype}")
+        if value.shape[:1] != (1,) and (self.world.workers_here or value.shape[:1] != (0,)):
+            raise ValueError(f"{name}: shape {value.shape} has no first axis of size 1 for the "
+                             "holders; give value[None]")
+        _must_broadcast(self.shape, value.shape[1:], name)
+        return value
 
     # ---- the shape of the secret
 
     def sum(self, axis=None, keepdims=False):
         axis = tuple(range(self.ndim)) if axis is None else axis
-        return self._with(self.ring.sum(self.rows, behind(axis, self.ndim), keepdims), self.masks)
+        axis = behind(axis, self.ndim)
+        return self._moved(self.ring.sum(self.rows, axis, keepdims), "sum", axis, keepdims)
 
     def reshape(self, *shape):
-        shape = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
+        shape = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        if not all(isinstance(n, (int, np.integer)) for n in shape):
+            raise TypeError("reshape: sizes are public integers, not "
+                            f"{', '.join(map(shown, shape))}")
+        shape = tuple(map(int, shape))
         if -1 in shape:             # NumPy cannot resolve -1 where no row is here
             known = -prod(shape)
             rest = prod(self.shape) // max(known, 1)
             shape = tuple(rest if n == -1 else n for n in shape)
-        if prod(shape) != prod(self.shape):
+        if prod(shape) != prod(self.shape) or min(shape, default=0) < 0:
             raise ValueError(f"reshape: shape {self.shape} does not fit {shape}")    # in every role
-        return self._with(self.rows.reshape(self.rows.shape[:1] + shape), self.masks)
+        if shape == self.shape:
+            return self._with(self.rows, self.masks)
+        return self._moved(self.rows.reshape(self.rows.shape[:1] + shape), "reshape", shape)
 
     @property
     def T(self):
-        """The last two axes exchanged."""
+        """The axes in reverse order, as those of NumPy's arrays; fewer than two stay."""
         if self.ndim < 2:
-            raise ValueError(f"T: shape {self.shape} has no two axes to exchange; reshape it first")
-        transposed = self._with(np.swapaxes(self.rows, -1, -2), self.masks)
+            return self
+        transposed = self._moved(reversed_axes(self.rows), "T")
         for kind in ("masked", "doubled"):          # an opening of x is one of x.T
             known = getattr(self, kind)
             if known is not None and known.epsilon is not None:
@@ -108,22 +154,56 @@ class Share:
 
     def moveaxis(self, source, destination):
         """One axis of the secret put in another place."""
-        return self._with(np.moveaxis(self.rows, behind(source, self.ndim),
-                                      behind(destination, self.ndim)), self.masks)
+        places = behind(source, self.ndim), behind(destination, self.ndim)
+        return self._moved(np.moveaxis(self.rows, *places), "moveaxis", *places)
 
     def __getitem__(self, key):
         key = key if isinstance(key, tuple) else (key,)
-        places = int, np.integer, slice, type(None), type(...)
-        if any(isinstance(k, bool) or not isinstance(k, places) for k in key):
-            raise TypeError(f"indexing a share with {key!r}: only integers, slices, None and ... "
-                            "are public positions; select by a secret with a product")
-        return self._with(self.rows[(slice(None), *key)], self.masks)
+        wrong = [k for k in key if not _public_place(k)]
+        if wrong:
+            raise TypeError(f"indexing a share with {_a(wrong[0])}: only integers, slices, None "
+                            "and ... are public positions; select by a secret with a product")
+        try:
+            rows = self.rows[(slice(None), *key)]
+        except (IndexError, ValueError):
+            raise IndexError(f"this index does not fit a share of shape {self.shape}; count its "
+                             "axes and elements as those of the secret") from None
+        return self._moved(rows, "index", str(key))
+
+    # ---- what a secret cannot do
 
     def __bool__(self):
         raise TypeError("a share has no truth value: nobody knows it; reveal it first")
 
+    def __eq__(self, other):
+        raise TypeError("no party knows whether secrets are equal; use mpc.equal(x, y) for a "
+                        "secret answer, and `is` for one and the same share")
+
     def __iter__(self):
         raise TypeError("a share cannot be iterated; index it: x[i]")
+
+    def __array__(self, *_, **__):
+        raise TypeError("a share is no array: its rows are random alone; compute with its own "
+                        "operators and methods, or reveal it first")
+
+    def __array_ufunc__(self, ufunc, method, *_, **__):
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        raise TypeError(_refusal(name))
+
+    def __array_function__(self, function, *_, **__):
+        raise TypeError(_refusal(function.__name__))
+
+    # ---- a copy is the value itself, over the same World; nothing leaves the process
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError(f"a {type(self).__name__} is not pickled: its World and all keys would go "
+                        "along; reveal it and keep the numbers, and share them anew")
 
 
 class Private:
@@ -149,29 +229,27 @@ class Private:
 
 
 def concatenate(shares, axis=0):
-    """Several shares of one ring, joined along an `axis` of the secrets."""
+    """Several shares of one ring and World, joined along an `axis` of the secrets."""
+    shares = list(shares) if isinstance(shares, (list, tuple)) else [shares]
     if not shares:
         raise ValueError("concatenate: there is nothing to join; give one share or more")
+    for s in shares:
+        if not isinstance(s, Share):
+            raise TypeError(f"concatenate: {_a(s)} is no Share; mpc.concatenate joins FixedPoints")
     first = shares[0]
     if any(s.ring != first.ring for s in shares):
         raise ValueError(f"concatenate: shares over {', '.join(str(s.ring) for s in shares)} do "
                          "not join; convert them to one ring first")
-    masks = frozenset()
-    for s in shares:
-        for coin in sorted(masks & s.masks):
-            raise MaskReused(*coin)             # two values under one coin, to be shown together
-        masks |= s.masks
-    rows = np.concatenate([s.rows for s in shares], axis=behind(axis, first.ndim))
-    return first._with(rows, masks)
-
-
-def _hidden_by(x, y):
-    """The coins that hide x + y; one that is repeated along an axis would hide several values."""
-    shape = np.broadcast_shapes(x.shape, y.shape)
-    for operand in (x, y):
-        if operand.masks and operand.shape != shape:
-            raise MaskReused(*sorted(operand.masks)[0])
-    return x.masks | y.masks
+    if any(s.world != first.world for s in shares):
+        raise ValueError("concatenate: shares of two Worlds do not join: their workers are not "
+                         "the same; share all in one")
+    place = behind(axis, first.ndim)
+    rests = {s.shape[:place - 1] + s.shape[place:] for s in shares}
+    if len(rests) > 1 or any(s.ndim != first.ndim for s in shares):
+        raise ValueError(f"concatenate: shapes {', '.join(str(s.shape) for s in shares)} do not "
+                         f"join along axis {axis}; they may differ in this axis only")
+    rows = np.concatenate([s.rows for s in shares], axis=place)
+    return first._with(rows, masks.joined(shares, place - 1))
 
 
 def matched(x, y):
@@ -188,25 +266,59 @@ def lead(rows, ndim):
 def aligned(x, y):
     """The rows of two shares, ready to broadcast as the secrets would."""
     if not isinstance(y, Share):
-        raise TypeError(f"a share meets a {type(y).__name__}: use plus() or times() for what all "
-                        "workers know")
+        raise TypeError(f"a share meets {_a(y)}: use plus() or times() for what all workers know")
     if x.ring != y.ring:
         raise ValueError(f"shares over {x.ring} and {y.ring} do not add; convert one first")
     if x.world != y.world:
         raise ValueError("shares of two Worlds do not add: their workers are not the same; share "
                          "both in one")
-    try:
-        np.broadcast_shapes(x.shape, y.shape)
-    except ValueError:
-        raise ValueError(f"shares of shapes {x.shape} and {y.shape} do not broadcast; reshape one"
-                         ) from None
+    _must_broadcast(x.shape, y.shape, "a sum")
     return matched(x.rows, y.rows)
 
 
 def behind(axis, ndim):
     """Axes of the secret as axes of its rows, where the holders come first."""
     if isinstance(axis, tuple):
-        return tuple(behind(a, ndim) for a in axis)
+        places = tuple(behind(a, ndim) for a in axis)
+        if len(set(places)) < len(places):
+            raise ValueError(f"axes {axis} name one of {ndim} axes twice; name each once")
+        return places
+    if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
+        raise TypeError(f"an axis is a public integer, not {shown(axis)}")
     if not -ndim <= axis < ndim:
         raise ValueError(f"axis {axis} does not exist in {ndim} dimensions")
-    return axis % ndim + 1
+    return int(axis) % ndim + 1
+
+
+def reversed_axes(rows, holders=1):
+    """`rows` with the axes behind the `holders`' ones in reverse order."""
+    return np.transpose(rows, (*range(holders), *range(rows.ndim - 1, holders - 1, -1)))
+
+
+def shown(value):
+    """A wrong operand in an error message: a word or a number by itself, anything else, which may
+    be secret, by its type alone."""
+    return repr(value) if isinstance(value, (str, int, float, type(None))) else _a(value)
+
+
+def _a(value):
+    return f"a {type(value).__name__}"
+
+
+def _public_place(k):
+    """Is `k` a position that everybody knows?"""
+    if isinstance(k, slice):
+        return all(n is None or _public_place(n) for n in (k.start, k.stop, k.step))
+    return not isinstance(k, bool) and isinstance(k, (int, np.integer, type(None), type(...)))
+
+
+def _must_broadcast(x, y, name):
+    try:
+        np.broadcast_shapes(x, y)
+    except ValueError:
+        raise ValueError(f"{name}: shapes {x} and {y} do not broadcast; reshape one") from None
+
+
+def _refusal(name):
+    ways = INSTEAD.get(name, "its own operators and methods, or reveal it first")
+    return f"np.{name} does not take shares: use {ways}"

@@ -55,8 +55,8 @@ class Tagged(np.ndarray):
     def __getitem__(self, key):
         first, *others = key if isinstance(key, tuple) and key else (key,)
         if not (first is Ellipsis or isinstance(first, slice) and first == slice(None)):
-            raise RoleError(f"[{first!r}] picks among the holders of a {self.kind} value; the "
-                            "first axis belongs to them: index behind it, as in x[:, i]")
+            raise RoleError(f"a {type(first).__name__} picks among the holders of a {self.kind} "
+                            "value; the first axis belongs to them: index behind it, as in x[:, i]")
         if first is not Ellipsis and all(isinstance(k, (int, slice, type(None))) for k in others):
             return super().__getitem__(key)
         return _checked("indexing", np.ndarray.__getitem__, (self, key), {}, apart=True)
@@ -166,9 +166,9 @@ def _checked(name, function, args, kwargs, apart=False):
     result = call(slice(None))
     try:
         alone = [call(slice(0))] + [call(slice(i, i + 1)) for i in range(n) if apart and n > 1]
-    except Exception as error:
+    except Exception as error:          # whose text may show elements of a row
         raise RoleError(f"{name}: a role that holds no row of this {kind} value, or one only, "
-                        f"fails here: {error}") from error
+                        f"fails here with a {type(error).__name__}") from None
     return _retag(result, alone, n, kind, name)
 
 

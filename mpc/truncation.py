@@ -3,8 +3,9 @@
 import numpy as np
 
 from mpc.beaver import refresh
-from mpc.ledger import step
+from mpc.ledger import must_be_secret, step
 from mpc.ring import Z2k
+from mpc.share import shown
 
 
 def truncate(x, d):
@@ -15,13 +16,14 @@ def truncate(x, d):
     ValueError
         For a share over a ring without signs, and for a divisor out of range.
     """
+    must_be_secret(x, "truncate")
     ring = x.ring
     if not isinstance(ring, Z2k):
         raise ValueError(f"truncate: a share over {ring} has no sign; truncate over Z_2^l")
     most = ring.modulus // 2 - 1 if x.world.truncation == "local" else ring.modulus // 4
-    if d != int(d) or not 1 <= d <= most:
-        raise ValueError(f"truncate: divisor {d} is out of range for {ring}; take an integer from "
-                         f"1 to {most}")
+    if not isinstance(d, (int, float, np.integer)) or d != d // 1 or not 1 <= d <= most:
+        raise ValueError(f"truncate: divisor {shown(d)} is out of range for {ring}; take an "
+                         f"integer from 1 to {most}")
     if d == 1:
         return x
     if x.world.truncation == "local":

@@ -23,6 +23,8 @@ ones are known to all workers and to nobody else. To *open* a share is to show i
 on nobody's input and could be sent a day ahead.
 """
 
+import operator
+import os
 import threading
 import weakref
 from itertools import combinations
@@ -32,9 +34,10 @@ import numpy as np
 from mpc import tags
 from mpc.ledger import Ledger
 from mpc.link import OutOfStep, PeerFailed, Playback, ProtocolError, Queues, Tape
-from mpc.randomness import fresh_key, lesson_key, stream
+from mpc.masks import Mask, Use, hiding, spend
+from mpc.randomness import fresh_key, lesson_key, public_seed, stream
 from mpc.ring import Z2k
-from mpc.share import MaskReused, Private, Share
+from mpc.share import Private, Share, shown
 
 
 class Role:
@@ -46,6 +49,12 @@ class Role:
     def __repr__(self):
         return self.name
 
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self             # a copied model computes with the same parties
+
 
 class World:
     """All roles of a protocol, seen from one process.
@@ -56,7 +65,8 @@ class World:
         Two or more: alice and bob, then worker3, worker4 ...
     seed : int, optional
         Makes every mask repeatable, for lessons and tests: whoever knows it knows all masks.
-        Without it the keys come from the operating system.
+        Without it the keys come from the operating system. Equal integers of any type give equal
+        keys.
     ring_bits : int
         Shares of values live in Z_2^ring_bits.
     comparison : {"securenn", "carry-tree"}, optional
@@ -81,6 +91,9 @@ class World:
     here, keys, link
         The names of the roles that live here, their keys, and the way to the others; set by
         `replay`, `run_threads` and the like.
+
+    A World belongs to the process and the thread that made it, and there is no copy of it: two of
+    them would draw the same coins for different values.
     """
 
     def __init__(self, n_workers=2, *, seed=None, ring_bits=64, comparison=None,
@@ -99,7 +112,7 @@ class World:
         self.checked = bool(checked)
         self.ring, self.ledger = Z2k(ring_bits), Ledger()
         self.tagged, self.coins, self.counter = tagged, coins, 0
-        self._spent, self._drawn = set(), {}
+        self._home, self._drawn = _here(), {}
         self._link = Tape() if record else link
         keys = make_keys(names, seed) if keys is None else keys
         self._keys = {group: key for group, key in keys.items() if group & set(self.here)}
@@ -110,6 +123,10 @@ class World:
         here = "" if self.here == self.roles else f", here: {', '.join(self.here)}"
         return (f"World({len(self.workers)} workers, {self.ring}, {self.comparison}, "
                 f"{self.truncation} truncation{here})")
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("a World is not copied or pickled: two would draw the same masks for "
+                        "different values; pass this one on, or make another and share anew")
 
     def has(self, role):
         """Does `role` live in this process? For local effects only: printing, reading, saving."""
@@ -153,7 +170,7 @@ class World:
         dealer = str(self.crypto_provider)
         rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
         share = self._share(ring, rows, shape)
-        share.masks = self.coin_of(self._known(share, name))
+        share.masks = {self._mask(name): Use(1)}
         apart = None
         if self.has(dealer):
             together = self.workers_here == self._workers       # then one array serves both
@@ -187,7 +204,7 @@ class World:
         role, shape = self._named(role), tuple(shape)
         if not self.has(role):
             return Private(role, self._tag(np.zeros((0, *shape), dtype), private(role)))
-        array = np.asarray(load(), dtype)
+        array = _exactly(load(), np.dtype(dtype), role)
         if array.shape != shape:
             raise ValueError(f"held: {role} loaded shape {array.shape} where all roles expect "
                              f"{shape}; announce() the size first")
@@ -228,10 +245,10 @@ class World:
         """Every worker learns the secrets: common arrays (1 or 0, *shape).
 
         Rounds: 1. Bytes: each worker sends its row of each share to every other worker.
-        Raises `MaskReused` when a dealt coin that hides one of them has hidden another before.
+        Raises `MaskReused` when the dealt coins in one of them do not hide it (`mpc.masks`).
         """
-        self.spend(*(s.masks for s in shares))
         rows, names = [self._rows(s) for s in shares], _names(name, len(shares))
+        spend([mask for s in shares for mask in hiding(s)])
         sent = [(src, dst, label, s.ring, self._row_of(src, r))
                 for label, s, r in zip(names, shares, rows)
                 for src in self._workers for dst in self._workers if src != dst]
@@ -257,10 +274,11 @@ class World:
 
         Their sum over axis 1 is the secret. Rounds: 1. Bytes: one row from each worker.
         """
-        self.spend(*(s.masks for s in shares))
-        role = self._named(role)
-        sent = [(w, role, label, s.ring, self._row_of(w, self._rows(s)))
-                for label, s in zip(_names(name, len(shares)), shares) for w in self._workers]
+        role, rows = self._named(role), [self._rows(s) for s in shares]
+        names = _names(name, len(shares))
+        spend([mask for s in shares for mask in hiding(s)])
+        sent = [(w, role, label, s.ring, self._row_of(w, r))
+                for label, s, r in zip(names, shares, rows) for w in self._workers]
         received = self._exchange(name, [m for m in sent if m[0] != role])
         arrived = iter(received)
         own = [rows if w == role else next(arrived) for w, *_, rows in sent]
@@ -279,7 +297,7 @@ class World:
         role, ring = self._named(role), Z2k(64)
         value = np.zeros((0, n), np.uint64)
         if self.has(role):
-            value = ring.from_int(np.array([[int(i) for i in ints]]))
+            value = ring.from_int(np.array([_integers(ints, role)], np.int64))
         if value.shape[1:] != (n,):
             raise ValueError(f"announce: {role} has {value.shape[1]} integers where all expect {n}")
         others = [r for r in self.roles if r != role]
@@ -290,31 +308,27 @@ class World:
     # ------------------------------------------------------------------ underneath the verbs
 
     def _tick(self):
+        if self._home != _here():
+            raise RuntimeError("World: another process or thread made it, and both would draw the "
+                               "same masks for different values; make a World of its own here")
         self.counter += 1
 
-    def spend(self, *masks):
-        """The mask ledger: these sets of coins hide a value from now on, and no other one later.
-
-        A coin is known by its label and the step counter at which it was drawn. `open` and `gather`
-        spend the dealt coins that hide their shares; a step spends the coins that it was given.
-        """
-        for coins in masks:
-            used = sorted(coins & self._spent)
-            if used:
-                raise MaskReused(*used[0])
-            self._spent |= coins
-
-    def coin_of(self, value):
-        """What the mask ledger knows `value` by, a set: empty if it was not drawn by this World."""
-        known, identity = self._drawn.get(id(value), (None, None))
-        return identity if known is not None and known() is value else frozenset()
+    def spend(self, *values):
+        """The coins `values`, drawn by this World, hide something from now on, and nothing else
+        later: for a step that was given its coins."""
+        drawn = (self._drawn.get(id(value), (None, None)) for value in values)
+        spend([mask for value, (known, mask) in zip(values, drawn)
+               if known is not None and known() is value])
 
     def _known(self, value, name):
         """Enter the coins `value`, just drawn, into the mask ledger."""
         key = id(value)
         known = weakref.ref(value, lambda _: self._drawn.pop(key, None))
-        self._drawn[key] = known, frozenset([(self.ledger.label(name), self.counter)])
+        self._drawn[key] = known, self._mask(name)
         return value
+
+    def _mask(self, name):
+        return Mask(self.ledger.label(name), self.counter)
 
     def _exchange(self, name, messages):
         """Carry one round of (src, dst, name, ring, rows (src_here, *shape)); what arrives.
@@ -354,6 +368,12 @@ class World:
         return Share(self, ring, self._tag(rows, tags.SHARE))
 
     def _rows(self, share):
+        if not isinstance(share, Share):
+            raise TypeError(f"a {type(share).__name__} came where a Share is due; of a FixedPoint "
+                            "pass .value")
+        if share.world is not self:
+            raise ValueError("a Share of another World came: its workers are not those of this "
+                             "one; share the value here")
         rows = self._untag(share.rows, tags.SHARE)
         if len(rows) != len(self.workers_here):
             raise ValueError(f"a Share with {len(rows)} rows came where {len(self.workers_here)} "
@@ -379,10 +399,11 @@ class World:
         return array[None] if here else np.zeros((0, *shape), ring.dtype)
 
     def _named(self, role):
-        if str(role) not in self.roles:
-            raise ValueError(f"{role} has no part in this World; take one of "
+        name = str(role) if isinstance(role, (str, Role)) else shown(role)
+        if name not in self.roles:
+            raise ValueError(f"{name} has no part in this World; take one of "
                              f"{', '.join(self.roles)}")
-        return str(role)
+        return name
 
     def _tag(self, array, kind):
         return tags.tag(array, kind) if self.tagged else array
@@ -419,23 +440,55 @@ class World:
         return self._link.parcels
 
 
+def _here():
+    """The process and the thread that run this line."""
+    return os.getpid(), threading.get_ident()
+
+
 def _choice(what, chosen, options, n_workers):
     """One of two ways to do `what`, the first of which works for two workers only."""
     if chosen is None:
         return options[n_workers > 2]
-    if chosen not in options:
-        raise ValueError(f"World: {what} {chosen!r} is not provided; take {' or '.join(options)}")
+    if not isinstance(chosen, str) or chosen not in options:
+        raise ValueError(f"World: {what} {shown(chosen)} is not provided; take "
+                         f"{' or '.join(options)}")
     if chosen == options[0] and n_workers > 2:
         raise ValueError(f"World: {what} {chosen!r} is a protocol of two workers and wrong for "
                          f"{n_workers}; take {options[1]!r}")
     return chosen
 
 
+def _exactly(loaded, dtype, role):
+    """What `role` loaded, as an array of `dtype`; what that type cannot hold is not changed."""
+    found, same = np.asarray(loaded), False
+    if not np.ma.is_masked(loaded) and found.dtype.kind in "biuf":
+        with np.errstate(all="ignore"):
+            array = found.astype(dtype, copy=False)
+            same = np.can_cast(found.dtype, dtype) or np.array_equal(array, found, equal_nan=True)
+    if not same:
+        raise ValueError(f"held: what {role} loaded, {found.dtype} of shape {found.shape}, is not "
+                         f"exactly an array of {dtype}; convert it before")
+    return array
+
+
+def _integers(ints, role):
+    """What `role` announces, as integers of 64 bits."""
+    try:
+        found = [int(i) if isinstance(i, (bool, np.bool_)) else operator.index(i) for i in ints]
+    except TypeError:
+        raise TypeError(f"announce: {role} has something else than a list of integers; round "
+                        "numbers before") from None
+    if not all(-2**63 <= i < 2**63 for i in found):
+        raise ValueError(f"announce: {role} has an integer that does not fit 64 bits; send it in "
+                         "two parts")
+    return found
+
+
 def _names(name, n):
     """The names of `n` arrays that travel together, from "epsilon, delta"."""
-    names = [part.strip() for part in name.split(",")]
+    names = [part.strip() for part in name.split(",")] if isinstance(name, str) else []
     if len(names) != n:
-        raise ValueError(f"{n} arrays need as many names, not {name!r}")
+        raise ValueError(f"{n} arrays need as many names, not {shown(name)}")
     return names
 
 
@@ -452,7 +505,7 @@ def group(*names):
 def role_names(n_workers):
     """Server, workers, crypto provider: the order of ranks everywhere."""
     if not isinstance(n_workers, (int, np.integer)):
-        raise ValueError(f"World: {n_workers!r} is no number of workers; take a whole one, "
+        raise ValueError(f"World: {shown(n_workers)} is no number of workers; take a whole one, "
                          "2 or more")
     if n_workers < 2:
         raise ValueError(f"World: {n_workers} worker(s) cannot share a secret; take 2 or more")
@@ -469,7 +522,8 @@ def key_groups(names):
 
 
 def make_keys(names, seed=None):
-    """One key for each of the `key_groups`."""
+    """One key for each of the `key_groups`; the same ones for the same `seed`, if there is one."""
+    seed = None if seed is None else public_seed(seed)
     return {g: fresh_key() if seed is None else lesson_key(seed, " ".join(sorted(g)))
             for g in key_groups(names)}
 

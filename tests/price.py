@@ -19,7 +19,8 @@ def promised(step, world, **sizes):
     say "... with securenn; ... with carry-tree".
     """
     names = dict(sizes, k=len(world.workers), l=world.ring.bits, w=world.ring.width,
-                 ceil=math.ceil, levels=lambda n: (n - 1).bit_length(), __builtins__={})
+                 ceil=math.ceil, levels=lambda n: (n - 1).bit_length(), packed=packed,
+                 __builtins__={})
     prices = []
     for i, formula in enumerate(formulas(step, world.comparison)):
         for name, inner in INNER[world.comparison].items():
@@ -27,6 +28,15 @@ def promised(step, world, **sizes):
                 names[name] = promised(inner, world, **sizes)[i]
         prices.append(eval(formula, names))
     return tuple(prices)
+
+
+def packed(n, m):
+    """Bytes of packed bits, one for each game of n tournaments of m, filled up on every level."""
+    total = 0
+    while m > 1:
+        total += -(-n * (m // 2) // 8)
+        m -= m // 2
+    return total
 
 
 def formulas(step, comparison):

@@ -167,8 +167,15 @@ def test_operands_of_two_rings_are_refused(world, protocol):
 
 @pytest.mark.parametrize("x, y", [((2,), (2, 2)), ((2, 2), (2,)), ((2, 3), (2, 3)), ((), ())])
 def test_matmul_refuses_what_is_no_product_of_matrices(world, x, y):
-    with pytest.raises(ValueError, match="is no product of matrices; reshape a vector to one row"):
+    remedy = "transpose or reshape one" if len(x) == len(y) == 2 else "reshape a vector to one row"
+    with pytest.raises(ValueError, match=f"is no product of matrices.*{remedy}"):
         mpc.matmul(give(world, np.zeros(x)), give(world, np.zeros(y)))
+
+
+@pytest.mark.parametrize("protocol", [mpc.matmul, mpc.matmul_in_three])
+def test_stacks_that_do_not_broadcast_are_refused_with_the_shapes_of_the_secrets(world, protocol):
+    with pytest.raises(ValueError, match=r"\(2, 3, 4\) @ \(5, 4, 2\).* the stacks do not broadcast"):
+        protocol(give(world, np.zeros((2, 3, 4))), give(world, np.zeros((5, 4, 2))))
 
 
 def test_multiply_refuses_shapes_that_do_not_broadcast(world):

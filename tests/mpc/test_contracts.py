@@ -73,7 +73,7 @@ PRICED = {
     "carry_tree.is_zero": (lambda w: zeros(w, (20,)), dict(n=20), TREE),
     "comparison.relu": (lambda w: zeros(w, (7,)), dict(n=7, x=7, y=7, z=7), TWO + TREE),
     "comparison.equal": (lambda w: zeros(w, (7,), (7,)), dict(n=7, x=7, y=7, z=7), TWO + TREE),
-    "argmax.tournament": (lambda w: zeros(w, (3, 10)), dict(n=3, m=10), TWO),
+    "argmax.tournament": (lambda w: zeros(w, (3, 10)), dict(n=3, m=10), TWO + TREE),
     "argmax.all_pairs": (lambda w: zeros(w, (3, 10)), dict(n=3, m=10, q=45), TREE),
 }
 

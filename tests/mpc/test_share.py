@@ -119,9 +119,9 @@ def test_a_sum_stays_in_its_ring(ring):
 
 
 @every_size
-@pytest.mark.parametrize("shape", [(2, 3), (3, 3), (2, 3, 4), (0, 2)])
-def test_the_transpose_exchanges_the_last_two_axes(n_workers, shape):
-    agrees(lambda s: s.T, lambda x: x.swapaxes(-1, -2), shape, n_workers=n_workers)
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (3, 3), (2, 3, 4), (3, 2, 1, 2), (0, 2)])
+def test_the_transpose_is_that_of_an_array(n_workers, shape):
+    agrees(lambda s: s.T, lambda x: x.T, shape, n_workers=n_workers)
 
 
 @pytest.mark.parametrize("source, destination", [(0, -1), (-1, 0), (1, 2), (-2, -3), (0, 0)])
@@ -172,14 +172,12 @@ def test_shares_join_along_an_axis_of_the_secret(n_workers, axis):
 @pytest.mark.parametrize("line, error, remedy", [
     ("x + 1", TypeError, r"use plus\(\) or times\(\)"),
     ("x - np.ones((1, 3))", TypeError, r"use plus\(\) or times\(\)"),
-    ("np.ones((2, 3)) + x", TypeError, r"use plus\(\) or times\(\)"),
+    ("np.ones((2, 3)) + x", TypeError, r"use x \+ y, or x.plus\(value\)"),
     ("sum([x, x])", TypeError, r"use plus\(\) or times\(\)"),
     ("1 - x", TypeError, "unsupported operand"),
-    ("np.add(x, x)", TypeError, "does not support ufuncs"),
+    ("np.add(x, x)", TypeError, r"use x \+ y, or x.plus\(value\)"),
     ("x + odd", ValueError, r"Z_2\^64 and Z_\(2\^64 - 1\) do not add; convert one first"),
     ("concatenate([x, odd])", ValueError, "convert them to one ring first"),
-    ("x.T", ValueError, "reshape it first"),
-    ("x[0].T", ValueError, "reshape it first"),
     ("x.sum(1)", ValueError, "axis 1 does not exist in 1 dimensions"),
     ("x.sum((0, -2))", ValueError, "axis -2 does not exist"),
     ("x.moveaxis(0, 1)", ValueError, "axis 1 does not exist"),

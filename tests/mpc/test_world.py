@@ -574,7 +574,8 @@ def test_a_replay_tells_what_is_left_or_missing():
     with pytest.raises(OutOfStep, match="bob sends x at step 3, other than"):
         longer(world.replay("bob"))
     with pytest.raises(OutOfStep, match="for a message that nobody sent in the simulation"):
-        World.gather(world.replay("server"), "server", dealt(world.replay("server")), name="y")
+        replay = world.replay("server")
+        replay.gather("server", dealt(replay), name="y")
 
 
 def test_a_tape_keeps_messages_in_order_with_their_step():
