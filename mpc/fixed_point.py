@@ -20,6 +20,7 @@ and the gradient g from which its update x.T @ g is made is brought to just this
 
 import functools
 from fractions import Fraction
+from math import gcd
 from numbers import Number
 
 import numpy as np
@@ -219,8 +220,9 @@ class FixedPoint:
                     or grown > 1 and self.scale * grown > 2 ** (2 * self.ring.bits // 3)
                     or self.scale * divided > self.ring.modulus // 4 * self.base**self.precision)
         x = self._at(1, finer=self.finer) if outgrown else self
-        return x._with(either.times_integer(x._number, ratio.numerator),
-                       factor=x.factor * ratio.denominator)
+        both = gcd(Fraction(x.factor).numerator, ratio.numerator)       # cancels
+        return x._with(either.times_integer(x._number, ratio.numerator // both),
+                       factor=Fraction(x.factor * ratio.denominator, both))
 
     # ------------------------------------------------------------------ comparisons
 
