@@ -179,8 +179,26 @@ def test_a_sum_of_two_gradients_multiplies_none_by_more_than_one(one, other):
         return g if isinstance(g, int) else np.full(2, g).view(Value)
 
     c, g = added(*((c, value(g)) for c, g in (one, other)))
-    np.testing.assert_allclose(c * np.asarray(g), one[0] * one[1] + other[0] * other[1])
+    np.testing.assert_allclose(float(c) * np.asarray(g), one[0] * one[1] + other[0] * other[1])
     assert all(factor <= 1 for factor in factors)
+
+
+def test_numbers_that_cancel_leave_no_rest_of_a_rounding(encode):
+    x, y = Tensor(encode([1.0, 2.0]), True), Tensor([1.0, 2.0], True)
+    for leaf in (x, y):
+        ((leaf * 0.1 + leaf * 0.2 - leaf * 0.3).sum() + leaf.sum() / 3 - leaf.mean() * 2 / 3
+         ).backward()
+        np.testing.assert_array_equal(read(leaf.grad), 0)
+
+
+@pytest.mark.parametrize("number", [1e-200, 1e200, 1 / 3, 0.1])
+def test_a_long_chain_of_numbers_takes_no_more_digits_than_a_float(number):
+    x = Tensor([1.0], True)
+    y = x
+    for _ in range(2000):
+        y = y * number / number
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad, 1, rtol=1e-12)
 
 
 def test_a_graph_of_many_small_and_large_numbers_is_exact_on_floats():
