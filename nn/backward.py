@@ -5,7 +5,7 @@ from numbers import Number
 
 import numpy as np
 
-from .values import as_factor, as_value
+from .values import as_factor, as_value, exact
 
 
 def as_seed(seed, shape):
@@ -45,10 +45,10 @@ def graph(root):
 def walk(root, seed):
     """Add the gradient of `root` to each leaf that it was made from.
 
-    A gradient travels as a pair (c, g) that means c * g, as `gradients` says.
+    A gradient travels as a pair (c, g) that means c * g, as `gradients` says; c is a fraction.
     """
     order = graph(root)
-    collected = {id(root): (seed, 1) if isinstance(seed, float) else (1.0, seed)}
+    collected = {id(root): (exact(seed), 1) if isinstance(seed, float) else (exact(1), seed)}
     for tensor in order:
         c, g = collected.pop(id(tensor))
         if not tensor._parents:
@@ -56,9 +56,10 @@ def walk(root, seed):
             tensor.grad = mine if tensor.grad is None else tensor.grad + mine
             continue
         for parent, rule in tensor._parents:
-            result = rule(g, c) if hasattr(rule, "with_number") else rule(g)
-            n, value = result if isinstance(result, tuple) else (1.0, result)
-            pair = (c * n * float(value), 1) if isinstance(value, Number) else (c * n, value)
+            result = rule(g, float(c)) if hasattr(rule, "with_number") else rule(g)
+            n, value = result if isinstance(result, tuple) else (1, result)
+            n, value = (exact(n) * exact(value), 1) if isinstance(value, Number) else (n, value)
+            pair = (c if n == 1 else exact(c * exact(n))), value
             before = collected.get(id(parent))
             collected[id(parent)] = pair if before is None else added(before, pair)
         tensor._parents = None
@@ -72,20 +73,20 @@ def added(one, other):
     """
     (c, g), (d, h) = one, other
     if isinstance(g, Number) and isinstance(h, Number):
-        return c * g + d * h, 1
+        return exact(c + d), 1
     if c == d:
         return c, g + h
     if c == 0 or d == 0:
         return one if d == 0 else other
     if abs(c) >= abs(d):
-        return c, g + h * (d / c)
-    return d, g * (c / d) + h
+        return c, g + h * float(d / c)
+    return d, g * float(c / d) + h
 
 
 def multiplied_out(c, g, shape):
     """Return c * g at a leaf of `shape`; an array is one that nobody else holds."""
     if isinstance(g, Number):
-        return np.full(shape, c * g)
+        return np.full(shape, float(c))
     if isinstance(g, (np.ndarray, np.generic)):
-        return np.asarray(g * c)
-    return g if c == 1 else g * c
+        return np.asarray(g * float(c))
+    return g if c == 1 else g * float(c)

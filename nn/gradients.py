@@ -23,6 +23,7 @@ from numbers import Number
 import numpy as np
 
 from .shapes import shape_of, with_ones
+from .values import exact
 
 # ---- helpers: the few things that NumPy arrays do not do by a method, and broadcasting
 
@@ -122,7 +123,7 @@ def divide(a, b):
     if isinstance(b, Number):
         if b == 0:
             raise ZeroDivisionError("divide: by the number 0; take another")
-        return a / b, lambda g: (1 / b, g)
+        return a / b, lambda g: (1 / exact(b), g)
     y = a / b
     return (y, lambda g: unbroadcast(g / b, y.shape, shape_of(a)),
             lambda g: unbroadcast(-(g * y) / b, y.shape, shape_of(b)))

@@ -1,11 +1,13 @@
 """Which values a Tensor holds and meets: real numbers as float64, exactly, or a type of its own."""
 
+from fractions import Fraction
 from math import isfinite
 from numbers import Integral, Number, Real
 
 import numpy as np
 
 EXACT = 2**53           # up to here float64 holds every integer
+LONG = 2**128           # numerators and denominators beyond are left to float64
 
 
 def as_value(value, what="Tensor", copy=True):
@@ -74,6 +76,21 @@ def as_factor(x, what):
     if not isfinite(number):
         raise ValueError(f"{what}: {number} is not finite; pass a finite number")
     return number
+
+
+def exact(number):
+    """Return a public number as the fraction that its digits say: 0.1 is 1/10.
+
+    Sums and products of such fractions are right to the last digit, so that what cancels leaves 0
+    and no rest of a rounding. A number that would take too many digits, or is not finite, remains a
+    float.
+    """
+    if isinstance(number, float):
+        number = Fraction(repr(float(number))) if isfinite(number) else number
+    else:
+        number = Fraction(number)
+    short = isinstance(number, Fraction) and max(abs(number.numerator), number.denominator) < LONG
+    return number if short else float(number)
 
 
 def _floats(value, what, copy):

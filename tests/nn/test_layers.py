@@ -120,3 +120,15 @@ def test_empty_layers_are_refused(sizes):
 def test_a_module_without_forward_says_so():
     with pytest.raises(NotImplementedError, match=r"Module has no forward; define forward\(self"):
         nn.Module()(1)
+
+
+@pytest.mark.parametrize("sizes", [(2.5, 3), ("2", 3), (True, 1), (2, None)])
+def test_sizes_that_are_no_integers_are_refused(sizes):
+    with pytest.raises(TypeError, match="Linear: a size is a .*; pass two integers"):
+        nn.Linear(*sizes)
+
+
+def test_a_seed_is_no_generator():
+    with pytest.raises(TypeError, match=r"rng is a int; pass np.random.default_rng\(seed\)"):
+        nn.Linear(2, 3, 7)
+    assert nn.Linear(np.int64(2), 3, np.random.default_rng(7)).weight.shape == (2, 3)

@@ -1,5 +1,7 @@
 """Loss and optimiser: one step by hand, many steps downhill."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -101,6 +103,21 @@ def test_a_target_of_another_shape_is_refused(target):
         nn.mse_loss(nn.Tensor(np.ones((2, 2))), target)
 
 
+def test_a_target_may_be_a_list():
+    assert nn.mse_loss(nn.Tensor([[1.0, 2.0], [3.0, 4.0]]), [[0, 2], [3, 1]]).value == 5
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 2)])
+def test_a_loss_without_rows_is_refused(shape):
+    with pytest.raises(ValueError, match="has no rows to average over; give one row an item, and"):
+        nn.mse_loss(nn.Tensor(np.ones(shape)), np.ones(shape))
+
+
+def test_an_output_that_is_no_tensor_is_refused():
+    with pytest.raises(TypeError, match="output is a ndarray; pass what the model returned"):
+        nn.mse_loss(np.ones((2, 2)), np.ones((2, 2)))
+
+
 # ---- the optimiser
 
 
@@ -136,3 +153,78 @@ def test_a_step_without_gradients_says_what_to_call():
 def test_an_optimiser_without_parameters_is_refused():
     with pytest.raises(ValueError, match=r"pass model.parameters\(\)"):
         nn.SGD(nn.ReLU().parameters(), lr=0.1)
+
+
+@pytest.fixture
+def w():
+    """A parameter of 1 and 2 whose gradient is 3 and 5."""
+    w = nn.Tensor([1.0, 2.0], requires_grad=True)
+    (w * np.array([3.0, 5.0])).sum().backward()
+    return w
+
+
+@pytest.mark.parametrize("lr", [0.5, Fraction(1, 2), np.float32(0.5), np.array(0.5), np.float64(0.5)])
+def test_a_rate_is_one_public_number_of_any_type(w, lr):
+    nn.SGD([w], lr).step()
+    assert w.value.dtype == np.float64 and w.value.tolist() == [-0.5, -0.5]
+
+
+@pytest.mark.parametrize("lr", [np.array([0.1]), "0.1", None, True, 1j, nn.Tensor(0.1), [0.1],
+                                np.array("0.1"), np.array(1j)], ids=lambda lr: type(lr).__name__)
+def test_a_rate_that_is_no_number_is_refused_at_once_and_when_set_later(w, lr):
+    with pytest.raises(TypeError, match=r"SGD\(lr\): .* is no real number; pass an int or a float"):
+        nn.SGD([w], lr)
+    sgd = nn.SGD([w], 0.1)
+    sgd.lr = lr
+    with pytest.raises(TypeError, match=r"SGD\(lr\): .* is no real number; pass an int or a float"):
+        sgd.step()
+    assert w.value.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("lr", [np.nan, np.inf, -np.inf, np.float32("nan")])
+def test_a_rate_that_is_not_finite_is_refused(w, lr):
+    with pytest.raises(ValueError, match=r"SGD\(lr\): .* is not finite; pass a finite number"):
+        nn.SGD([w], lr)
+
+
+def test_a_rate_may_be_set_between_steps(w):
+    sgd = nn.SGD([w], 1.0)
+    sgd.lr = 0.5
+    sgd.step()
+    assert w.value.tolist() == [-0.5, -0.5]
+
+
+def test_a_parameter_that_is_listed_twice_moves_once(w):
+    nn.SGD([w, w], 0.5).step()
+    assert w.value.tolist() == [-0.5, -0.5]
+
+
+def test_parameters_come_from_any_iterable(w):
+    for some in ((p for p in [w]), (w,), {w}, {w: "key"}):
+        assert nn.SGD(some, 0.1).parameters[0] is w
+
+
+@pytest.mark.parametrize("some, remedy", [
+    (lambda w: w, r"a Tensor alone came; pass a list of parameters: \[tensor\]"),
+    (lambda w: nn.Linear(1, 1), r"a Linear came; pass .* from model.parameters\(\)"),
+    (lambda w: nn.Linear(1, 1).named_parameters(), r"parameter 0 is a tuple; pass Tensors"),
+    (lambda w: {"w": w}, "parameter 0 is a str; pass Tensors"),
+    (lambda w: [w.value], "parameter 0 is a ndarray; pass Tensors"),
+    (lambda w: None, "a NoneType came; pass a list")])
+def test_what_is_no_list_of_parameters_is_refused(w, some, remedy):
+    with pytest.raises(TypeError, match=remedy):
+        nn.SGD(some(w), 0.1)
+
+
+@pytest.mark.parametrize("make", [lambda w: w * 2, lambda w: nn.Tensor(1.0)])
+def test_a_tensor_that_cannot_be_trained_is_refused(w, make):
+    with pytest.raises(ValueError, match=r"parameter 1, of shape .*, cannot be trained; pass leaves"):
+        nn.SGD([w, make(w)], 0.1)
+
+
+def test_a_gradient_of_another_shape_is_refused_and_none_is_moved(w):
+    v = nn.Tensor([[1.0], [2.0]], requires_grad=True)
+    v.grad = np.ones(2)
+    with pytest.raises(ValueError, match=r"parameter 1 has shape \(2, 1\) and its gradient \(2,\)"):
+        nn.SGD([w, v], 0.1).step()
+    assert w.value.tolist() == [1, 2]

@@ -1,0 +1,226 @@
+"""Parameters are found in every place that has an order, and refused in every other."""
+
+import os
+import subprocess
+import sys
+from collections import ChainMap, OrderedDict, UserDict, UserList, deque, namedtuple
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+import nn
+
+
+def leaf(value=1.0):
+    return nn.Tensor(value, requires_grad=True)
+
+
+class Holder(nn.Module):
+    """A module with what it is given as its attribute `it`."""
+
+    def __init__(self, it):
+        self.it = it
+
+
+Two = namedtuple("Two", "left right")
+W, V = leaf(), leaf(2.0)
+
+
+@pytest.mark.parametrize("it, names", [
+    ({"a": W, "b": V}, ["it.a", "it.b"]), ({"b": W, "a": V}, ["it.b", "it.a"]),
+    ({2: W, None: V}, ["it.2", "it.None"]), (deque([W, V]), ["it.0", "it.1"]),
+    (OrderedDict(a=W, b=V), ["it.a", "it.b"]), (UserDict(a=W, b=V), ["it.a", "it.b"]),
+    (MappingProxyType({"a": W, "b": V}), ["it.a", "it.b"]),
+    (ChainMap({"b": V}, {"a": W}), ["it.a", "it.b"]),
+    (UserList([W, V]), ["it.0", "it.1"]), (Two(W, V), ["it.0", "it.1"]),
+    (np.array([Holder(W), Holder(V)]), ["it.0.it", "it.1.it"]),
+    ([{"a": [W]}, (deque([Holder(V)]),)], ["it.0.a.0", "it.1.0.0.it"]),
+    (Holder({"a": Holder([W, V])}), ["it.it.a.it.0", "it.it.a.it.1"])], ids=range(13))
+def test_every_container_with_an_order_is_looked_through(it, names):
+    found = Holder(it).named_parameters()
+    assert [name for name, _ in found] == names
+    assert [p for _, p in found][0] is W and [p for _, p in found][1] is V
+
+
+def test_a_layer_in_a_dict_is_trained():
+    model = Holder({"layer": nn.Linear(2, 1, np.random.default_rng(0))})
+    before = model.it["layer"].weight.value.copy()
+    nn.mse_loss(model.it["layer"](nn.Tensor(np.ones((4, 2)))), np.full((4, 1), 9.0)).backward()
+    nn.SGD(model.parameters(), 0.1).step()
+    assert np.all(model.it["layer"].weight.value > before)
+
+
+class Base(nn.Module):
+    first = leaf()
+    both = leaf()
+
+    @property
+    def doubled(self):
+        return self.first * 2
+
+    @staticmethod
+    def helper(x):
+        return x
+
+
+class Derived(Base):
+    both = leaf()
+    layers = [nn.Linear(1, 1)]
+
+    def __init__(self):
+        self.own = leaf()
+
+
+class Slotted(nn.Module):
+    __slots__ = "weight", "__hidden", "empty"
+
+    def __init__(self):
+        self.weight, self.__hidden, self.other = leaf(), leaf(), leaf()
+
+
+def test_class_attributes_are_parameters_the_latest_of_each_name():
+    model = Derived()
+    found = dict(model.named_parameters())
+    assert list(found) == ["first", "both", "layers.0.weight", "layers.0.bias", "own"]
+    assert found["both"] is Derived.both and found["first"] is Base.first
+
+
+def test_slots_are_looked_through():
+    model = Slotted()
+    assert {name for name, _ in model.named_parameters()} == {
+        "weight", "_Slotted__hidden", "other"}
+
+
+def test_modules_that_hold_each_other_are_walked_once():
+    parent, child = Holder(None), Holder(leaf())
+    parent.it, child.parent = [child, child], parent
+    assert [name for name, _ in parent.named_parameters()] == ["it.0.it"]
+    assert [name for name, _ in child.named_parameters()] == ["it"]
+    ring = [leaf()]
+    ring.append(ring)
+    assert len(Holder(ring).parameters()) == 1
+
+
+def test_what_was_computed_is_no_parameter():
+    model = Holder(leaf())
+    model.cached = model.it * 2
+    model.data = nn.Tensor(1.0)
+    assert [name for name, _ in model.named_parameters()] == ["it"]
+    model.cached.sum().backward()
+    assert len(model.parameters()) == 1
+
+
+# ---- places without an order or a name
+
+
+class Plain:
+    """A class that forgot to be a module."""
+
+    def __init__(self, it):
+        self.it = it
+
+
+class PlainSlotted:
+    __slots__ = ("it",)
+
+    def __init__(self, it):
+        self.it = it
+
+
+@dataclass
+class Data:
+    it: object
+
+
+def closure(it):
+    return lambda x: x @ it
+
+
+@pytest.mark.parametrize("kind", [
+    lambda w: {w}, lambda w: frozenset([w]), Plain, PlainSlotted, Data,
+    lambda w: SimpleNamespace(w=w), closure, lambda w: partial(max, w), lambda w: partial(max, w=w),
+    lambda w: (lambda x, w=w: x), lambda w: Plain([{"a": Plain(w)}]), lambda w: [Plain(w)],
+    lambda w: {(w, 1): "a key"}, lambda w: Plain(w).__init__, lambda w: {"a": {w}}], ids=range(15))
+@pytest.mark.parametrize("it", [leaf(), nn.Linear(1, 1)], ids=["tensor", "layer"])
+def test_a_parameter_where_it_would_not_be_found_is_refused(kind, it):
+    model = Holder(kind(it))
+    model.ordinary = leaf()
+    with pytest.raises(TypeError, match="holds a parameter that would not be trained; derive it"):
+        model.parameters()
+
+
+@pytest.mark.parametrize("kind", [lambda w: {w}, Plain, closure])
+def test_a_hidden_parameter_that_is_found_elsewhere_is_no_fault(kind):
+    weight = leaf()
+    model = Holder(kind(weight))
+    model.weight = weight
+    assert [name for name, _ in model.named_parameters()] == ["weight"]
+    model.optimiser = nn.SGD(model.parameters(), 0.1)
+    assert len(model.parameters()) == 1
+
+
+@pytest.mark.parametrize("it", [
+    "text", b"bytes", range(3), {1, 2}, None, np.zeros(3), np.random.default_rng(0), np.random,
+    nn.Linear, len, np.exp, closure(3), partial(max, 3), Plain(3), {"a": {1}}, object(),
+    [nn.Tensor(1.0)], {nn.Tensor(1.0)}, open, SimpleNamespace(a=[nn.Tensor(1.0)])], ids=range(20))
+def test_attributes_without_parameters_are_left_alone(it):
+    assert Holder(it).parameters() == []
+
+
+@pytest.mark.parametrize("it", [map(leaf, [1.0]), (leaf() for _ in range(2)), zip([leaf()]),
+                                filter(None, [leaf()])], ids=lambda it: type(it).__name__)
+def test_an_iterator_is_refused_since_it_could_not_be_used_again(it):
+    with pytest.raises(TypeError, match="can be gone through only once; make it a list"):
+        Holder(it).parameters()
+
+
+def test_two_parameters_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="two keys of a dict have one name as text; rename one"):
+        Holder({1: leaf(), "1": leaf()}).parameters()
+    model = Holder([leaf()])
+    setattr(model, "it.0", leaf())
+    with pytest.raises(ValueError, match="two are called it.0; rename one"):
+        model.parameters()
+
+
+PROGRAM = """
+import nn
+class Net(nn.Module):
+    shift = nn.Tensor(1.0, True)
+    def __init__(self):
+        self.layers = {name: nn.Linear(1, 1) for name in ("b", "a", "c")}
+        self.rest = [nn.Tensor(1.0, True), {"z": nn.Tensor(2.0, True)}]
+print([name for name, _ in Net().named_parameters()])
+"""
+
+
+def test_the_order_is_the_same_in_every_process():
+    said = {subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True,
+                           check=True, env={**os.environ, "PYTHONHASHSEED": str(seed)}).stdout
+            for seed in (1, 2, 3)}
+    assert said == {"['shift', 'layers.b.weight', 'layers.b.bias', 'layers.a.weight', "
+                    "'layers.a.bias', 'layers.c.weight', 'layers.c.bias', 'rest.0', 'rest.1.z']\n"}
+
+
+# ---- map
+
+
+def test_a_map_that_fails_half_way_leaves_the_model_as_it_was():
+    model = Holder([leaf(1.0), leaf(2.0), leaf(3.0)])
+
+    def picky(value):
+        if value == 3:
+            raise ValueError("no threes")
+        return value * 10
+
+    with pytest.raises(ValueError, match="no threes"):
+        model.map(picky)
+    assert [float(p.value) for p in model.parameters()] == [1, 2, 3]
+
+
+def test_a_map_to_something_that_is_no_value_is_refused():
+    with pytest.raises(TypeError, match="map: it: cannot hold a NoneType"):
+        Holder(leaf()).map(lambda value: None)
