@@ -1,0 +1,641 @@
+"""Random programs of a user, each compared with NumPy within the documented bound of error.
+
+A program is drawn line by line (`differential.Program`). Each line is run by NumPy at once, with its
+error and its range (`expected.Expected`). If its true numbers leave the documented range, another
+line is drawn in its place; so every program that comes out must be right, and no result of the
+library has a say in which programs are drawn.
+
+Run many programs by hand, or one of them again:
+
+    python tests/random_programs.py --programs 100000 --seed 1
+    python tests/random_programs.py --programs 1 --seed 1 --first 517
+"""
+
+import argparse
+import collections
+import sys
+import time
+from decimal import Decimal
+from fractions import Fraction
+from math import prod
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))      # else tests/mpc would stand for mpc
+
+from differential import Failure, Program, Setting, check, difference, compute, expect, skeleton, \
+    smallest
+from expected import Format, LeftRange, within
+
+LARGE = 64          # elements; more only in programs about long axes
+TRIES = 50          # lines drawn in vain before a program ends early
+
+FORMATS = [Format()] * 6 + [Format(10, digits) for digits in (0, 1, 2, 4)] + [
+    Format(2, 10), Format(2, 13), Format(10, 3, 48), Format(10, 2, 48), Format(2, 8, 48),
+    Format(10, 3, 44), Format(10, 2, 44), Format(2, 10, 44), Format(10, 0, 36), Format(10, 1, 36),
+    Format(10, 2, 36), Format(2, 5, 36)]
+LOCAL = [Format(10, digits, 64, 24) for digits in (0, 1, 2, 3, 3, 3)] + [
+    Format(2, 10, 64, 24), Format(10, 0, 48, 24), Format(2, 3, 48, 24)]
+PROVIDER = [(2, "securenn"), (2, "carry-tree"), (2, "carry-tree"), (3, "carry-tree")]
+DTYPES = [np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, np.uint8,
+          np.bool_]
+
+
+def draw_setting(rng):
+    if rng.random() < 0.15:
+        return Setting(pick(rng, LOCAL), 2, pick(rng, ["securenn", "carry-tree"]), "local")
+    return Setting(pick(rng, FORMATS), *pick(rng, PROVIDER), "provider")
+
+
+def pick(rng, choices):
+    """One of a list, as it is: rng.choice would make an array of it."""
+    return choices[rng.integers(len(choices))]
+
+
+# -------------------------------------------------------------------- drawing a program
+
+
+class Generator:
+    """A program in the making, and what NumPy says about it so far."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+        self.seed, self.setting = seed, draw_setting(self.rng)
+        self.format = self.setting.format
+        self.lines, self.left_range = [], 0
+        self.names = expect(Program(seed, self.setting, ()))
+        self.limits = self.rng.random() < 0.25          # numbers near the ends of their range
+
+    def chance(self, probability):
+        return self.rng.random() < probability
+
+    def pick(self, *choices):
+        return pick(self.rng, choices)
+
+    def add(self, prefix, text):
+        """Append a line, after NumPy has run it; its name. May raise LeftRange."""
+        name = f"{prefix}{len(self.lines)}"
+        value = eval(text, self.names)
+        self.names[name] = value
+        self.lines.append((name, text))
+        return name
+
+    def try_line(self, make):
+        """Append what `make` draws, unless it leaves the range."""
+        before = len(self.lines)
+        try:
+            text = make(self)
+            self.add("t", text)
+            return True
+        except LeftRange:
+            self.left_range += 1
+            for name, _ in self.lines[before:]:
+                del self.names[name]
+            del self.lines[before:]
+            return False
+
+    def program(self):
+        whole = Program(self.seed, self.setting, tuple(self.lines))
+        return whole.only(*(name for name in whole.results if name[0] == "t"))
+
+    # ---- operands
+
+    def value(self, name):
+        return self.names[name]
+
+    def values(self, fits=lambda value: True):
+        """The names of all values so far, but for public arrays and what does not fit."""
+        return [name for name, _ in self.lines if name[0] != "m" and fits(self.names[name])]
+
+    def operand(self, fits=lambda value: True, shape=None):
+        """A value from before, later ones more often, or a new leaf."""
+        known = self.values(lambda v: v.value.size <= LARGE and fits(v))
+        if known and self.chance(0.8):
+            return known[-1 - min(int(self.rng.exponential(1.5)), len(known) - 1)]
+        return self.leaf(self.shape() if shape is None else shape)
+
+    def partner(self, name):
+        """An operand that broadcasts with `name`: from before, also itself, or new."""
+        shape = self.value(name).shape
+
+        def fits(value):
+            try:
+                return prod(np.broadcast_shapes(shape, value.shape)) <= LARGE
+            except ValueError:
+                return False
+        return self.operand(fits, self.broadcasting(shape))
+
+    def shape(self, least=0):
+        ndim = max(least, int(self.rng.choice(4, p=[0.1, 0.45, 0.35, 0.1])))
+        sizes = self.rng.integers(1, 5, ndim)
+        if ndim and self.chance(0.03):
+            sizes[self.rng.integers(ndim)] = 0
+        return tuple(sizes.tolist())
+
+    def broadcasting(self, shape):
+        """The same shape, or one with fewer axes or with axes of size 1."""
+        if self.chance(0.6):
+            return shape
+        shape = shape[self.rng.integers(len(shape) + 1):]
+        return tuple(1 if self.chance(0.3) else n for n in shape)
+
+    def leaf(self, shape, size=None):
+        """A new secret, or now and then a public FixedPoint; `size` bounds its numbers."""
+        array = self.numbers(shape, self.magnitude() if size is None else size)
+        public = self.chance(0.15)
+        return self.add("p" if public else "x", f"{'public' if public else 'secret'}({array})")
+
+    def magnitude(self):
+        """How large the numbers of a leaf are."""
+        f, rng = self.format, self.rng
+        if self.limits and self.chance(0.5):
+            return rng.uniform(0.5, 0.999) * self.pick(f.values, f.factors, f.products ** 0.5)
+        if self.chance(0.15):
+            return np.exp(rng.uniform(np.log(f.eps), np.log(f.values)))
+        return self.pick(1, 3, 10, 100, 5 * f.eps)
+
+    def numbers(self, shape, size):
+        """Python for an array of numbers up to `size` in absolute value."""
+        size = min(float(size), 0.999 * self.format.values)
+        if prod(shape) > LARGE:
+            return f"rng({self.rng.integers(1000)}).uniform({-size!r}, {size!r}, {shape})"
+        array = self.rng.uniform(-size, size, shape)
+        kind = self.rng.random()
+        if kind < 0.3:                                  # multiples of 1/8, which most formats hold
+            array = np.trunc(array * 8) / 8
+        elif kind < 0.4:
+            array = np.trunc(array)
+        elif kind < 0.5:                                # at the very ends
+            array = np.where(self.rng.random(shape) < 0.5, -size, size)
+        elif kind < 0.6:
+            array = np.where(self.rng.random(shape) < 0.5, 0, array)
+        return literal(array)
+
+    # ---- public numbers and arrays
+
+    def number(self):
+        """Python for a public number of any type."""
+        rng = self.rng
+        kind = self.pick("int", "float", "float", "digits", "numpy", "numpy", "fraction", "decimal",
+                         "bool", "tiny", "large", "zero")
+        x = float(rng.normal(0, 3))
+        if kind == "int":
+            return repr(int(rng.integers(-20, 21)))
+        if kind == "float":
+            return repr(x)
+        if kind == "digits":
+            return repr(round(x, int(rng.integers(1, 7))))
+        if kind == "numpy":
+            dtype = pick(rng, DTYPES)
+            return repr(dtype(abs(x) if dtype is np.uint8 else x))
+        if kind == "fraction":
+            return repr(Fraction(int(rng.integers(-9, 10)), int(rng.integers(1, 12))))
+        if kind == "decimal":
+            return repr(Decimal(str(round(x, 3))))
+        if kind == "bool":
+            return self.pick("True", "False")
+        if kind == "tiny":
+            return repr(self.pick(-1, 1) * float(10 ** rng.uniform(-8.9, -2)))
+        if kind == "large":
+            return repr(self.pick(-1, 1) * float(10 ** rng.uniform(2, 6)))
+        return "0"
+
+    def factor(self):
+        """Python for a public number other than 0."""
+        text = self.number()
+        return text if eval(text, self.names) else "0.5"
+
+    def array(self, shape):
+        """A new public array: a mask, a constant, ints, floats or tiny floats of any dtype."""
+        rng, dtype = self.rng, pick(self.rng, DTYPES)
+        kind = self.pick("mask", "mask", "zeros", "full", "mean", "floats", "floats", "ints",
+                         "tiny")
+        if kind == "zeros":
+            text = f"np.zeros({shape}, {name_of(dtype)})"
+        elif kind == "full":
+            text = f"np.full({shape}, {self.pick(0.5, -1, 1.0, 0.987654, 1 / 3, 1e-5, 300)})"
+        elif kind == "mean":
+            text = f"np.full({shape}, 1 / {max(1, prod(shape))})"
+        elif kind == "mask":
+            text = literal(rng.integers(0, 2, shape).astype(dtype))
+        elif kind == "ints":
+            text = literal(rng.integers(0, 20, shape).astype(dtype))
+        elif kind == "floats":
+            size = self.pick(1, 10, 1000)
+            text = literal(rng.uniform(-size, size, shape).astype(
+                pick(rng, [np.float16, np.float32, np.float64])))
+        else:
+            tiny = 10 ** rng.uniform(-8.9, -2, shape)
+            text = literal(np.where(rng.random(shape) < 0.3, 0, tiny))
+        return self.add("m", text)
+
+
+def name_of(dtype):
+    return f"np.{np.dtype(dtype).name.replace('bool', 'bool_')}"
+
+
+def literal(array):
+    """Python for an array, to the last bit."""
+    if array.size == 0:
+        return f"np.zeros({array.shape}, {name_of(array.dtype)})"
+    return f"np.array({array.tolist()}, {name_of(array.dtype)})"
+
+
+# -------------------------------------------------------------------- the lines of a program
+# Each function draws the text of one line; leaves that it needs are lines before it.
+
+
+def add(g):
+    x = g.operand()
+    return f"{x} {g.pick('+', '-')} {g.partner(x)}"
+
+
+def add_public(g):
+    x, sign = g.operand(), g.pick("+", "-")
+    public = g.number() if g.chance(0.6) else g.array(g.broadcasting(g.value(x).shape))
+    return f"{x} {sign} {public}" if g.chance(0.7) else f"{public} {sign} {x}"
+
+
+def multiply(g):
+    x = g.operand()
+    return f"{x} * {g.partner(x)}"
+
+
+def square(g):
+    return f"{g.operand()} ** 2"
+
+
+def times_number(g):
+    x, number = g.operand(), g.number()
+    return f"{x} * {number}" if g.chance(0.7) else f"{number} * {x}"
+
+
+def over_number(g):
+    return f"{g.operand()} / {g.factor()}"
+
+
+def times_array(g):
+    x = g.operand()
+    m = g.array(g.broadcasting(g.value(x).shape))
+    return f"{x} * {m}" if g.chance(0.7) else f"{m} * {x}"
+
+
+def masked_then_shifted(g):
+    """What is 0 after a mask has rows that are not random, unless they are refreshed."""
+    x = g.operand()
+    m = g.add("m", literal(g.rng.integers(0, 2, g.value(x).shape).astype(pick(g.rng, DTYPES))))
+    return f"{x} * {m} {g.pick('+', '-')} {g.factor()}"
+
+
+def zero_then_shifted(g):
+    return f"{g.operand()} * 0 {g.pick('+', '-')} {g.factor()}"
+
+
+def cancel(g):
+    x = g.operand()
+    return f"({x} - {x} - {g.number()}) / {g.factor()}"
+
+
+def matrix(g):
+    return g.operand(lambda v: v.value.ndim >= 2, g.shape(least=2))
+
+
+def matmul(g):
+    x = matrix(g)
+    *stack, n, inner = g.value(x).shape
+    wide = g.rng.integers(1, 4)
+    shape = (*stack, inner, wide) if g.chance(0.3) else (inner, wide)
+    fits = g.values(lambda v: v.value.ndim == 2 and v.shape[0] == inner and v.value.size <= LARGE)
+    y = pick(g.rng, fits) if fits and g.chance(0.4) else g.leaf(shape)
+    return f"{x} @ {y}"
+
+
+def matmul_public(g):
+    x = matrix(g)
+    n, inner = g.value(x).shape[-2:]
+    if g.chance(0.7):
+        return f"{x} @ {g.array((inner, int(g.rng.integers(1, 4))))}"
+    return f"{g.array((int(g.rng.integers(1, 4)), n))} @ {x}"
+
+
+def axes(g, x, none=True):
+    """Python for an axis of x, or None."""
+    ndim = g.value(x).value.ndim
+    if ndim == 0 or none and g.chance(0.35):
+        return "None"
+    return repr(int(g.rng.integers(-ndim, ndim)))
+
+
+def add_up(g):
+    x = g.operand()
+    return f"{x}.sum({axes(g, x)}{', keepdims=True' if g.chance(0.3) else ''})"
+
+
+def mean(g):
+    x = g.operand(lambda v: v.value.size > 0, (3,))
+    return f"{x}.sum() / {g.value(x).value.size}"
+
+
+def index(g):
+    x = g.operand(lambda v: v.value.ndim > 0 and v.value.size > 0, (2, 3))
+    keys = []
+    for n in g.value(x).shape[:g.rng.integers(1, g.value(x).value.ndim + 1)]:
+        start = int(g.rng.integers(-n, n))
+        keys.append(g.pick(f"{start}", f"{start}:", f":{start}", "::-1", "::2", ":"))
+    if g.chance(0.3):
+        keys.insert(g.rng.integers(len(keys) + 1), "None")
+    elif g.chance(0.2):
+        keys.append("...")
+    return f"{x}[{', '.join(keys)}]"
+
+
+def reshape(g):
+    x = g.operand()
+    shape, size = list(g.value(x).shape), g.value(x).value.size
+    g.rng.shuffle(shape)
+    return f"{x}.reshape({g.pick('-1', str(tuple(shape)), f'({size}, 1)', f'1, {size}')})"
+
+
+def transpose(g):
+    return f"{g.operand(lambda v: v.value.ndim == 2, (2, 3))}.T"
+
+
+def negate(g):
+    return f"-{g.operand()}"
+
+
+def refresh(g):
+    return f"{g.operand()}.refresh()"
+
+
+def join(g):
+    """Operands of different scales: bits, values, products."""
+    x = g.operand(lambda v: v.secret and v.value.ndim > 0, (2,))
+    if not g.value(x).secret:
+        raise LeftRange
+    shape = g.value(x).shape
+    others = g.values(lambda v: v.secret and v.shape == shape)
+    parts = [pick(g.rng, others) for _ in range(g.rng.integers(1, 3))] + [x]
+    return f"concatenate([{', '.join(parts)}], axis={axes(g, x, none=False)})"
+
+
+def compare(g):
+    x = g.operand()
+    y = g.partner(x) if g.chance(0.5) else g.number()
+    if g.chance(0.2):
+        return f"{x}.eq({y})"
+    return f"{x} {g.pick('>', '>=', '<', '<=')} {y}"
+
+
+def select(g):
+    """A comparison's bits times a value."""
+    x = g.operand()
+    return f"({x} {g.pick('>', '<=')} {g.number()}) * {g.partner(x)}"
+
+
+def relu(g):
+    return f"{g.operand()}.{g.pick('relu', 'relu', 'drelu')}()"
+
+
+def largest(g):
+    x = g.operand(lambda v: v.value.size > 0, (4,))
+    if g.value(x).value.size == 0:
+        raise LeftRange
+    return f"{x}.{g.pick('max(', 'argmax(', 'argmax(one_hot=True, axis=')}{axes(g, x)})"
+
+
+# ---- near the limits: operands that nearly use the range that is left
+
+
+def fill_product(g):
+    """A new operand as large as the limit of products allows for x, also summed up."""
+    x = g.operand(lambda v: v.value.size > 0, (2,))
+    value = g.value(x)
+    total = g.chance(0.3)
+    room = g.format.products / float(value.operand.sum() if total else value.operand.max())
+    within(2 * g.format.eps, room)
+    y = g.leaf(value.shape, room * g.rng.uniform(0.9, 0.999) - g.format.eps)
+    return f"({x} * {y}).sum()" if total else f"{x} * {y}"
+
+
+def fill_factor(g):
+    """A public factor as large as its limit allows for x, or x as large as it may be."""
+    if g.chance(0.5):
+        x = g.leaf(g.shape(), g.format.factors * g.rng.uniform(0.9, 0.999))
+        return f"{x} * {g.rng.uniform(-1, 1)!r}"
+    x = g.operand(lambda v: v.value.size > 0, (2,))
+    room = g.format.factors / float(g.value(x).operand.max())
+    return f"{x} * {float(room * g.rng.uniform(0.9, 0.999))!r}"
+
+
+def fill_sum(g):
+    """Sums and differences of two values at the ends of their range."""
+    x = g.leaf(g.shape(), 0.999 * g.format.values)
+    y = g.leaf(g.value(x).shape, 0.999 * g.format.values)
+    return f"{x} {g.pick('+', '-')} {y}"
+
+
+def fill_comparison(g):
+    x = g.leaf(g.shape(), 0.999 * g.format.values)
+    y = g.leaf(g.value(x).shape, 0.999 * g.format.values)
+    return f"{x} {g.pick('>', '<=')} {y}" if g.chance(0.8) else f"{x}.relu()"
+
+
+# ---- long axes
+
+
+def long_leaf(g):
+    n, size = int(g.rng.integers(1000, 10001)), g.magnitude()
+    shape = g.pick((n,), (2, n), (1, n))
+    return g.add("x", f"secret({g.numbers(shape, min(size, g.format.sums / n))})"), n
+
+
+def long_sum(g):
+    x, n = long_leaf(g)
+    m = g.add("m", f"rng({g.rng.integers(1000)}).integers(0, 2, {n})")
+    return g.pick(f"{x}.sum(-1)", f"{x}.sum(-1) / {n}", f"({x} * {x}).sum(-1)",
+                  f"({x} * {m}).sum(-1)", f"({x} * {g.factor()}).sum(-1)",
+                  f"({x} ** 2).sum() / {n}", f"({x} * {m} - {g.factor()}).sum(-1, keepdims=True)")
+
+
+def long_matmul(g):
+    x, n = long_leaf(g)
+    column = g.add("m", g.pick(f"np.full(({n}, 1), 1 / {n})", f"np.ones(({n}, 2))",
+                               f"rng({g.rng.integers(1000)}).normal(0, 1, ({n}, 2))"))
+    return g.pick(f"{x}.reshape(-1, {n}) @ {column}",
+                  f"{x}.reshape(-1, {n}) @ {x}.reshape(-1, {n}).T")
+
+
+def variance(g):
+    """The mean of squares less the square of the mean, of numbers around some centre."""
+    n, f = int(g.pick(3, 10, 100, 1000)), g.format
+    most = 0.9 * (f.factors / n) ** 0.5         # so that n squares stay in range
+    centre = float(g.rng.uniform(0, most))
+    x = g.add("x", f"secret({centre!r} + rng({g.rng.integers(1000)}).normal(0, "
+                   f"{min(centre, most - centre) / 4!r}, {n}))")
+    return f"({x} * {x}).sum() / {n} - ({x}.sum() / {n}) ** 2"
+
+
+def chain_link(g):
+    """One of many public factors in a row, near 1 in size, or a mask."""
+    x = g.values()[-1]
+    m = g.add("m", g.pick(f"np.full({g.value(x).shape}, {g.pick(0.5, 2, 0.9, 1.1, -1)})",
+                          literal((g.rng.random(g.value(x).shape) < 0.9).astype(
+                              pick(g.rng, DTYPES)))))
+    return g.pick(f"{x} * {m}", f"{x} * {m} - {g.pick('0.5', '1', 'Fraction(1, 3)')}",
+                  f"{x} * {g.pick('0.987654', '1.234567', '-0.3', 'np.float16(1.1)', '2', '1')}",
+                  f"{x} / {g.pick('3', '1.01', '0.7', 'np.sqrt(2)')}")
+
+
+MIXED = {add: 4, add_public: 5, multiply: 5, square: 2, times_number: 5, over_number: 4,
+         times_array: 5, masked_then_shifted: 2, zero_then_shifted: 1, cancel: 1, matmul: 2,
+         matmul_public: 3, add_up: 3, mean: 2, index: 2, reshape: 1, transpose: 1, negate: 1,
+         refresh: 1, join: 2, compare: 1.2, select: 0.6, relu: 0.7, largest: 0.5}
+LIMITS = MIXED | {fill_product: 8, fill_factor: 8, fill_sum: 4, fill_comparison: 1}
+LONG = {long_sum: 3, long_matmul: 2, variance: 3}
+CHAIN = {chain_link: 1}
+
+
+def draw_line(g, table):
+    makers, weights = list(table), np.array(list(table.values()), float)
+    return g.try_line(makers[g.rng.choice(len(makers), p=weights / weights.sum())])
+
+
+def draw(seed):
+    """The program of a `seed` (two integers), and how often a line of it left the range."""
+    g = Generator(seed)
+    mixed = LIMITS if g.limits else MIXED
+    style = g.rng.random()
+    if style < 0.07:
+        parts = [(CHAIN, int(g.rng.integers(10, 51))), (mixed, 2)]
+        g.leaf(g.shape(), g.pick(1, 3, 100))
+    elif style < 0.2:
+        parts = [(LONG, 1), (mixed, 3)]
+    else:
+        parts = [(mixed, int(g.rng.integers(1, 9)))]
+    for table, lines in parts:
+        tries = 0
+        while lines and tries < TRIES:
+            lines -= draw_line(g, table)
+            tries += 1
+    return g.program(), g.left_range
+
+
+# -------------------------------------------------------------------- beyond the range
+
+
+def draw_beyond(seed):
+    """A short program that leaves the range, by a factor from 1.01 to 1000, at its last line.
+
+    Only checked mode can notice it, since it takes the values to know.
+    """
+    g = Generator(seed)
+    f, shape = g.format._replace(spare=0), (int(g.rng.integers(1, 4)),)
+    beyond = float(np.exp(g.rng.uniform(np.log(1.01), np.log(1000))))
+    x_size = float(np.exp(g.rng.uniform(np.log(max(1, f.products / f.values)),
+                                        np.log(min(f.values, f.products)) - 0.1)))
+    room = beyond * f.products / x_size
+    lines = {
+        "value": [("t", f"secret({literal(np.full(shape, beyond * f.values))})")],
+        "sum": [("x", near_limit(f, shape)), ("t", "(x0 + x0) + (x0 + x0) + x0 + x0")],
+        "comparison": [("x", near_limit(f, shape)), ("t", "x0 + x0 + x0 > -x0 - x0 - x0")],
+    }
+    if room < f.values:
+        x, y = (f"secret({literal(np.full(shape, size))})" for size in (x_size, room))
+        lines["product"] = [("x", x), ("x", y), ("t", "x0 * x1")]
+        lines["sum of products"] = [("x", x), ("x", y), ("t", "(x0 * x1).sum()")]
+        lines["matmul"] = [("x", x), ("x", y), ("t", "x0.reshape(1, -1) @ x1.reshape(-1, 1)")]
+    root = (beyond * f.products) ** 0.5
+    if root < f.values:
+        lines["square"] = [("x", f"secret({literal(np.full(shape, root))})"), ("t", "x0 ** 2")]
+    factor = beyond * f.factors / x_size
+    if factor <= 1e9 and x_size < f.factors:
+        lines["factor"] = [("x", f"secret({literal(np.full(shape, x_size))})"),
+                           ("t", f"x0 * {factor!r}")]
+    chosen = lines[g.pick(*lines)]
+    named = tuple((f"{prefix}{i}", text) for i, (prefix, text) in enumerate(chosen))
+    return Program(seed, g.setting._replace(format=f), named)
+
+
+def near_limit(format, shape):
+    return f"secret({literal(np.full(shape, 0.999 * format.values))})"
+
+
+def check_beyond(program, refusals, **options):
+    """None if the program is refused or right all the same, else its Failure."""
+    unlimited = program.setting.format._replace(bits=900)
+    name = program.results[-1]
+    expected = expect(program, unlimited)[name]
+    try:
+        got = compute(program, **options)[name].get().float_precision()
+    except refusals:
+        return None
+    problem = difference(got, expected)
+    return problem and Failure("silently wrong", f"{name}: {problem}", program)
+
+
+# -------------------------------------------------------------------- by hand
+
+
+class Report(NamedTuple):
+    """What came of many programs."""
+
+    programs: int
+    left_range: int
+    failures: list
+
+    def __str__(self):
+        kinds = collections.Counter(skeleton(failure) for failure in self.failures)
+        return "\n".join([
+            f"{self.programs} programs, {len(self.failures)} failures; "
+            f"{self.left_range} lines left the range and were drawn again",
+            *(f"{n:6} {kind}" for kind, n in kinds.most_common())])
+
+
+def run(seed, first, programs, show=3, progress=None):
+    """Draw and check programs `first`, `first` + 1 ... of a seed: a Report.
+
+    The first `show` failures are cut down to what shows them; `progress` is told of each program.
+    """
+    failures, left_range = [], 0
+    for i in range(first, first + programs):
+        program, left = draw((seed, i))
+        failure, left_range = check(program), left_range + left
+        if failure:
+            failures.append(smallest(failure) if len(failures) < show else failure)
+        if progress:
+            progress(failure and failures[-1], len(failures))
+    return Report(programs, left_range, failures)
+
+
+def main(argv=None):
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--programs", type=int, default=1000, metavar="N")
+    p.add_argument("--seed", type=int, default=1, metavar="S")
+    p.add_argument("--first", type=int, default=0, metavar="I", help="start with program I")
+    p.add_argument("--show", type=int, default=20, metavar="N", help="print at most N failures")
+    options = p.parse_args(argv)
+    done, start, said = 0, time.monotonic(), time.monotonic()
+
+    def progress(failure, failures):
+        nonlocal done, said
+        done += 1
+        if failure and failures <= options.show:
+            print(failure, flush=True)
+        if time.monotonic() - said > 10:
+            said = time.monotonic()
+            print(f"{done} of {options.programs}, {failures} failures, {said - start:.0f} s",
+                  file=sys.stderr, flush=True)
+
+    if options.programs == 1:
+        print(f"{draw((options.seed, options.first))[0]}\n")
+    report = run(options.seed, options.first, options.programs, options.show, progress)
+    print(report)
+    return bool(report.failures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
