@@ -137,19 +137,33 @@ class Failure(NamedTuple):
         return f"{self.program}\n# {self.detail}\n"
 
 
-def check(program, results=None, **options):
-    """None, or the Failure of a program: it was refused, or a result is beyond its bound."""
-    results, expected = results or program.results, expect(program)
+def check(program, expected=None, refusals=(), **options):
+    """None, or the Failure of a program: it was refused, or a result is beyond its bound.
+
+    Errors that are `refusals` are left to the caller: without any, a refusal is a failure.
+    """
+    expected = expected or expect(program)
     try:
         computed = compute(program, **options)
-        revealed = {name: computed[name].get().float_precision() for name in results}
-    except Exception as error:          # in range, nothing may be refused: whatever it is, it fails
+        revealed = {name: computed[name].get().float_precision() for name in program.results}
+    except refusals:
+        raise
+    except Exception as error:
         return Failure(type(error).__name__, f"{type(error).__name__}: {error}", program)
-    for name in results:
+    for name in program.results:
         problem = difference(revealed[name], expected[name])
         if problem:
             return Failure("wrong", f"{name}: {problem}", program)
     return None
+
+
+def check_beyond(program, refusals, **options):
+    """None if a program that leaves the range is refused, or is right all the same."""
+    unlimited = program.setting.format._replace(bits=900)
+    try:
+        return check(program, expect(program, unlimited), refusals, **options)
+    except refusals:
+        return None
 
 
 def difference(got, expected):

@@ -93,8 +93,9 @@ class Expected:
         self.exact, self.secret = exact, secret
         self.limit = format.sums if limit is None else limit
         self.size = self.most if size is None else np.broadcast_to(size, self.value.shape)
-        within(self.size, self.limit)
         within(self.most, format.sums)
+        if size is not None:
+            within(self.size, self.limit)
 
     @property
     def shape(self):
@@ -280,7 +281,7 @@ class Expected:
 
 
 def within(size, limit):
-    if not np.all(size < limit):
+    if not (size < limit).all():
         raise LeftRange
 
 
@@ -310,7 +311,7 @@ def expected_concatenate(values, axis=0):
     first, exact = values[0], all(v.exact for v in values)
     limit = min(v.limit for v in values)
     size = join(v.size for v in values)
-    if not np.all(size < limit):
+    if not (size < limit).all():
         limit, size = first.format.sums, None
     return first._with(join(v.value for v in values), join(v.error + v.cut for v in values),
                        exact=exact, limit=limit, size=size)

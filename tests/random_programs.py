@@ -26,9 +26,9 @@ import numpy as np
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))      # else tests/mpc would stand for mpc
 
-from differential import Failure, Program, Setting, check, difference, compute, expect, skeleton, \
-    smallest
-from expected import Format, LeftRange, within
+from differential import (Failure, Program, Setting, check, compute, difference, expect, skeleton,
+                          smallest)
+from expected import Format, LeftRange
 
 LARGE = 64          # elements; more only in programs about long axes
 TRIES = 50          # lines drawn in vain before a program ends early
@@ -174,34 +174,9 @@ class Generator:
             array = np.where(self.rng.random(shape) < 0.5, 0, array)
         return literal(array)
 
-    # ---- public numbers and arrays
-
     def number(self):
         """Python for a public number of any type."""
-        rng = self.rng
-        kind = self.pick("int", "float", "float", "digits", "numpy", "numpy", "fraction", "decimal",
-                         "bool", "tiny", "large", "zero")
-        x = float(rng.normal(0, 3))
-        if kind == "int":
-            return repr(int(rng.integers(-20, 21)))
-        if kind == "float":
-            return repr(x)
-        if kind == "digits":
-            return repr(round(x, int(rng.integers(1, 7))))
-        if kind == "numpy":
-            dtype = pick(rng, DTYPES)
-            return repr(dtype(abs(x) if dtype is np.uint8 else x))
-        if kind == "fraction":
-            return repr(Fraction(int(rng.integers(-9, 10)), int(rng.integers(1, 12))))
-        if kind == "decimal":
-            return repr(Decimal(str(round(x, 3))))
-        if kind == "bool":
-            return self.pick("True", "False")
-        if kind == "tiny":
-            return repr(self.pick(-1, 1) * float(10 ** rng.uniform(-8.9, -2)))
-        if kind == "large":
-            return repr(self.pick(-1, 1) * float(10 ** rng.uniform(2, 6)))
-        return "0"
+        return self.pick(*NUMBERS)(self.rng)
 
     def factor(self):
         """Python for a public number other than 0."""
@@ -209,28 +184,57 @@ class Generator:
         return text if eval(text, self.names) else "0.5"
 
     def array(self, shape):
-        """A new public array: a mask, a constant, ints, floats or tiny floats of any dtype."""
-        rng, dtype = self.rng, pick(self.rng, DTYPES)
-        kind = self.pick("mask", "mask", "zeros", "full", "mean", "floats", "floats", "ints",
-                         "tiny")
-        if kind == "zeros":
-            text = f"np.zeros({shape}, {name_of(dtype)})"
-        elif kind == "full":
-            text = f"np.full({shape}, {self.pick(0.5, -1, 1.0, 0.987654, 1 / 3, 1e-5, 300)})"
-        elif kind == "mean":
-            text = f"np.full({shape}, 1 / {max(1, prod(shape))})"
-        elif kind == "mask":
-            text = literal(rng.integers(0, 2, shape).astype(dtype))
-        elif kind == "ints":
-            text = literal(rng.integers(0, 20, shape).astype(dtype))
-        elif kind == "floats":
-            size = self.pick(1, 10, 1000)
-            text = literal(rng.uniform(-size, size, shape).astype(
-                pick(rng, [np.float16, np.float32, np.float64])))
-        else:
-            tiny = 10 ** rng.uniform(-8.9, -2, shape)
-            text = literal(np.where(rng.random(shape) < 0.3, 0, tiny))
-        return self.add("m", text)
+        """A new public array."""
+        return self.add("m", self.pick(*ARRAYS)(self.rng, shape))
+
+
+# -------------------------------------------------------------------- public numbers and arrays
+
+
+def numpy_number(rng):
+    dtype = pick(rng, DTYPES)
+    return repr(dtype(rng.uniform(0, 5) if dtype is np.uint8 else rng.normal(0, 3)))
+
+
+def power_of_ten(low, high):
+    """A number of either sign between 10^low and 10^high in size."""
+    return lambda rng: repr(pick(rng, [-1, 1]) * float(10 ** rng.uniform(low, high)))
+
+
+NUMBERS = [
+    lambda rng: "0",
+    lambda rng: pick(rng, ["True", "False"]),
+    lambda rng: repr(int(rng.integers(-20, 21))),
+    lambda rng: repr(round(float(rng.normal(0, 3)), int(rng.integers(1, 7)))),
+    lambda rng: repr(float(rng.normal(0, 3))),
+    lambda rng: repr(float(rng.normal(0, 3))),
+    lambda rng: repr(Fraction(int(rng.integers(-9, 10)), int(rng.integers(1, 12)))),
+    lambda rng: repr(Decimal(str(round(rng.normal(0, 3), 3)))),
+    numpy_number, numpy_number, power_of_ten(-8.9, -2), power_of_ten(2, 6)]
+
+
+def mask(rng, shape, ones=0.5):
+    return literal((rng.random(shape) < ones).astype(pick(rng, DTYPES)))
+
+
+def constant(rng, shape):
+    return f"np.full({shape}, {pick(rng, [0.5, -1, 1.0, 0.987654, 1 / 3, 1e-5, 300])})"
+
+
+def floats(rng, shape):
+    size = pick(rng, [1, 10, 1000])
+    return literal(rng.uniform(-size, size, shape).astype(pick(rng, DTYPES[:3])))
+
+
+def tiny(rng, shape):
+    return literal(np.where(rng.random(shape) < 0.3, 0, 10 ** rng.uniform(-8.9, -2, shape)))
+
+
+ARRAYS = [
+    mask, mask, constant, floats, floats, tiny,
+    lambda rng, shape: f"np.zeros({shape}, {name_of(pick(rng, DTYPES))})",
+    lambda rng, shape: f"np.full({shape}, 1 / {max(1, prod(shape))})",
+    lambda rng, shape: literal(rng.integers(0, 20, shape).astype(pick(rng, DTYPES)))]
 
 
 def name_of(dtype):
@@ -286,7 +290,7 @@ def times_array(g):
 def masked_then_shifted(g):
     """What is 0 after a mask has rows that are not random, unless they are refreshed."""
     x = g.operand()
-    m = g.add("m", literal(g.rng.integers(0, 2, g.value(x).shape).astype(pick(g.rng, DTYPES))))
+    m = g.add("m", mask(g.rng, g.value(x).shape))
     return f"{x} * {m} {g.pick('+', '-')} {g.factor()}"
 
 
@@ -306,7 +310,7 @@ def matrix(g):
 def matmul(g):
     x = matrix(g)
     *stack, n, inner = g.value(x).shape
-    wide = g.rng.integers(1, 4)
+    wide = int(g.rng.integers(1, 4))
     shape = (*stack, inner, wide) if g.chance(0.3) else (inner, wide)
     fits = g.values(lambda v: v.value.ndim == 2 and v.shape[0] == inner and v.value.size <= LARGE)
     y = pick(g.rng, fits) if fits and g.chance(0.4) else g.leaf(shape)
@@ -331,7 +335,8 @@ def axes(g, x, none=True):
 
 def add_up(g):
     x = g.operand()
-    return f"{x}.sum({axes(g, x)}{', keepdims=True' if g.chance(0.3) else ''})"
+    axis = "(0, -1)" if g.value(x).value.ndim > 1 and g.chance(0.2) else axes(g, x)
+    return f"{x}.sum({axis}{', keepdims=True' if g.chance(0.3) else ''})"
 
 
 def mean(g):
@@ -416,7 +421,8 @@ def fill_product(g):
     value = g.value(x)
     total = g.chance(0.3)
     room = g.format.products / float(value.operand.sum() if total else value.operand.max())
-    within(2 * g.format.eps, room)
+    if room < 2 * g.format.eps:
+        raise LeftRange
     y = g.leaf(value.shape, room * g.rng.uniform(0.9, 0.999) - g.format.eps)
     return f"({x} * {y}).sum()" if total else f"{x} * {y}"
 
@@ -431,17 +437,21 @@ def fill_factor(g):
     return f"{x} * {float(room * g.rng.uniform(0.9, 0.999))!r}"
 
 
+def ends(g):
+    """Two operands at the ends of the range of values; the second may be a public number."""
+    size = 0.999 * g.format.values
+    x = g.leaf(g.shape(), size)
+    return x, g.leaf(g.value(x).shape, size) if g.chance(0.8) else repr(g.pick(-size, size))
+
+
 def fill_sum(g):
-    """Sums and differences of two values at the ends of their range."""
-    x = g.leaf(g.shape(), 0.999 * g.format.values)
-    y = g.leaf(g.value(x).shape, 0.999 * g.format.values)
+    x, y = ends(g)
     return f"{x} {g.pick('+', '-')} {y}"
 
 
 def fill_comparison(g):
-    x = g.leaf(g.shape(), 0.999 * g.format.values)
-    y = g.leaf(g.value(x).shape, 0.999 * g.format.values)
-    return f"{x} {g.pick('>', '<=')} {y}" if g.chance(0.8) else f"{x}.relu()"
+    x, y = ends(g)
+    return g.pick(f"{x} > {y}", f"{x} <= {y}", f"{x}.eq({y})", f"{x}.relu()")
 
 
 # ---- long axes
@@ -482,30 +492,39 @@ def variance(g):
 def chain_link(g):
     """One of many public factors in a row, near 1 in size, or a mask."""
     x = g.values()[-1]
-    m = g.add("m", g.pick(f"np.full({g.value(x).shape}, {g.pick(0.5, 2, 0.9, 1.1, -1)})",
-                          literal((g.rng.random(g.value(x).shape) < 0.9).astype(
-                              pick(g.rng, DTYPES)))))
+    shape = g.value(x).shape
+    m = g.add("m", g.pick(f"np.full({shape}, {g.pick(0.5, 2, 0.9, 1.1, -1)})",
+                          mask(g.rng, shape, ones=0.9)))
     return g.pick(f"{x} * {m}", f"{x} * {m} - {g.pick('0.5', '1', 'Fraction(1, 3)')}",
                   f"{x} * {g.pick('0.987654', '1.234567', '-0.3', 'np.float16(1.1)', '2', '1')}",
                   f"{x} / {g.pick('3', '1.01', '0.7', 'np.sqrt(2)')}")
 
 
-MIXED = {add: 4, add_public: 5, multiply: 5, square: 2, times_number: 5, over_number: 4,
-         times_array: 5, masked_then_shifted: 2, zero_then_shifted: 1, cancel: 1, matmul: 2,
-         matmul_public: 3, add_up: 3, mean: 2, index: 2, reshape: 1, transpose: 1, negate: 1,
-         refresh: 1, join: 2, compare: 1.2, select: 0.6, relu: 0.7, largest: 0.5}
-LIMITS = MIXED | {fill_product: 8, fill_factor: 8, fill_sum: 4, fill_comparison: 1}
-LONG = {long_sum: 3, long_matmul: 2, variance: 3}
-CHAIN = {chain_link: 1}
+def often(**times):
+    """Functions of this module, each as often as it is to be drawn."""
+    return [globals()[name] for name, n in times.items() for _ in range(n)]
 
 
-def draw_line(g, table):
-    makers, weights = list(table), np.array(list(table.values()), float)
-    return g.try_line(makers[g.rng.choice(len(makers), p=weights / weights.sum())])
+MIXED = often(
+    add=20, add_public=25, multiply=25, square=10, times_number=25, over_number=20, times_array=25,
+    masked_then_shifted=10, zero_then_shifted=5, cancel=5, matmul=10, matmul_public=15, add_up=15,
+    mean=10, index=10, reshape=5, transpose=5, negate=5, refresh=5, join=10, compare=6, select=3,
+    relu=4, largest=3)
+LIMITS = MIXED + often(fill_product=40, fill_factor=40, fill_sum=20, fill_comparison=5)
+LONG = often(long_sum=3, long_matmul=2, variance=3)
+CHAIN = [chain_link]
+
+
+class Drawn(NamedTuple):
+    """A program, what NumPy says about its lines, and how many others left the range."""
+
+    program: Program
+    expected: dict
+    left_range: int
 
 
 def draw(seed):
-    """The program of a `seed` (two integers), and how often a line of it left the range."""
+    """The program of a `seed`, two integers."""
     g = Generator(seed)
     mixed = LIMITS if g.limits else MIXED
     style = g.rng.random()
@@ -519,96 +538,68 @@ def draw(seed):
     for table, lines in parts:
         tries = 0
         while lines and tries < TRIES:
-            lines -= draw_line(g, table)
+            lines -= g.try_line(pick(g.rng, table))
             tries += 1
-    return g.program(), g.left_range
+    return Drawn(g.program(), g.names, g.left_range)
 
 
 # -------------------------------------------------------------------- beyond the range
 
 
 def draw_beyond(seed):
-    """A short program that leaves the range, by a factor from 1.01 to 1000, at its last line.
+    """A short program that leaves the range in its last line, by a factor from 1.01 to 1000.
 
-    Only checked mode can notice it, since it takes the values to know.
+    Where the values alone leave it, only checked mode can notice.
     """
     g = Generator(seed)
-    f, shape = g.format._replace(spare=0), (int(g.rng.integers(1, 4)),)
-    beyond = float(np.exp(g.rng.uniform(np.log(1.01), np.log(1000))))
-    x_size = float(np.exp(g.rng.uniform(np.log(max(1, f.products / f.values)),
-                                        np.log(min(f.values, f.products)) - 0.1)))
-    room = beyond * f.products / x_size
-    lines = {
-        "value": [("t", f"secret({literal(np.full(shape, beyond * f.values))})")],
-        "sum": [("x", near_limit(f, shape)), ("t", "(x0 + x0) + (x0 + x0) + x0 + x0")],
-        "comparison": [("x", near_limit(f, shape)), ("t", "x0 + x0 + x0 > -x0 - x0 - x0")],
-    }
-    if room < f.values:
-        x, y = (f"secret({literal(np.full(shape, size))})" for size in (x_size, room))
-        lines["product"] = [("x", x), ("x", y), ("t", "x0 * x1")]
-        lines["sum of products"] = [("x", x), ("x", y), ("t", "(x0 * x1).sum()")]
-        lines["matmul"] = [("x", x), ("x", y), ("t", "x0.reshape(1, -1) @ x1.reshape(-1, 1)")]
-    root = (beyond * f.products) ** 0.5
-    if root < f.values:
-        lines["square"] = [("x", f"secret({literal(np.full(shape, root))})"), ("t", "x0 ** 2")]
-    factor = beyond * f.factors / x_size
-    if factor <= 1e9 and x_size < f.factors:
-        lines["factor"] = [("x", f"secret({literal(np.full(shape, x_size))})"),
-                           ("t", f"x0 * {factor!r}")]
-    chosen = lines[g.pick(*lines)]
-    named = tuple((f"{prefix}{i}", text) for i, (prefix, text) in enumerate(chosen))
-    return Program(seed, g.setting._replace(format=f), named)
-
-
-def near_limit(format, shape):
-    return f"secret({literal(np.full(shape, 0.999 * format.values))})"
-
-
-def check_beyond(program, refusals, **options):
-    """None if the program is refused or right all the same, else its Failure."""
-    unlimited = program.setting.format._replace(bits=900)
-    name = program.results[-1]
-    expected = expect(program, unlimited)[name]
-    try:
-        got = compute(program, **options)[name].get().float_precision()
-    except refusals:
-        return None
-    problem = difference(got, expected)
-    return problem and Failure("silently wrong", f"{name}: {problem}", program)
+    f, n = g.format._replace(spare=0), int(g.rng.integers(1, 4))
+    beyond = float(10 ** g.rng.uniform(0.005, 3))
+    low, high = np.log(max(2, 3 * beyond / f.unit)), np.log(min(f.values, f.products)) - 0.1
+    x = float(np.exp(g.rng.uniform(low, high)))
+    y, root, factor = beyond * f.products / x, (beyond * f.products) ** 0.5, beyond * f.factors / x
+    end = 0.999 * f.values
+    sizes, last = g.pick(
+        ([beyond * f.values], "-x0"), ([end], "x0 + x0 + x0 + x0 + x0 + x0"),
+        ([end], "x0 + x0 + x0 > -x0 - x0 - x0"), ([root], "x0 ** 2"), ([x, y], "x0 * x1"),
+        ([x, y], "(x0 * x1).sum()"), ([x, y], "x0.reshape(1, -1) @ x1.reshape(-1, 1)"),
+        ([x], f"x0 * {factor!r}"), ([x], f"x0 * np.full({n}, {factor!r})"))
+    leaves = [(f"x{i}", f"secret(np.full({n}, {size!r}))") for i, size in enumerate(sizes)]
+    return Program(seed, g.setting._replace(format=f), (*leaves, ("t2", last)))
 
 
 # -------------------------------------------------------------------- by hand
 
 
 class Report(NamedTuple):
-    """What came of many programs."""
+    """What came of many programs; the first `shown` failures are cut down to what shows them."""
 
     programs: int
     left_range: int
     failures: list
+    shown: int
 
     def __str__(self):
-        kinds = collections.Counter(skeleton(failure) for failure in self.failures)
+        kinds = collections.Counter(skeleton(failure) for failure in self.failures[:self.shown])
         return "\n".join([
             f"{self.programs} programs, {len(self.failures)} failures; "
             f"{self.left_range} lines left the range and were drawn again",
             *(f"{n:6} {kind}" for kind, n in kinds.most_common())])
 
 
-def run(seed, first, programs, show=3, progress=None):
-    """Draw and check programs `first`, `first` + 1 ... of a seed: a Report.
+def run(seed, first, programs, show=3, progress=None, **options):
+    """Draw and check programs `first`, `first` + 1 ... of a seed, in a World with these options.
 
-    The first `show` failures are cut down to what shows them; `progress` is told of each program.
+    Returns a Report. `progress` is told of each program.
     """
     failures, left_range = [], 0
     for i in range(first, first + programs):
-        program, left = draw((seed, i))
-        failure, left_range = check(program), left_range + left
+        program, expected, left = draw((seed, i))
+        failure, left_range = check(program, expected, **options), left_range + left
         if failure:
-            failures.append(smallest(failure) if len(failures) < show else failure)
+            failures.append(smallest(failure, **options) if len(failures) < show else failure)
         if progress:
             progress(failure and failures[-1], len(failures))
-    return Report(programs, left_range, failures)
+    return Report(programs, left_range, failures, show)
 
 
 def main(argv=None):
@@ -631,7 +622,7 @@ def main(argv=None):
                   file=sys.stderr, flush=True)
 
     if options.programs == 1:
-        print(f"{draw((options.seed, options.first))[0]}\n")
+        print(f"{draw((options.seed, options.first)).program}\n")
     report = run(options.seed, options.first, options.programs, options.show, progress)
     print(report)
     return bool(report.failures)
