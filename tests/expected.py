@@ -1,11 +1,12 @@
 """An array as NumPy has it, with the error that the library may make and the range it is right in.
 
-The contract, for numbers with the unit u = base ** digits over Z_2^l, where eps = 1 / u:
+The contract, for numbers with the unit u = base ** digits over Z_2^l, where eps = 1 / u and
+R = 15/16 2^(l-2):
 
-    range        a value          |v| < 2^(l-3) / u, also both sides of a comparison
-                 a sum            |v| < 2^(l-2) / u
-                 a product        the sum of |x y| < 2^(l-2) / u^2
-                 a public factor  |x| and |x c| < 2^(l-2) / (u max(u, 1000)), and their sums;
+    range        a value          |v| < R / (2 u), also both sides of a comparison
+                 a sum            |v| < R / u
+                 a product        the sum of |x y| < R / u^2
+                 a public factor  |x| and |x c| < R / (u max(u, 1000)), and their sums;
                                   c = 0 or 1e-9 <= |c| <= 1e9
     error        encode           eps / 2; nothing for a number that the format holds
                  x + y, x - y     2 eps; n eps for a sum of n; nothing before the first truncation
@@ -48,7 +49,7 @@ class Format(NamedTuple):
 
     @property
     def sums(self):
-        return 2.0 ** (self.bits - self.spare - 2) / self.unit
+        return 15 / 16 * 2.0 ** (self.bits - self.spare - 2) / self.unit
 
     @property
     def values(self):

@@ -67,7 +67,7 @@ class Generator:
         self.format = self.setting.format
         self.lines, self.left_range = [], 0
         self.names = expect(Program(seed, self.setting, ()))
-        self.limits = self.rng.random() < 0.25          # numbers near the ends of their range
+        self.limits = self.rng.random() < 0.3          # numbers near the ends of their range
 
     def chance(self, probability):
         return self.rng.random() < probability
@@ -210,7 +210,7 @@ NUMBERS = [
     lambda rng: repr(float(rng.normal(0, 3))),
     lambda rng: repr(Fraction(int(rng.integers(-9, 10)), int(rng.integers(1, 12)))),
     lambda rng: repr(Decimal(str(round(rng.normal(0, 3), 3)))),
-    numpy_number, numpy_number, power_of_ten(-8.9, -2), power_of_ten(2, 6)]
+    numpy_number, numpy_number, power_of_ten(-8.9, -2), power_of_ten(2, 8.9)]
 
 
 def mask(rng, shape, ones=0.5):
@@ -230,8 +230,13 @@ def tiny(rng, shape):
     return literal(np.where(rng.random(shape) < 0.3, 0, 10 ** rng.uniform(-8.9, -2, shape)))
 
 
+def wide(rng, shape):
+    """Tiny and large factors beside each other."""
+    return literal(rng.choice([-1, 1], shape) * 10 ** rng.uniform(-8.9, 6, shape))
+
+
 ARRAYS = [
-    mask, mask, constant, floats, floats, tiny,
+    mask, mask, constant, floats, floats, tiny, wide,
     lambda rng, shape: f"np.zeros({shape}, {name_of(pick(rng, DTYPES))})",
     lambda rng, shape: f"np.full({shape}, 1 / {max(1, prod(shape))})",
     lambda rng, shape: literal(rng.integers(0, 20, shape).astype(pick(rng, DTYPES)))]
@@ -416,25 +421,50 @@ def largest(g):
 
 
 def fill_product(g):
-    """A new operand as large as the limit of products allows for x, also summed up."""
+    """A new operand as large as the limit of products allows for x, by itself or all together."""
     x = g.operand(lambda v: v.value.size > 0, (2,))
-    value = g.value(x)
-    total = g.chance(0.3)
-    room = g.format.products / float(value.operand.sum() if total else value.operand.max())
+    value, together = g.value(x), g.chance(0.4)
+    room = g.format.products / float(value.operand.sum() if together else value.operand.max())
     if room < 2 * g.format.eps:
         raise LeftRange
     y = g.leaf(value.shape, room * g.rng.uniform(0.9, 0.999) - g.format.eps)
-    return f"({x} * {y}).sum()" if total else f"{x} * {y}"
+    if together:
+        return g.pick(f"({x} * {y}).sum()", f"{x}.reshape(1, -1) @ {y}.reshape(-1, 1)")
+    return f"{x} * {y}"
 
 
 def fill_factor(g):
     """A public factor as large as its limit allows for x, or x as large as it may be."""
-    if g.chance(0.5):
+    if g.chance(0.3):
         x = g.leaf(g.shape(), g.format.factors * g.rng.uniform(0.9, 0.999))
-        return f"{x} * {g.rng.uniform(-1, 1)!r}"
+        return f"{x} * {pick(g.rng, NUMBERS)(g.rng)}"
     x = g.operand(lambda v: v.value.size > 0, (2,))
-    room = g.format.factors / float(g.value(x).operand.max())
-    return f"{x} * {float(room * g.rng.uniform(0.9, 0.999))!r}"
+    value, together = g.value(x), g.chance(0.3)
+    room = g.format.factors / float(value.operand.sum() if together else value.operand.max())
+    c, n = float(room * g.rng.uniform(0.9, 0.999)), value.value.size
+    numbers = f"rng({g.rng.integers(1000)}).uniform({-c!r}, {c!r}, {n})"
+    if together:
+        return f"{x}.reshape(1, -1) @ {numbers}.reshape(-1, 1)"
+    return g.pick(f"{x} * {c!r}", f"{x}.reshape(-1) * np.full({n}, {c!r})",
+                  f"{x}.reshape(-1) * {numbers}")
+
+
+def filled(g):
+    return f"({g.pick(fill_product, fill_factor)(g)})"
+
+
+def fill_then_sum(g):
+    """A product that nearly uses its range, then what has the wider range of sums."""
+    low, high = np.log(g.format.factors / 10), np.log(g.format.values)
+    size = float(np.exp(g.rng.uniform(low, high)))
+    other = g.leaf((), size) if g.chance(0.4) else repr(g.pick(-size, size))
+    return f"{filled(g)} {g.pick('+', '-')} {other}"
+
+
+def fill_then_compare(g):
+    size = float(g.rng.uniform(0.1, 1)) * g.format.products
+    other = g.pick(filled(g), g.leaf((), size), repr(g.pick(-size, size)))
+    return f"{filled(g)} {g.pick('>', '>=', '<', '<=')} {other}"
 
 
 def ends(g):
@@ -458,9 +488,10 @@ def fill_comparison(g):
 
 
 def long_leaf(g):
-    n, size = int(g.rng.integers(1000, 10001)), g.magnitude()
+    n, f = int(g.rng.integers(1000, 10001)), g.format
+    size = g.pick(g.magnitude(), 0.99 * f.factors / n, 0.99 * (f.products / n) ** 0.5)
     shape = g.pick((n,), (2, n), (1, n))
-    return g.add("x", f"secret({g.numbers(shape, min(size, g.format.sums / n))})"), n
+    return g.add("x", f"secret({g.numbers(shape, min(size, f.sums / n))})"), n
 
 
 def long_sum(g):
@@ -510,7 +541,8 @@ MIXED = often(
     masked_then_shifted=10, zero_then_shifted=5, cancel=5, matmul=10, matmul_public=15, add_up=15,
     mean=10, index=10, reshape=5, transpose=5, negate=5, refresh=5, join=10, compare=6, select=3,
     relu=4, largest=3)
-LIMITS = MIXED + often(fill_product=40, fill_factor=40, fill_sum=20, fill_comparison=5)
+LIMITS = MIXED + often(fill_product=40, fill_factor=40, fill_then_sum=30, fill_then_compare=5,
+                       fill_sum=20, fill_comparison=5)
 LONG = often(long_sum=3, long_matmul=2, variance=3)
 CHAIN = [chain_link]
 
@@ -556,8 +588,8 @@ def draw_beyond(seed):
     beyond = float(10 ** g.rng.uniform(0.005, 3))
     low, high = np.log(max(2, 3 * beyond / f.unit)), np.log(min(f.values, f.products)) - 0.1
     x = float(np.exp(g.rng.uniform(low, high)))
-    y, root, factor = beyond * f.products / x, (beyond * f.products) ** 0.5, beyond * f.factors / x
-    end = 0.999 * f.values
+    y, root = beyond * f.products / x, (beyond * f.products) ** 0.5
+    factor, end = min(beyond * f.factors / x, 1e9), 0.999 * f.values
     sizes, last = g.pick(
         ([beyond * f.values], "-x0"), ([end], "x0 + x0 + x0 + x0 + x0 + x0"),
         ([end], "x0 + x0 + x0 > -x0 - x0 - x0"), ([root], "x0 ** 2"), ([x, y], "x0 * x1"),

@@ -46,7 +46,7 @@ def program(*lines, setting=Setting(FORMAT)):
 
 
 def test_programs_are_of_all_kinds():
-    drawn = [draw((SEED, i)).program for i in range(1000)]
+    drawn = [draw((SEED, i)).program for i in range(700)]
     text = "\n".join(line for p in drawn for _, line in p.lines)
     for part in (" @ ", " ** 2", ".sum(", ".reshape(", ".T", ".max(", ".argmax(", ".relu()",
                  ".eq(", " > ", " <= ", "concatenate(", ".refresh()", "public(", "secret(", "None",
@@ -64,7 +64,7 @@ def test_programs_are_of_all_kinds():
 
 def test_most_bounds_are_small():
     """A bound that is larger than the number would let anything pass."""
-    drawn = [draw((SEED, i)) for i in range(500)]
+    drawn = [draw((SEED, i)) for i in range(300)]
     in_eps = np.concatenate([
         (d.expected[name].revealed_error / d.expected[name].format.eps).ravel()[:5]
         for d in drawn for name in d.program.results])
