@@ -1,0 +1,318 @@
+"""An array as NumPy has it, with the error that the library may make and the range it is right in.
+
+The contract, for numbers with the unit u = base ** digits over Z_2^l, where eps = 1 / u and
+R = 15/16 2^(l-2):
+
+    range        a value          |v| < R / (2 u), also both sides of a comparison
+                 a sum            |v| < R / u
+                 a product        the sum of |x y| < R / u^2
+                 a public factor  |x| and |x c| < R / (u max(u, 1000)), and their sums;
+                                  c = 0 or 1e-9 <= |c| <= 1e9
+    error        encode           eps / 2; nothing for a number that the format holds
+                 x + y, x - y     2 eps; n eps for a sum of n; nothing before the first truncation
+                 x * y, x @ y     |x| eps + |y| eps + eps^2, summed along the inner axis
+                 x * c, x @ c     1e-6 |x c| + eps (1 + |c|), summed along the inner axis
+                 relu, max        eps, as for refresh, concatenate and a reveal
+                 x > y, argmax    either answer where the operands are closer than their errors
+
+Errors of the operands are carried along: (x + e) (y + f) differs from x y by |x| f + |y| e + e f.
+"""
+
+from functools import cached_property
+from math import gcd
+from typing import NamedTuple
+
+import numpy as np
+
+HALF_ULP = 2.0**-53         # the relative error of one float64 operation: NumPy's own
+
+
+class Format(NamedTuple):
+    """How numbers are kept, and the range in which they must be right.
+
+    `spare` bits are left out of the range. Local truncation fails with probability |raw| / 2^l;
+    24 spare bits make that at most 2^-26 for an element, so that it is not met in practice.
+    """
+
+    base: int = 10
+    digits: int = 3
+    bits: int = 64
+    spare: int = 0
+
+    @property
+    def unit(self):
+        return self.base ** self.digits
+
+    @property
+    def eps(self):
+        return 1 / self.unit
+
+    @property
+    def sums(self):
+        return 15 / 16 * 2.0 ** (self.bits - self.spare - 2) / self.unit
+
+    @property
+    def values(self):
+        return self.sums / 2
+
+    @property
+    def products(self):
+        return self.sums / self.unit
+
+    @property
+    def factors(self):
+        return self.sums / max(self.unit, 1000)
+
+    def rounding(self, numbers):
+        """The error of encoding `numbers`: none for multiples of a power of two that u divides."""
+        step = 1 / gcd(self.unit, 2**20)
+        return np.where(numbers % step == 0, 0, self.eps / 2)
+
+
+class LeftRange(Exception):
+    """The true numbers of a line are not in the documented range: nothing is promised for it."""
+
+
+class Expected:
+    """An array as NumPy has it, and how far the library may be from it.
+
+    value   float64
+    error   the bound of |result - value|, of the same shape
+    exact   no truncation came before: sums of encoded numbers, which have no error of their own
+    limit   of sums. A product waits for its truncation, and may be summed up before it: then
+            the limit is that of products.
+    size    the sum of absolute values that the limit is for
+    secret  False if it is made of public values only
+    """
+
+    __array_ufunc__ = None
+    __hash__ = None
+
+    def __init__(self, format, value, error, exact=False, limit=None, size=None, secret=True):
+        self.format, self.value = format, np.asarray(value, float)
+        self.error = np.broadcast_to(error, self.value.shape)
+        self.exact, self.secret = exact, secret
+        self.limit = format.sums if limit is None else limit
+        self.size = self.most if size is None else np.broadcast_to(size, self.value.shape)
+        within(self.most, format.sums)
+        if size is not None:
+            within(self.size, self.limit)
+
+    @property
+    def shape(self):
+        return self.value.shape
+
+    @cached_property
+    def most(self):
+        """The largest absolute value that it may have."""
+        return np.abs(self.value) + self.error
+
+    @property
+    def cut(self):
+        """The error of the truncation that may be due before the number is used."""
+        return 0 if self.exact else self.format.eps
+
+    @property
+    def operand(self):
+        """The largest absolute value as an operand, which has to be in the range of values."""
+        within(self.most + self.cut, self.format.values)
+        return self.most + self.format.eps
+
+    @property
+    def revealed_error(self):
+        """The bound of a decoded number, which is a quotient of two that float64 rounds."""
+        return self.error + self.cut + 3 * HALF_ULP * np.abs(self.value)
+
+    def _with(self, value, error, **changes):
+        kept = dict(exact=self.exact, secret=self.secret)
+        return Expected(self.format, value, error, **kept | changes)
+
+    def _each(self, move):
+        """The same numbers in another arrangement."""
+        return self._with(move(self.value), move(self.error), limit=self.limit,
+                          size=move(self.size))
+
+    def _meet(self, other):
+        """The other operand of a sum or a comparison, which may be a public number or array."""
+        if isinstance(other, Expected):
+            return other
+        return encoded(self.format, other, secret=False)
+
+    # ---- sums
+
+    def __add__(self, other):
+        x, y = self, self._meet(other)
+        value = x.value + y.value
+        cut = 0 if x.exact and y.exact else 2 * self.format.eps
+        limit, size = joint(x, y, x.size + y.size, np.abs(value))
+        return self._with(value, x.error + y.error + cut + HALF_ULP * np.abs(value), limit=limit,
+                          size=size, exact=x.exact and y.exact, secret=x.secret or y.secret)
+
+    def __neg__(self):
+        return self._with(-self.value, self.error, limit=self.limit, size=self.size)
+
+    def __sub__(self, other):
+        return self + -self._meet(other)
+
+    def __rsub__(self, other):
+        return -self + other
+
+    def sum(self, axis=None, keepdims=False):
+        def add(array):
+            return array.sum(axis=axis, keepdims=keepdims)
+
+        value, n = add(self.value), add(np.ones(self.shape))
+        error = add(self.error) + n * self.cut + n * HALF_ULP * add(np.abs(self.value))
+        waits = self.limit < self.format.sums
+        return self._with(value, error, limit=self.limit, size=add(self.size) if waits else None)
+
+    # ---- products
+
+    def __mul__(self, other):
+        return self._product(other, np.multiply)
+
+    def __matmul__(self, other):
+        return self._product(other, np.matmul)
+
+    def __rmatmul__(self, other):
+        return self._product(other, lambda x, y: np.matmul(y, x))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def _product(self, other, op):
+        """By a secret, or by a public factor: `op` adds up along the inner axis, if there is one.
+        """
+        x, eps = self.operand, self.format.eps
+        if isinstance(other, Expected):
+            y, value = other.operand, op(self.value, other.value)
+            size = op(x, y)
+            error = op(self.error + eps, np.abs(other.value)) + op(
+                np.abs(self.value), other.error + eps) + op(self.error + eps, other.error + eps)
+            return self._with(value, error + self._inner(op, size), exact=False, size=size,
+                              limit=self.format.products, secret=self.secret or other.secret)
+        number = np.asarray(other, float)
+        c = np.abs(number)
+        if ((c != 0) & ((c < 1e-9) | (c > 1e9))).any():
+            raise LeftRange
+        size = np.maximum(op(x, c), op(x, np.ones_like(c)))
+        error = (op(self.error + eps, c) + 1e-6 * op(self.most, c)
+                 + eps * op(np.ones(self.shape), np.ones_like(c)))
+        return self._with(op(self.value, number), error + self._inner(op, op(x, c)), exact=False,
+                          size=size, limit=self.format.factors)
+
+    def _inner(self, op, size):
+        """NumPy's own error in adding up `size`."""
+        return HALF_ULP * size * (2 if op is np.multiply else 1 + self.value.size)
+
+    def __truediv__(self, number):
+        if not 1e-9 <= abs(float(number)) <= 1e9:
+            raise LeftRange
+        return self * (1 / float(number))
+
+    def __pow__(self, two):
+        assert two == 2
+        return self * self
+
+    # ---- comparisons
+
+    def _compare(self, op, other):
+        """0 or 1, and an error of 1 where either answer is right."""
+        x, y = self, self._meet(other)
+        x.operand, y.operand            # both sides have to be values
+        margin = x.error + y.error + (0 if x.exact and y.exact else 2 * self.format.eps)
+        certain = (np.abs(x.value - y.value) > margin) | (margin == 0)
+        return self._answer(op(x.value, y.value), np.where(certain, 0, 1), x.secret or y.secret)
+
+    def _answer(self, value, error, secret):
+        return Expected(self.format, value, error, exact=True, secret=secret)
+
+    def __ge__(self, other):
+        return self._compare(np.greater_equal, other)
+
+    def __le__(self, other):
+        return self._compare(np.less_equal, other)
+
+    def __gt__(self, other):
+        return self._compare(np.greater, other)
+
+    def __lt__(self, other):
+        return self._compare(np.less, other)
+
+    def eq(self, other):
+        return self._compare(np.equal, other)
+
+    def drelu(self):
+        return self >= 0
+
+    def relu(self):
+        self.operand
+        return self._with(np.maximum(self.value, 0), self.error + self.cut, exact=False)
+
+    def refresh(self):
+        return self._with(self.value, self.error + self.cut, exact=self.exact)
+
+    def max(self, axis=None):
+        self.operand
+        return self._with(self.value.max(axis), self.error.max(axis) + self.cut, exact=False)
+
+    def argmax(self, axis=None, one_hot=False):
+        self.operand
+        x = self.reshape(-1) if axis is None else self._each(lambda a: np.moveaxis(a, axis, -1))
+        n, best = x.shape[-1], x.value.argmax(-1)
+        place = np.eye(n)[best]
+        margin = x.error + self.cut
+        others = np.where(place, -np.inf, x.value + margin).max(-1)
+        certain = ((np.where(place, x.value - margin, -np.inf).max(-1) > others)
+                   | (margin == 0).all(-1))
+        if one_hot:
+            return self._answer(place, np.where(certain, 0, 1)[..., None], self.secret)
+        return self._answer(best, np.where(certain, 0, n - 1), self.secret)
+
+    # ---- shape
+
+    def reshape(self, *shape):
+        return self._each(lambda a: a.reshape(*shape))
+
+    @property
+    def T(self):
+        return self._each(np.transpose)
+
+    def __getitem__(self, key):
+        return self._each(lambda a: a[key])
+
+
+def within(size, limit):
+    if not (size < limit).all():
+        raise LeftRange
+
+
+def encoded(format, numbers, secret=True):
+    """The numbers of a user as `Expected` ones."""
+    numbers = np.asarray(numbers, float)
+    within(np.abs(numbers), format.values)
+    return Expected(format, numbers, format.rounding(numbers), exact=True, secret=secret)
+
+
+def joint(x, y, size, settled):
+    """The limit of x and y together, and the size that it is for.
+
+    Two products waiting for their truncation add up as they are, and so does what is small enough.
+    A large number meets a product after the product's truncation only.
+    """
+    limit = min(x.limit, y.limit)
+    if x.limit == y.limit < x.format.sums or (size < limit).all():
+        return limit, size
+    return x.format.sums, settled
+
+
+def expected_concatenate(values, axis=0):
+    def join(arrays):
+        return np.concatenate(list(arrays), axis)
+
+    first, exact = values[0], all(v.exact for v in values)
+    limit = min(v.limit for v in values)
+    size = join(v.size for v in values)
+    if not (size < limit).all():
+        limit, size = first.format.sums, None
+    return first._with(join(v.value for v in values), join(v.error + v.cut for v in values),
+                       exact=exact, limit=limit, size=size)

@@ -1,0 +1,214 @@
+"""Short programs as users write them, in the default World: the right number, or a refusal.
+
+Each tolerance is the documented error of the operations in the line or less; numbers have three
+decimal digits where nothing else is said.
+"""
+
+import datetime
+
+import numpy as np
+import pytest
+
+import mpc
+import nn
+
+REFUSED = TypeError, ValueError
+
+
+@pytest.fixture
+def S():
+    """Shares numbers in one default World."""
+    return sharing(mpc.World(seed=1))
+
+
+def sharing(world, **format):
+    def share(numbers):
+        x = mpc.fix_precision(numbers, ring=world.ring, **format)
+        return x.share(*world.workers, crypto_provider=world.crypto_provider)
+    return share
+
+
+def out(x):
+    return x.get().float_precision()
+
+
+def near(numbers, by=0.006):
+    return pytest.approx(np.asarray(numbers, float), rel=0, abs=by)
+
+
+# ---------------------------------------------------------------------- zeros and long chains
+
+
+def test_a_public_mask_then_a_public_number(S):
+    x, mask = S([2.0, 3.0, 4.0]), np.array([1.0, 0.0, 1.0])
+    assert out(x * mask - 1) == near([1, -1, 3])
+
+
+def test_a_masked_tensor_through_relu(S):
+    x = nn.Tensor(S([2.0, 3.0, 4.0]))
+    assert out((x * np.array([1.0, 0.0, 1.0]) - 1).relu().value) == near([1, 0, 3])
+
+
+def test_a_cancelled_value_then_division(S):
+    x = S([2.0, 3.0, 4.0])
+    assert out((x - x - 0.5) / 3) == near([-1 / 6] * 3)
+
+
+@pytest.mark.parametrize("steps", [1, 30, 50, 200])
+def test_a_long_chain_of_public_factors_stays_where_it_is(S, steps):
+    y = S(np.full(200, -1.0))
+    for _ in range(steps):
+        y = y * np.full(200, 0.5) - 0.5
+    assert out(y) == near(np.full(200, -1), by=0.009)       # errors halve from step to step
+
+
+# ---------------------------------------------------------------------- large numbers
+
+
+def test_the_mean_of_squared_salaries():
+    salaries = np.random.default_rng(0).uniform(30e3, 90e3, 500).round(2)
+    for seed in range(20):
+        x = sharing(mpc.World(seed=seed))(salaries)
+        mean = np.mean(salaries**2)
+        assert out((x * x).sum() / 500) == near(mean, by=1e-6 * mean + 0.003 * 90e3)
+
+
+@pytest.mark.parametrize("x, y", [(1e6, 1.5e6), (1e6, 4e6), (2e6, 2.3e6), (-1e6, 4.6e6)])
+def test_products_up_to_the_limit(S, x, y):
+    n = 10_000
+    assert out(S(np.full(n, x)) * S(np.full(n, y))) == near(np.full(n, x * y))
+
+
+def test_a_product_beyond_the_limit_is_noticed_in_checked_mode():
+    S = sharing(mpc.World(seed=1, checked=True))
+    with pytest.raises(mpc.OutOfRange):
+        S([4e6]) * S([4e6])
+
+
+# ---------------------------------------------------------------------- public numbers and arrays
+
+
+@pytest.mark.parametrize("c", [0.0004, np.array([0.0004]), np.array(0.0004), 1e-6 / 0.0025])
+def test_a_small_public_number_is_no_zero(S, c):
+    assert out(S([1000.0]) * c) == near([0.4])
+
+
+@pytest.mark.parametrize("c", [np.pi, np.array([np.pi])])
+def test_pi_keeps_six_digits(S, c):
+    assert out(S([1e6]) * c) == near([np.pi * 1e6], by=3.2)
+
+
+def test_a_learning_rate_in_an_array_moves_the_weights_or_is_refused(S):
+    w = nn.Tensor(S([[1.0]]), True)
+    (w * 1000).sum().backward()
+    try:
+        nn.SGD([w], np.array([0.0004])).step()
+    except REFUSED:
+        return
+    assert out(w.value) == near([[0.6]])
+
+
+@pytest.mark.parametrize("n", [1000, 1500, 3000, 10_000])
+def test_a_mean_as_a_product_with_a_column(S, n):
+    mean = out(S(np.full((1, n), 100.0)) @ np.full((n, 1), 1 / n))
+    assert mean == near([[100]], by=1e-4 + 0.001 * (n + 2))
+
+
+def test_a_number_of_half_precision_has_its_value_not_its_text(S):
+    x = np.float16(2.986)
+    assert float(x) != 2.986
+    for line in S([1000.0]) * x, x * S([1000.0]), S([1000.0]) * np.array([x]):
+        assert out(line) == near([1000 * float(x)], by=0.009)
+
+
+@pytest.mark.parametrize("factor", [np.full(4, 1j), 1j, np.complex128(1 + 1j)])
+def test_complex_factors_are_refused(S, factor):
+    x = S(np.ones(4))
+    with pytest.raises(REFUSED):
+        factor * x
+    with pytest.raises(REFUSED):
+        x * factor
+
+
+# ---------------------------------------------------------------------- input
+
+
+def test_whole_numbers_that_float64_cannot_hold_are_right_or_refused():
+    S = sharing(mpc.World(seed=1), precision_fractional=0)
+    try:
+        x = S(np.array([2**53 + 1]))
+    except REFUSED:
+        return
+    assert out(x - 2**53) == near([1], by=0)
+
+
+def test_a_large_number_is_encoded_to_the_last_digit(S):
+    assert out(S([1e14 + 1]) - 1e14) == near([1], by=0)
+
+
+@pytest.mark.parametrize("numbers", [
+    np.array([1 + 2j]), [1j], np.array(["2026-11-25"], "datetime64[D]"), ["12", "1e3"], "7",
+    np.array([3], "timedelta64[s]"), datetime.timedelta(1), [None],
+    np.ma.array([1.0, 2.0], mask=[False, True])], ids=repr)
+def test_what_is_no_plain_number_is_refused(numbers):
+    with pytest.raises(REFUSED):
+        mpc.fix_precision(numbers)
+
+
+# ---------------------------------------------------------------------- scales
+
+
+def test_the_square_of_a_scaled_value(S):
+    x = out((S(np.full(5, 100.0)) * 1.234567) ** 2)
+    assert x == near(np.full(5, 123.4567**2), by=0.9)       # 2 * 123 * 0.0035
+
+
+def test_the_square_of_a_quotient(S):
+    assert out((S([20.0]) / np.sqrt(10)) ** 2) == near([40], by=0.04)
+
+
+def test_a_product_of_a_scaled_value():
+    for seed in range(20):
+        S = sharing(mpc.World(seed=seed))
+        got = out(S([5000.0]) * 0.987654 * S([5000.0]))
+        assert got == near([5000 * 0.987654 * 5000], by=25 + 20)    # 1e-6 of it; 5,000 times 0.004
+
+
+def test_the_variance_of_numbers_far_from_zero(S):
+    v = np.random.default_rng(0).uniform(2400, 5600, 1000).round(3)
+    x = S(v)
+    assert out((x * x).sum() / 1000 - (x.sum() / 1000) ** 2) == near(np.var(v), by=100)
+
+
+def test_bits_and_values_joined(S):
+    x = S([1.5, -2.25])
+    assert out(mpc.concatenate([x > 0, x])) == near([1, 0, 1.5, -2.25])
+    assert out(mpc.concatenate([x > 0, x * x, x, x * 0.3])) == near(
+        [1, 0, 2.25, 5.0625, 1.5, -2.25, 0.45, -0.675], by=0.008)
+
+
+def test_powers_of_a_scaled_value(S):
+    assert out(((S([1.0]) * 0.123456) ** 2) ** 2) == near([0.123456**4])
+
+
+def test_a_product_of_tiny_quotients_then_a_sum(S):
+    assert out((S([1.0]) / 1e6) * (S([1.0]) / 1e6) + 1000) == near([1000], by=0.005)
+
+
+@pytest.mark.parametrize("digits, bits", [(9, 64), (3, 24), (6, 44)])
+def test_one_times_one_in_every_format_that_is_accepted(digits, bits):
+    world, n = mpc.World(seed=1, ring_bits=bits), 20_000
+    S = sharing(world, precision_fractional=digits)
+    assert out(S(np.ones(n)) * S(np.ones(n))) == near(np.ones(n), by=4 * 10.0**-digits)
+
+
+# ---------------------------------------------------------------------- gradients
+
+
+@pytest.mark.parametrize("loss, due", [
+    (lambda y: y.mean(), 1 / 128), (lambda y: y.sum() / 640, 64 / 640),
+    (lambda y: y.sum() / 8192, 1 / 128)], ids=["mean", "sum / 640", "sum / 8192"])
+def test_small_public_gradients_are_not_rounded_away(S, loss, due):
+    x, w = nn.Tensor(S(np.ones((64, 3)))), nn.Tensor(S(np.ones((3, 128))), True)
+    loss(x @ w).backward()
+    assert out(w.grad) == near(np.full((3, 128), due), by=0.003)
