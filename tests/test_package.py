@@ -22,7 +22,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGES = ("mpc", "nn", "data")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))]
 # A module of mpc imports only modules that stand before it here.
-ORDER = ("ring randomness tags ledger share link world views provider beaver truncation securenn "
+ORDER = ("threads siblings console ring randomness tags ledger share link world views provider beaver truncation securenn "
          "carry_tree comparison argmax either fixed_point labs guard mpi save options train_mnist "
          "costs forecast show graph exercises").split()
 COMMANDS = ("train_mnist", "costs", "forecast")     # modules that bring all three packages together
@@ -93,10 +93,11 @@ def test_inside_mpc_they_point_downward_too():
 
 
 def test_nothing_is_imported_but_the_dependencies_and_the_standard_library():
-    """But for matplotlib in the one module that draws, and mpi4py in that of MPI."""
+    """But for matplotlib in the one module that draws, mpi4py in that of MPI, and threadpoolctl."""
     allowed = {*PACKAGES, "numpy", "scipy", "idx2numpy", *sys.stdlib_module_names}
     for path in SOURCES:
-        extra = {"show": {"matplotlib"}, "mpi": {"mpi4py"}}.get(path.stem, set())
+        extra = {"show": {"matplotlib"}, "mpi": {"mpi4py"},
+                 "threads": {"threadpoolctl"}}.get(path.stem, set())
         assert {name.split(".")[0] for name in imported(path)} <= allowed | extra, path.name
 
 
