@@ -27,8 +27,8 @@ def main(argv=()):
         description="Fetch the four MNIST files (12 MB) and check their SHA-256. Set the "
                     "environment variable MNIST_DIR to DIR to use them.")
     parser.add_argument("--download", metavar="DIR", required=True,
-                        help="the directory to fill; a right file that is there is kept, a damaged one "
-                             "fetched anew; a whole file of another data set is an error")
+                        help="the directory to fill; a right file that is there is kept, a damaged "
+                             "one fetched anew; a whole file of another data set is an error")
     parser.add_argument("--mirror", metavar="URL", action="append",
                         help="fetch from URL/NAME.gz instead of the two public mirrors; may be "
                              "given several times, tried in order")
