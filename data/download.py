@@ -1,20 +1,22 @@
 """Fetch the four MNIST files from public mirrors, and keep only what has the right content.
 
 What is checked is the SHA-256 of the *uncompressed* content: the gzip bytes differ from mirror to
-mirror, the pictures do not. A file appears under its name whole and checked, or not at all.
+mirror, the pictures do not. A file appears under its name whole and checked, or not at all. Other
+data sets come in files of the same names: one that is whole is never replaced.
 """
 
 import hashlib
 import os
+import re
 import secrets
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from data.idx import DataError, read_content
+from data.idx import DataError, is_whole, read_content
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist",
            "https://storage.googleapis.com/cvdf-datasets/mnist")
@@ -44,16 +46,20 @@ class _MirrorFault(Exception):
     """Why one mirror did not deliver; the next one is tried."""
 
 
+class _Other(Exception):
+    """What a file holds that is whole, but not what was looked for."""
+
+
 def download_mnist(folder, mirrors=MIRRORS, report=print):
     """Make `folder` hold the four MNIST files, fetching those that it lacks.
 
-    A file that is there with the right content stays; one with other content is replaced, once
-    the right one has arrived.
+    A file that is there with the right content stays; a damaged one is replaced, once the right one
+    has arrived. A whole file with other content is somebody's data: nothing is fetched then.
 
     Parameters
     ----------
     folder : path
-        Made if it does not exist.
+        Made if it does not exist, and taken away again if nothing came into it.
     mirrors : sequence of str
         Base URLs, tried in order for every file.
     report : callable
@@ -62,29 +68,72 @@ def download_mnist(folder, mirrors=MIRRORS, report=print):
     Raises
     ------
     DataError
-        When a mirror is no web address, no mirror delivers a file, or the folder cannot be
-        written. One line, with the reason at each mirror; nothing half-written stays behind.
+        When a mirror is no web address or holds a password, the folder holds a file of another
+        data set, no mirror delivers a file, or the folder cannot be written. One line, with the
+        reason at each mirror; nothing half-written stays behind.
     """
     for mirror in mirrors:
-        if not mirror.lower().startswith(("http://", "https://")):
-            raise DataError(f"mirror {mirror!r} is no web address; begin it with https://")
+        _check_mirror(mirror)
     folder = Path(os.path.expanduser(folder))
+    if any(ord(character) < 32 for character in str(folder)):
+        raise DataError(f"directory {str(folder)!r}: no name of a directory; leave the control "
+                        "characters out")
+    made = []
     try:
+        made = [place for place in (folder, *folder.parents) if not place.exists()]
+        faults = {name: _look(folder / name, content, report) for name, content in FILES.items()}
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in FILES.items():
-            _ensure(folder / name, content, mirrors, report)
+        for name in faults:
+            if faults[name] is not None:
+                _get(folder / name, FILES[name], mirrors, report)
+    except BrokenPipeError:             # of `report`: its reader has gone
+        raise
     except OSError as error:
         raise DataError(f"{error.filename or folder}: {error.strerror or error}; choose a "
                         "directory that can be written, with 12 MB free") from None
+    finally:
+        with suppress(OSError):         # one that is not empty stays
+            for place in made:
+                place.rmdir()
 
 
-def _ensure(path, content, mirrors, report):
-    """Leave the file at `path` if its content is right; else fetch it from the first that can."""
-    if path.exists():
+def without_password(text):
+    """`text` without what stands before the @ of an address."""
+    return re.sub(r"//.*@", "//", text, flags=re.S)
+
+
+def _check_mirror(mirror):
+    """Raise unless `mirror` is a web address that can be used and printed."""
+    shown = without_password(mirror)
+    if not mirror.lower().startswith(("http://", "https://")):
+        raise DataError(f"mirror {shown!r} is no web address; begin it with https://")
+    if shown != mirror:
+        raise DataError(f"mirror {shown!r} was given with a user name or password, which cannot be "
+                        "sent; leave out all before the @")
+    if not mirror.isprintable() or " " in mirror:
+        raise DataError(f"mirror {shown!r} is no web address; leave out spaces and control "
+                        "characters")
+
+
+def _look(path, content, report):
+    """What is wrong with the file at `path`: None, or a few words; a whole other file raises."""
+    if not path.exists():
+        return "not there"
+    if not path.is_file():
+        raise DataError(f"{path}: this is no ordinary file; choose another directory")
+    open(path, "rb").close()            # what cannot be read may be whole
+    try:
         fault = _fault(path, content)
-        if fault is None:
-            return report(f"{path.name}: already there, SHA-256 right, kept")
-        report(f"{path.name}: there, but {fault}; fetching it anew")
+    except _Other as other:
+        raise DataError(f"{path}: {other}: this is a whole file of another data set; it stays as "
+                        "it is, and nothing was fetched; choose another directory") from None
+    report(f"{path.name}: there, but {fault}; fetching it anew" if fault else
+           f"{path.name}: already there, SHA-256 right, kept")
+    return fault
+
+
+def _get(path, content, mirrors, report):
+    """Fetch the file at `path` from the first of the `mirrors` that delivers it."""
     faults = []
     for mirror in mirrors:
         report(f"{path.name}: fetching from {mirror}")
@@ -96,7 +145,8 @@ def _ensure(path, content, mirrors, report):
         else:
             return report(f"{path.name}: {path.stat().st_size:,} bytes, SHA-256 right, saved")
     raise DataError(f"{path}: no mirror delivered it ({'; '.join(faults)}); check the network, or "
-                    "name another mirror with --mirror URL")
+                    "name another mirror with --mirror URL; if you have the four files, use "
+                    "--data-dir DIR")
 
 
 def _fetch(url, path, content):
@@ -105,7 +155,10 @@ def _fetch(url, path, content):
     try:
         with open(part, "xb") as file, closing(_chunks(url, content.size + 2**16)) as chunks:
             file.writelines(chunks)
-        fault = _fault(part, content)
+        try:
+            fault = _fault(part, content)
+        except _Other as other:
+            fault = other
         if fault is not None:
             raise _MirrorFault(fault)
         os.replace(part, path)
@@ -131,15 +184,23 @@ def _chunks(url, at_most):
 
 
 def _fault(path, content):
-    """Return what is wrong with a file's content, or None."""
+    """What is damaged in a file, in a few words, or None if its content is right.
+
+    Raises `_Other` if it is whole, as far as it was read, and holds something else: a gzip stream
+    checks itself, and a header in front of raw content says how long the file must be.
+    """
     try:
         found = read_content(path, content.size + 1)      # bounded: a gzip bomb stays packed
     except DataError as error:
         return str(error).removeprefix(f"{path}: ").partition(";")[0]
     if len(found) != content.size:
         amount = "more" if len(found) > content.size else f"{len(found):,}"
-        return f"unpacked it has {amount} instead of {content.size:,} bytes"
-    sha256 = hashlib.sha256(found).hexdigest()
-    if sha256 != content.sha256:
-        return f"SHA-256 is {sha256[:8]}... instead of {content.sha256[:8]}..."
-    return None
+        fault = f"unpacked it has {amount} instead of {content.size:,} bytes"
+    else:
+        sha256 = hashlib.sha256(found).hexdigest()
+        if sha256 == content.sha256:
+            return None
+        fault = f"SHA-256 is {sha256[:8]}... instead of {content.sha256[:8]}..."
+    if is_whole(path):
+        raise _Other(fault)
+    return fault

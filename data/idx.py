@@ -13,6 +13,7 @@ anything of that size is asked for. The array itself is made by idx2numpy.
 
 import gzip
 import math
+import os
 import struct
 import zlib
 
@@ -20,6 +21,7 @@ import idx2numpy
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
+ITEM_SIZES = {UNSIGNED_BYTE: 1, 0x09: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}    # of all kinds
 MOST_ITEMS = 1_000_000      # the largest MNIST-like sets hold fewer; as pictures, 784 MB
 FETCH = "fetch it again with `python -m data.mnist --download DIR`"
 
@@ -54,6 +56,25 @@ def read_content(path, at_most):
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); "
                         "correct the path or the permissions") from None
+
+
+def is_whole(path):
+    """Is nothing missing of a file that `read_content` has read without complaint?
+
+    Of a gzip stream that is sure by then. A raw IDX file of whatever items has the size that its
+    header promises; of anything else it cannot be told, and the answer is no.
+    """
+    with open(path, "rb") as raw:
+        header, size = raw.read(4 + 4 * 255), os.fstat(raw.fileno()).st_size
+    if header[:2] == GZIP_MAGIC:
+        return True
+    if len(header) < 4 or header[:2] != b"\0\0" or header[2] not in ITEM_SIZES:
+        return False
+    start = 4 + 4 * header[3]
+    if len(header) < start:
+        return False
+    shape = struct.unpack_from(f">{header[3]}I", header, 4)
+    return size == start + math.prod(shape) * ITEM_SIZES[header[2]]
 
 
 def read_idx(path, item_shape):

@@ -1,5 +1,9 @@
 """Machine learning on secret shares, in NumPy: see `mpc.world` for the idea and the parties."""
 
+from mpc import threads
+
+threads.limit()     # before NumPy is loaded, which every other module does
+
 from mpc.argmax import all_pairs, tournament
 from mpc.beaver import matmul, matmul_in_three, multiply, refresh, square
 from mpc.checked import OutOfRange

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 import mpc
+from mpc import console
 from mpc.options import parser
 from mpc.train_mnist import Net, Shared, descent
 
@@ -90,15 +91,18 @@ def measure(n_workers, comparison, task, runs=3):
                     statistics.median(seconds))
 
 
-def table():
-    """The lines of the table, in Markdown, as they are measured."""
+def table(note=lambda text: None):
+    """The lines of the table, in Markdown, as they are measured; `note` is told what is measured
+    next, and "" before a line."""
     columns = ("task", "comparison", "truncation", "workers", "rounds (online)",
                "bytes by a worker", "bytes by the provider, online", "and ahead of time", "seconds")
     yield f"| {' | '.join(columns)} |"
     yield f"|{' --- |' * len(columns)}"
     for name, task in ((f"{RELUS:,} ReLUs", relus), (f"training batch of {BATCH}", batch)):
         for n_workers, comparison in SETTINGS:
+            note(f"Measuring {name}, {comparison}, {n_workers} workers ...")
             cost = measure(n_workers, comparison, task)
+            note("")
             yield (f"| {name} | {comparison} | {cost.truncation} | {n_workers} | {cost.rounds} "
                    f"| {cost.worker:,} | {cost.online:,} | {cost.ahead:,} | {cost.seconds:.3f} |")
 
@@ -110,15 +114,20 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"costs: {message}; --help says what is printed\n")
 
 
-def main(argv=None):
-    """The command; exit status 0, or 2 with one line on what was wrong with the arguments."""
-    Parser(prog="python -m mpc.costs", description="Print what privacy costs as a Markdown table: "
-           "rounds and bytes of ReLUs and of a training batch, by comparison protocol and number "
-           "of workers. Takes a few seconds; there is nothing to choose.").parse_args(argv)
-    for line in table():
+def run():
+    """Print the table; exit status 0."""
+    for line in table(console.note):
         print(line, flush=True)
     return 0
 
 
+def main(argv=()):
+    """The command with the words `argv`, none if left out; its exit status."""
+    Parser(prog="python -m mpc.costs", description="Print what privacy costs as a Markdown table: "
+           "rounds and bytes of ReLUs and of a training batch, by comparison protocol and number "
+           "of workers. Takes a few seconds; there is nothing to choose.").parse_args(list(argv))
+    return console.ending("costs", run)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

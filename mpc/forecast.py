@@ -15,16 +15,19 @@ on batches of embedded digits: roles on cores of their own take less.
 import sys
 import time
 from argparse import ArgumentTypeError, Namespace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from mpc import console
 from mpc.options import complaint, number, parser
 from mpc.train_mnist import train
 from mpc.world import World
 
 NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
 NEVER = 10**9       # a log interval
+WITHOUT_EFFECT = "arithmetic", "seed", "reproducible", "data_dir", "save", "ledger", "world"
 
 
 class Network(NamedTuple):
@@ -132,9 +135,13 @@ def computation(options):
     return min(run.seconds), min(tests)
 
 
-def lines(options):
-    """The forecast, line by line."""
-    run, (batch, test) = traffic(options), computation(options)
+def lines(options, note=lambda text: None):
+    """The forecast, line by line; `note` is told what goes on before the first, and then ""."""
+    note("Counting the messages of a few batches ...")
+    run = traffic(options)
+    note("Timing a few batches ...")
+    batch, test = computation(options)
+    note("")
     waiting, moving = run.seconds(options.network)
     size = options.batch_size
     computing = options.epochs * (-(-options.train_items // size) * batch
@@ -153,7 +160,7 @@ def lines(options):
 
 def forecast_parser():
     """The options of the training command that change its messages, and the network."""
-    p = parser("forecast")
+    p = parser("forecast", hidden=[option(name) for name in WITHOUT_EFFECT])
     p.description = ("What a training run takes on a network: rounds and bytes, exactly, and the "
                      "time as a sum\nof waiting, moving bytes and computing.")
     p.epilog = "example:\n  python -m mpc.forecast --items 60000 --epochs 10 --network wan"
@@ -166,23 +173,28 @@ def forecast_parser():
     return p
 
 
-def main(argv=None):
-    """The command; exit status 0, or 2 with one line on what was wrong with the input."""
-    options = forecast_parser().parse_args(argv)
-    unused = [name for name in ("save", "data_dir", "ledger") if getattr(options, name)]
-    try:
-        if unused or options.arithmetic != "shared":
-            raise ValueError(f"--{(unused or ['arithmetic'])[0].replace('_', '-')} has no effect "
-                             "on a forecast; leave it out")
-        if problem := complaint(options):
-            raise ValueError(problem)
-        for line in lines(options):
-            print(line, flush=True)
-    except ValueError as error:
-        print(f"forecast: {error}", file=sys.stderr)
-        return 2
+def option(name):
+    """The name of an option as it is typed."""
+    return f"--{name.replace('_', '-')}"
+
+
+def run(options):
+    """Print the forecast; exit status 0."""
+    default = parser().parse_args([])
+    for name in WITHOUT_EFFECT:
+        if getattr(options, name) != getattr(default, name):
+            raise ValueError(f"{option(name)} has no effect on a forecast; leave it out")
+    if problem := complaint(options):
+        raise ValueError(problem)
+    for line in lines(options, console.note):
+        print(line, flush=True)
     return 0
 
 
+def main(argv=()):
+    """The command with the words `argv`, none if left out; its exit status."""
+    return console.ending("forecast", partial(run, forecast_parser().parse_args(list(argv))))
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

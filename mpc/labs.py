@@ -9,6 +9,7 @@ party saw: nothing else. The same attack on the unbroken protocol (``weak=False`
     [5, -3, 200]
 """
 
+import operator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,10 @@ from mpc.beaver import matmul, multiply
 from mpc.ring import Odd, Zm, bits_of, prime_above
 from mpc.securenn import drelu
 from mpc.views import Watched
+
+
+SIZE = 2**40        # of a number that no attack takes for noise, nor noise for it
+MOST_GUESSES = 2**14
 
 
 class Lab(NamedTuple):
@@ -29,6 +34,29 @@ class Lab(NamedTuple):
     def broken(self):
         """Did the attacker read the whole secret?"""
         return self.recovered == self.secret
+
+
+def _whole(lab, values, limit=SIZE):
+    """`values` as a list of whole numbers below `limit` in absolute value; raises if they are not.
+    """
+    try:
+        numbers = [operator.index(value) for value in values]
+    except TypeError:
+        raise TypeError(f"{lab}: takes a list of whole numbers, one or more") from None
+    if not numbers:
+        raise ValueError(f"{lab}: the list is empty; take a list of whole numbers, one or more")
+    for i, value in enumerate(numbers):
+        if abs(value) >= limit:
+            raise ValueError(f"{lab}: item {i} of the list has a size of {limit} or more; take "
+                             "smaller numbers")
+    return numbers
+
+
+def _alike(lab, *lists):
+    """Raise unless all `lists` have one length."""
+    if len({len(numbers) for numbers in lists}) > 1:
+        raise ValueError(f"{lab}: the lists have {' and '.join(str(len(n)) for n in lists)} items; "
+                         "take as many in each")
 
 
 def _world(weaken, weak):
@@ -56,6 +84,10 @@ def read_relu_inputs(secrets, weak=True, bound=512):
     entries as a fingerprint, which only the right guess matches. Released implementations have
     shipped this. The inputs here are integers below `bound` in absolute value.
     """
+    if _whole("read_relu_inputs, bound", [bound], MOST_GUESSES)[0] < 1:
+        raise ValueError("read_relu_inputs: bound is below 1; take 1 or more")
+    secrets = _whole("read_relu_inputs", secrets, bound)
+
     def without_zero_shares(label, ring, shape):
         return np.zeros(shape, ring.dtype) if label.endswith("compute_msb/z") else None
 
@@ -117,6 +149,8 @@ def read_signs(secrets, weak=True):
     one beta for all, the answers are all signs up to one common complement; here the attacker is
     told the first sign. Every marginal statistic of this protocol is perfect.
     """
+    secrets = _whole("read_signs", secrets)
+
     def one_beta(label, ring, shape):
         return np.ones(shape, ring.dtype) if label.endswith("compute_msb/beta") else None
 
@@ -152,6 +186,8 @@ def read_factor(secret, mine, weak=True):
     Bob's x and alice's own x' are opened as x - a and x' - a; their difference is x - x'. Of each
     opening she has bob's row, which came in a message, and her own, which she sent.
     """
+    secret, mine = _whole("read_factor", secret), _whole("read_factor", mine)
+    _alike("read_factor", secret, mine)
     world = _world(_same_every_time("multiply/a"), weak)
     alice, bob = world.workers
     x, own = _given(world, bob, secret, "x", 2**40), _given(world, alice, mine, "own", 2**40)
@@ -175,6 +211,8 @@ def read_update(weights, update, weak=True):
     W is opened as W - b before the step and W - g - b after it. She has bob's rows of both, which
     came in messages, and her own, which she sent.
     """
+    weights, update = _whole("read_update", weights), _whole("read_update", update)
+    _alike("read_update", weights, update)
     world = _world(_same_every_time("matmul/b"), weak)
     w, g = (_given(world, world.server, [v], name, 2**40)
             for v, name in ((weights, "W"), (update, "g")))
@@ -192,7 +230,7 @@ def read_update(weights, update, weak=True):
 
 def _plausible(numbers):
     """Small numbers as found; large ones are noise."""
-    return [int(v) if abs(int(v)) < 2**40 else None for v in numbers]
+    return [int(v) if abs(int(v)) < SIZE else None for v in numbers]
 
 
 # ------------------------------------------------------------------ a worker, with a guessable seed
@@ -204,6 +242,7 @@ def read_from_seed(secret, weak=True, seeds=3600):
     He knows some coins himself; he tries every second of the last hour until one seed explains
     them, and then has alice's mask too.
     """
+    secret = _whole("read_from_seed", secret, 2**63)
     generator = np.random.default_rng(1234)
 
     def from_generator(label, ring, shape):

@@ -27,7 +27,19 @@ ROOM = 200          # the size of a number up to which the truncation of a produ
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors take one line, and who refuses what would have no effect."""
+    """A parser whose errors take one line, and who refuses what would have no effect.
+
+    Options named in `hidden` are not in its help.
+    """
+
+    def __init__(self, *args, hidden=(), **options):
+        self.hidden = hidden
+        super().__init__(*args, **options)
+
+    def add_argument(self, *names, **how):
+        if any(name in self.hidden for name in names):
+            how["help"] = argparse.SUPPRESS
+        return super().add_argument(*names, **how)
 
     def parse_args(self, args=None, namespace=None):
         options = super().parse_args(args, namespace)
@@ -67,10 +79,11 @@ def path_name(text):
     return text
 
 
-def parser(command="train_mnist"):
-    """All options; the defaults are those of the tutorial."""
+def parser(command="train_mnist", hidden=()):
+    """All options; the defaults are those of the tutorial. The help leaves out the `hidden` ones.
+    """
     p = Parser(prog=f"python -m mpc.{command}", description=DESCRIPTION, epilog=EXAMPLE,
-               formatter_class=argparse.RawDescriptionHelpFormatter)
+               formatter_class=argparse.RawDescriptionHelpFormatter, hidden=hidden)
     whole = functools.partial(number, int, "a whole number")
     p.add_argument("--epochs", type=whole(1), default=10, metavar="N",
                    help="how many times to go through the training items (default 10)")

@@ -8,7 +8,7 @@ floating-point numbers and on fixed point in the clear, from the same weights, f
 
 import functools
 import itertools
-import os
+import math
 import statistics
 import sys
 import time
@@ -16,9 +16,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mpc.siblings import insist
+
+insist("mpc", "data", "nn")     # before another module of such a name is run in their place
+
 import data
 import mpc
 import nn
+from mpc import console
 from mpc.mpi import MpiWorld, as_role, launched
 from mpc.options import complaint, finer, parser, public, speaks
 from mpc.ring import Z2k
@@ -63,6 +68,7 @@ class Float:
 
     world = None
     finer = 1       # times that a weight is finer than another number
+    digits = 6      # decimals of a loss that are worth printing
 
     def __init__(self, options, world=None):
         pass
@@ -90,6 +96,7 @@ class Fixed(Float):
     def __init__(self, options, world=None):
         self.format = {"precision_fractional": options.precision_fractional, "base": options.base,
                        "ring": Z2k(options.ring_bits)}
+        self.digits = math.ceil(options.precision_fractional * math.log10(options.base))
         self.seeds = (f"{options.seed}/{i}" if options.reproducible else None
                       for i in itertools.count())     # coins of its own for every value encoded
 
@@ -226,14 +233,25 @@ def count_correct(arithmetic, model, batches):
     return arithmetic.reveal(sum(hits[1:], hits[0]), "count")
 
 
+def announced(batches, n_items, note):
+    """The test `batches`; `note` is told how many of `n_items` are done, and "" at the end."""
+    done = 0
+    for pictures, labels in batches:
+        note(f"Test set: {done}/{n_items}")
+        yield pictures, labels
+        done += labels.shape[0]
+    note("")
+
+
 OUT_OF_RANGE = ("warning: no mean of squares is like this: values have left the range of the "
                 "numbers; take a smaller --lr or fewer --precision-fractional digits")
 
 
-def train(options, log=print, world=None):
+def train(options, log=print, world=None, note=lambda text: None):
     """Train and test as `options` say, and `log` as it goes; returns a `Run`.
 
-    `world` is where the shares live, a simulation of all roles if left out.
+    `world` is where the shares live, a simulation of all roles if left out. `note` is told how far
+    a test is, and then "".
     """
     arithmetic = ARITHMETICS[options.arithmetic](options, world)
     world = arithmetic.world
@@ -259,12 +277,13 @@ def train(options, log=print, world=None):
                 untimed, start = 0, now
             if logged:
                 log(f"Train Epoch: {epoch} [{done}/{options.train_items} "
-                    f"({100 * done / options.train_items:.0f}%)]  Loss: {losses[-1]:.6f}  "
-                    f"Time: {seconds[-1]:.3f}s")
+                    f"({100 * done / options.train_items:.0f}%)]  "
+                    f"Loss: {losses[-1]:.{arithmetic.digits}f}  Time: {seconds[-1]:.3f}s")
                 if not warned and not 0 <= losses[-1] <= 1e6 and losses[-1] == losses[-1]:
                     warned = True
                     print(OUT_OF_RANGE, file=sys.stderr)
-        counts.append(float(count_correct(arithmetic, model, test_batches)))
+        counts.append(float(count_correct(
+            arithmetic, model, announced(test_batches, options.test_items, note))))
         log(f"Test set: Accuracy: {counts[-1]:.0f}/{options.test_items} "
             f"({100 * counts[-1] / options.test_items:.0f}%)")
     return Run(arithmetic.reveal_model(model), losses, counts, seconds, world, first)
@@ -294,12 +313,13 @@ def report(run, options):
         yield (f"Bytes per batch sent by {role}: {online:,}"
                + f" and {offline:,} ahead of time" * bool(offline))
     yield "Revealed, to the server alone:"
-    for what, note in (("loss", "the loss of a batch each"),
-                       ("count", "the number of correct test answers each"),
-                       ("model", "the trained parameters, a tensor each")):
+    for what, one, more in (
+            ("loss", "loss of a training batch", "losses of training batches"),
+            ("count", "count of correct test answers", "counts of correct test answers"),
+            ("model", "tensor of trained parameters", "tensors of trained parameters")):
         told = {m.round for m in ledger.messages if m.path.split("/")[0] == f"reveal {what}"
                 and m.dst == str(world.server) and m.name == "revealed"}
-        yield f"  {len(told):>5}  {note}"
+        yield f"  {len(told):>5}  {one if len(told) == 1 else more}"
     yield ("Known to everybody: the shapes, the hyper-parameters, the number of steps and, since "
            "--seed is public, the initial weights.")
     yield ("No worker was told any of these; one who is told such a value also learns an "
@@ -309,41 +329,39 @@ def report(run, options):
 # ---------------------------------------------------------------------- the command
 
 
-def main(argv=None):
-    """The command, in one process or as one role of several, whichever it was started as."""
+def main(argv=()):
+    """The command, in one process or as one role of several, whichever it was started as.
+
+    `argv` are its words, none if left out: ``sys.argv`` is not read, since in a notebook it holds
+    those of the kernel. Returns the exit status.
+    """
     if launched():
         return as_role(functools.partial(command, argv), *launched())
     return command(argv)
 
 
-def command(argv=None):
-    """Exit status 0, or 2 with one line on what was wrong with the input."""
-    options = parser().parse_args(argv)
-    try:
-        problem = complaint(options)
-        if problem:
-            raise ValueError(problem)
-        run = train(options, functools.partial(print, flush=True))
-        if options.world == "mpi":
-            run.world.finish()
-        for line in report(run, options):
-            print(line)
-        if options.ledger:
-            print("", run.world.ledger.table(run.batch_messages), sep="\n")
-        if options.save is not None and speaks(options):
-            save_model(run.model, options.save)
-            print(f"Model written to {options.save}")
-    except BrokenPipeError:             # whoever read our lines has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (ValueError, OSError) as error:
-        print(f"train_mnist: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("train_mnist: interrupted", file=sys.stderr)
-        return 130
+def command(argv=()):
+    """Exit status 0, or 2 after one line on what was wrong with the input."""
+    return console.ending("train_mnist", functools.partial(run, parser().parse_args(list(argv))))
+
+
+def run(options):
+    """Train as `options` say and print how it went; exit status 0."""
+    problem = complaint(options)
+    if problem:
+        raise ValueError(problem)
+    done = train(options, functools.partial(print, flush=True), note=console.note)
+    if options.world == "mpi":
+        done.world.finish()
+    for line in report(done, options):
+        print(line)
+    if options.ledger:
+        print("", done.world.ledger.table(done.batch_messages), sep="\n")
+    if options.save is not None and speaks(options):
+        save_model(done.model, options.save)
+        print(f"Model written to {options.save}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

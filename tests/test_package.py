@@ -22,9 +22,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGES = ("mpc", "nn", "data")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))]
 # A module of mpc imports only modules that stand before it here.
-ORDER = ("ring randomness tags ledger masks share link world views provider beaver truncation "
-         "securenn carry_tree comparison argmax either fixed_point labs guard mpi save options "
-         "train_mnist costs forecast show graph exercises").split()
+ORDER = ("threads siblings console ring randomness tags ledger masks share checked link world views "
+         "provider beaver truncation securenn carry_tree comparison argmax either fixed_point labs "
+         "guard mpi save options train_mnist costs forecast show graph exercises").split()
 COMMANDS = ("train_mnist", "costs", "forecast")     # modules that bring all three packages together
 
 
@@ -93,10 +93,11 @@ def test_inside_mpc_they_point_downward_too():
 
 
 def test_nothing_is_imported_but_the_dependencies_and_the_standard_library():
-    """But for matplotlib in the one module that draws, and mpi4py in that of MPI."""
+    """But for matplotlib in the one module that draws, mpi4py in that of MPI, and threadpoolctl."""
     allowed = {*PACKAGES, "numpy", "scipy", "idx2numpy", *sys.stdlib_module_names}
     for path in SOURCES:
-        extra = {"show": {"matplotlib"}, "mpi": {"mpi4py"}}.get(path.stem, set())
+        extra = {"show": {"matplotlib"}, "mpi": {"mpi4py"},
+                 "threads": {"threadpoolctl"}}.get(path.stem, set())
         assert {name.split(".")[0] for name in imported(path)} <= allowed | extra, path.name
 
 
@@ -133,7 +134,7 @@ def test_the_code_of_the_readme_prints_what_it_shows():
 def test_the_commands_of_the_readme_are_those_that_are_run():
     train, full, test, course, others, roles, owners, foreseen = blocks("sh")
     assert train == ("python3 -m venv .venv && .venv/bin/python -m pip install -e . && \\\n"
-                     "OPENBLAS_NUM_THREADS=1 .venv/bin/python -m mpc.train_mnist\n")
+                     ".venv/bin/python -m mpc.train_mnist\n")
     assert test == "scripts/test\n"
     assert os.access(ROOT / "scripts" / "test", os.X_OK)
     assert "-e '.[notebooks]'" in course and "-m jupyterlab notebooks/01_" in course
@@ -153,6 +154,11 @@ def test_the_commands_of_the_readme_are_those_that_are_run():
 
 def test_every_command_of_the_readme_names_the_environments_python():
     assert README.count("python -m ") == README.count(".venv/bin/python -m ") > 5
+
+
+def test_no_command_needs_a_variable():
+    texts = README, *(path.read_text(encoding="utf-8") for path in (ROOT / "scripts").iterdir())
+    assert not [text for text in texts if re.search(r"NUM_THREADS=", text)]
 
 
 def test_the_map_in_the_readme_has_every_module_in_reading_order():

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -98,13 +99,64 @@ def test_files_that_are_right_are_kept_and_not_asked_for(mirror, small_files, tm
     assert capsys.readouterr().out.count("already there, SHA-256 right, kept") == 4
 
 
-def test_a_file_with_other_content_is_replaced_and_that_is_said(mirror, small_files, tmp_path):
-    (tmp_path / FIRST).write_bytes(b"half of it")
+def idx(kind, *shape, content):
+    """An IDX file of items of this kind."""
+    return bytes([0, 0, kind, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + content
+
+
+PICTURES = idx(8, 2, 28, 28, content=bytes(2 * 784))
+DAMAGED = {
+    "half a page": (b"<html>", "unpacked it has 6 instead of 26,000 bytes"),
+    "empty": (b"", "unpacked it has 0 instead of"),
+    "half a gzip stream": (gzip.compress(BODIES[FIRST])[:-9], "truncated, its gzip stream ends"),
+    "a wrong checksum": (gzip.compress(PICTURES)[:-8] + bytes(8), "damaged gzip file (CRC check"),
+    "another gzip method": (b"\x1f\x8b\0" + bytes(20), "damaged gzip file"),
+    "half an IDX file": (PICTURES[:-1], "unpacked it has 1,583 instead of"),
+    "half a header": (PICTURES[:10], "unpacked it has 10 instead of"),
+    "the right size": (bytes(26_000), "SHA-256 is "),
+}
+WHOLE = {
+    "another set, packed": gzip.compress(PICTURES),
+    "another set, unpacked": PICTURES,
+    "the right size, packed": gzip.compress(bytes(26_000)),
+    "the right size, unpacked": idx(8, 25_992, content=bytes(25_992)),
+    "larger pictures": idx(8, 2, 32, 32, content=bytes(2 * 1024)),
+    "other numbers": idx(0x0E, 3, content=bytes(24)),
+    "a text, packed": gzip.compress(b"not a picture"),
+    "more than the right size": gzip.compress(bytes(10**6)),
+}
+
+
+@pytest.mark.parametrize("content, fault", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_is_replaced_and_that_is_said(mirror, small_files, tmp_path, content, fault):
+    (tmp_path / FIRST).write_bytes(content)
     lines = []
     download_mnist(tmp_path, [mirror.serve("a") + "/"], lines.append)
     assert held(tmp_path) == BODIES
-    assert lines[0].startswith(f"{FIRST}: there, but unpacked it has 10 instead of ")
+    assert lines[0].startswith(f"{FIRST}: there, but {fault}")
     assert lines[0].endswith("; fetching it anew")
+
+
+@pytest.mark.parametrize("name", [FIRST, list(BODIES)[-1]])
+@pytest.mark.parametrize("content", WHOLE.values(), ids=WHOLE)
+def test_a_whole_file_of_another_set_stays_and_nothing_is_fetched(mirror, small_files, tmp_path,
+                                                                  content, name):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(data.DataError) as caught:
+        download_mnist(tmp_path, [mirror.serve("a")], report=lambda line: None)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / name}: ") and "\n" not in message
+    assert message.endswith("a whole file of another data set; it stays as it is, and nothing was "
+                            "fetched; choose another directory")
+    assert mirror.asked == [] and list(tmp_path.iterdir()) == [tmp_path / name]
+    assert (tmp_path / name).read_bytes() == content
+
+
+def test_what_is_no_ordinary_file_stays(mirror, small_files, tmp_path):
+    (tmp_path / FIRST).mkdir()
+    with pytest.raises(data.DataError, match="no ordinary file; choose another directory"):
+        download_mnist(tmp_path, [mirror.serve("a")], report=lambda line: None)
+    assert mirror.asked == [] and (tmp_path / FIRST).is_dir()
 
 
 def test_a_new_file_can_be_read_by_whom_the_umask_lets(mirror, small_files, tmp_path):
@@ -145,8 +197,20 @@ def test_with_no_other_mirror_it_is_an_error_and_nothing_is_left(mirror, small_f
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / FIRST}: no mirror delivered it ({mirror.url}/bad: ")
     assert reason in message and "\n" not in message
-    assert message.endswith("check the network, or name another mirror with --mirror URL")
+    assert message.endswith("check the network, or name another mirror with --mirror URL; if you "
+                            "have the four files, use --data-dir DIR")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_into_which_nothing_came_is_taken_away_again(mirror, small_files, tmp_path):
+    bad, good = mirror.serve("bad", status=404), mirror.serve("good")
+    (tmp_path / "there").mkdir()
+    for folder in ("a/b/c", "there/d", "there"):
+        with pytest.raises(data.DataError, match="no mirror delivered"):
+            download_mnist(tmp_path / folder, [bad], report=lambda line: None)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "there"]
+    download_mnist(tmp_path / "a" / "b", [bad, good], report=lambda line: None)
+    assert held(tmp_path / "a" / "b") == BODIES
 
 
 def test_a_failure_leaves_an_older_file_as_it_was(mirror, small_files, tmp_path):
@@ -166,7 +230,56 @@ def test_an_interrupt_leaves_nothing_half_written(mirror, small_files, tmp_path,
     assert capsys.readouterr().err.endswith("nothing half-written is left, run it again\n")
 
 
+def test_a_password_is_refused_and_shown_nowhere(mirror, small_files, tmp_path, capsys):
+    for secret in ("me:secret", "secret", "me:sec/ret", "me:secret@secret"):
+        address = mirror.serve("a").replace("//", f"//{secret}@")
+        for words in (["--mirror", address], [f"--mirro={address}"], ["--mirrors", address]):
+            try:
+                assert mnist.main(["--download", str(tmp_path), *words]) == 2
+            except SystemExit as stop:
+                assert stop.code == 2
+            out, err = capsys.readouterr()
+            assert out == "" and err.count("\n") == 1 and "sec" not in err
+            assert "leave out all before the @" in err or "unrecognized arguments" in err
+    assert mirror.asked == [] and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words, told", [
+    (["--download", "a\0b"], r"directory 'a\x00b': no name of a directory; leave the control"),
+    (["--download", "a\nb"], r"directory 'a\nb': no name of a directory"),
+    (["--download", "a", "--mirror", "http://127.0.0.1:1/\nb"], "leave out spaces and control"),
+    (["--download", "a", "--mirror", "http://127.0.0.1:1/\0"], "leave out spaces and control"),
+    (["--download", "a", "--mirror", "http://127.0.0.1:1/ b"], "leave out spaces and control")])
+def test_names_with_control_characters_are_refused_in_one_line(capsys, tmp_path, monkeypatch, words,
+                                                               told):
+    monkeypatch.chdir(tmp_path)
+    assert mnist.main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and told in err
+    assert list(tmp_path.iterdir()) == []
+
+
 # ---- the command line, as a user runs it
+
+
+def test_a_program_that_calls_main_keeps_its_own_arguments(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["kernel", "--download", "/nowhere"])
+    with pytest.raises(SystemExit) as stop:
+        mnist.main()
+    assert stop.value.code == 2 and "required: --download" in capsys.readouterr().err
+
+
+def test_a_reader_who_goes_ends_the_command_without_a_word(mirror, tmp_path):
+    """Its output is a pipe that nobody reads any more, when the first line is written."""
+    source, end = os.pipe()
+    os.close(source)
+    (tmp_path / FIRST).touch()
+    done = subprocess.run([sys.executable, "-m", "data.mnist", "--download", str(tmp_path)],
+                          stdout=end, stderr=subprocess.PIPE, text=True,
+                          cwd=Path(data.__file__).parents[1])
+    os.close(end)
+    assert (done.returncode, done.stderr) == (1, "")
+
 
 def run(*arguments):
     root = str(Path(data.__file__).parents[1])

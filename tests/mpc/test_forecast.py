@@ -63,6 +63,17 @@ def test_the_command_prints_the_parts_of_the_time_and_their_sum(capsys):
     assert parts[0] == rounds and abs(sum(parts) - total) <= 2
 
 
+def test_help_lists_the_options_that_are_accepted_and_no_others(capsys):
+    with pytest.raises(SystemExit):
+        forecast.main(["--help"])
+    listed = set(re.findall(r"--[a-z][\w-]*", capsys.readouterr().out)) - {"--help"}
+    with pytest.raises(SystemExit):
+        train_mnist.main(["--help"])
+    known = set(re.findall(r"^  (--[a-z][\w-]*)", capsys.readouterr().out, re.M))
+    refused = {forecast.option(name) for name in forecast.WITHOUT_EFFECT}
+    assert refused < known and listed == known - refused | {"--items", "--network"}
+
+
 @pytest.mark.parametrize("words, told", [
     ("--network slow", "'slow' is no network; take lan, wan or RTT,BANDWIDTH in milliseconds"),
     ("--network 1", "'1' is no network"), ("--network 1,0", "'1,0' is no network"),
@@ -71,6 +82,9 @@ def test_the_command_prints_the_parts_of_the_time_and_their_sum(capsys):
     ("--save m.npz", "--save has no effect on a forecast; leave it out"),
     ("--data-dir d", "--data-dir has no effect on a forecast"),
     ("--arithmetic float", "--arithmetic has no effect on a forecast"),
+    ("--seed 2", "--seed has no effect on a forecast"), ("--ledger", "--ledger has no effect on a"),
+    ("--reproducible", "--reproducible has no effect on a forecast"),
+    ("--world mpi", "--world has no effect on a forecast"),
     ("--workers 3 --comparison securenn", "a protocol of two workers, wrong for 3")])
 def test_bad_input_is_told_in_one_line(capsys, words, told):
     try:

@@ -34,6 +34,46 @@ def test_the_attack_fails_on_the_protocol_as_it_is(attack, arguments):
         assert lab.recovered == [None] * len(lab.secret)
 
 
+LONG = "s have 2 and 1 items; take as many in each"
+
+
+@pytest.mark.parametrize("attack, arguments, error, told", [
+    *((attack, [change(arguments[0])] + [change(other) for other in arguments[1:]], error, told)
+      for attack, arguments in LABS.values() for change, error, told in (
+          (lambda numbers: [1.5], TypeError, "takes a list of whole numbers"),
+          (lambda numbers: [1.0], TypeError, "takes a list of whole numbers"),
+          (lambda numbers: 5, TypeError, "takes a list of whole numbers"),
+          (lambda numbers: "12", TypeError, "takes a list of whole numbers"),
+          (lambda numbers: [], ValueError, "the list is empty; take a list"),
+          (lambda numbers: [0, 2**63], ValueError, "item 1 of the list has a size of "),
+          (lambda numbers: [-2**63, 0], ValueError, "item 0 of the list has a size of "))),
+    (labs.read_relu_inputs, [[1, 512]], ValueError, "item 1 of the list has a size of 512 or more"),
+    (labs.read_relu_inputs, [[1, 2], True, 2], ValueError, "item 1 of the list has a size of 2 or"),
+    (labs.read_relu_inputs, [[1], True, 2**14], ValueError, "bound: item 0 of the list has a size"),
+    (labs.read_relu_inputs, [[0], True, 0], ValueError, "bound is below 1; take 1 or more"),
+    (labs.read_signs, [[2**40]], ValueError, "has a size of 1099511627776 or more"),
+    (labs.read_factor, [[1, 2], [1]], ValueError, LONG),
+    (labs.read_update, [[1, 2], [1]], ValueError, LONG),
+    (labs.read_factor, [[1], [2**40]], ValueError, "has a size of 1099511627776 or more")])
+@pytest.mark.parametrize("weak", [True, False])
+def test_what_an_attack_cannot_read_is_refused_in_one_line(attack, arguments, error, told, weak):
+    with pytest.raises(error) as caught:
+        attack(*arguments, **{} if len(arguments) == 3 else {"weak": weak})
+    message = str(caught.value)
+    assert message.startswith(attack.__name__) and told in message and "\n" not in message
+
+
+@pytest.mark.parametrize("attack, arguments", [
+    (labs.read_relu_inputs, ([511, -511, 0, -1],)), (labs.read_relu_inputs, (np.array([3, -3]),)),
+    (labs.read_signs, ([2**40 - 1, 1 - 2**40, 0],)),
+    (labs.read_factor, ([2**40 - 1, 1 - 2**40], [1 - 2**40, 2**40 - 1])),
+    (labs.read_update, ([2**40 - 1, 1 - 2**40], [1 - 2**40, 2**40 - 1])),
+    (labs.read_from_seed, ([2**63 - 1, 1 - 2**63],))])
+def test_all_that_it_accepts_is_read(attack, arguments):
+    lab = attack(*arguments, weak=True)
+    assert lab.broken and len(lab.secret) == len(arguments[0])
+
+
 @pytest.mark.parametrize("attack, arguments, learner, others", [
     (*LABS["a factor, from a mask used twice"], "alice", ("server", "bob", "crypto_provider")),
     (*LABS["a step of descent, from W's mask used twice"], "alice",

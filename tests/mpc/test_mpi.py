@@ -250,7 +250,7 @@ def test_a_role_with_another_version_is_refused(tmp_path):
     with (copy / "mpc" / "ring.py").open("a") as file:
         file.write("# another version\n")
     other = ["-c", f"import sys; sys.path.insert(0, {str(copy)!r}); from mpc import train_mnist; "
-             "sys.exit(train_mnist.main())", *SMALL.split()]
+             "sys.exit(train_mnist.main(sys.argv[1:]))", *SMALL.split()]
     status, out, err = Started(command(SMALL, 3), (1, other)).ends()
     assert (status, out) == (2, "")
     assert re.fullmatch(r"\w+: train_mnist: \w+ was started with code \w{16} and \w+ with \w{16}; "

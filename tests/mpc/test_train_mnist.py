@@ -22,7 +22,7 @@ from mpc.options import parser
 SMALL = "--train-items 10 --batch-size 4 --test-items 6 --epochs 2 --reproducible"
 ONE_EPOCH = SMALL.replace("--epochs 2", "--epochs 1")
 IN_FLOATS = SMALL.replace("--reproducible", "--arithmetic float")
-TRAIN_LINE = r"Train Epoch: (\d+) \[(\d+)/10 \((\d+)%\)\]  Loss: \d+\.\d{6}  Time: \d+\.\d{3}s"
+TRAIN_LINE = r"Train Epoch: (\d+) \[(\d+)/10 \((\d+)%\)\]  Loss: \d+\.(\d+)  Time: \d+\.\d{3}s"
 TEST_LINE = r"Test set: Accuracy: (\d+)/6 \((\d+)%\)"
 PARAMETERS = {"fc1.weight": (784, 128), "fc1.bias": (128,), "fc2.weight": (128, 64),
               "fc2.bias": (64,), "fc3.weight": (64, 10), "fc3.bias": (10,)}
@@ -60,10 +60,23 @@ def test_the_lines_have_the_form_of_the_tutorial():
     progress = [("4", "40"), ("8", "80"), ("10", "100")]        # the last batch is a short one
     for epoch in ("1", "2"):
         for done in progress:
-            assert re.fullmatch(TRAIN_LINE, lines.pop(0)).groups() == (epoch, *done)
+            assert re.fullmatch(TRAIN_LINE, lines.pop(0)).groups()[:3] == (epoch, *done)
         correct, percent = map(int, re.fullmatch(TEST_LINE, lines.pop(0)).groups())
         assert percent == round(100 * correct / 6)
     assert lines == []
+
+
+@pytest.mark.parametrize("how, digits", [
+    ("", 3), ("--precision-fractional 4", 4), ("--base 2 --precision-fractional 10", 4),
+    ("--arithmetic fixed", 3), ("--arithmetic float", 6)])
+def test_a_loss_is_printed_with_the_digits_that_its_numbers_have(how, digits):
+    run, lines = trained(f"--train-items 4 --test-items 2 --epochs 1 {how}")
+    shown = re.fullmatch(TRAIN_LINE.replace("/10", "/4"), lines[0])
+    assert len(shown[4]) == digits
+    loss, = run.losses
+    step = 2.0**-10 if "base 2" in how else 10.0**-digits
+    if how != "--arithmetic float":
+        assert loss / step == pytest.approx(round(loss / step))     # more digits would be zeros
 
 
 def test_the_report_says_accuracy_cost_and_what_was_revealed(capsys):
@@ -159,10 +172,12 @@ def test_the_server_sends_the_model_and_the_owners_nothing():
 @pytest.mark.parametrize("interval, due", [(1, 3), (2, 1), (3, 1), (4, 0)])
 def test_log_interval_reveals_fewer_losses(interval, due):
     run, lines = trained(f"{ONE_EPOCH} --log-interval {interval}")
+    losses = f"loss{'es' * (due != 1)} of {'training batches' if due != 1 else 'a training batch'}"
     assert len(run.losses) == due == sum(line.startswith("Train") for line in lines)
     assert to_server(run).count(("reveal loss", ())) == 2 * due
     assert len(run.seconds) == 3                    # of every batch, shown or not
-    assert f"  {due:>5}  the loss of a batch each" in train_mnist.report(run, options(SMALL))
+    assert f"  {due:>5}  {losses}" in list(train_mnist.report(run, options(SMALL)))
+    assert "      1  count of correct test answers" in train_mnist.report(run, options(SMALL))
 
 
 def test_nobody_reads_the_data_but_their_owners(monkeypatch):
@@ -259,20 +274,56 @@ def test_values_that_leave_the_ring_are_told_once_and_on_the_error_output(capsys
 # ---------------------------------------------------------------------- --save
 
 
-def test_save_writes_the_model_that_was_tested(tmp_path, capsys):
+@pytest.mark.parametrize("arithmetic", train_mnist.ARITHMETICS)
+def test_save_writes_the_model_that_was_tested(tmp_path, capsys, monkeypatch, arithmetic):
+    """The parameters that were revealed, to the last bit; they give the right answers that the
+    command counted, which are other ones than those of a model that was not trained."""
+    runs, train = [], train_mnist.train
+    monkeypatch.setattr(train_mnist, "train", lambda *args, **how: runs.append(train(*args, **how))
+                        or runs[0])
     path = tmp_path / "model.npz"
-    status, out, _ = command(capsys, f"--train-items 64 --test-items 64 --epochs 1 --save {path} "
-                             "--reproducible")
+    status, out, _ = command(capsys, f"--train-items 128 --test-items 320 --epochs 2 --lr 0.1 "
+                             f"--save {path} --arithmetic {arithmetic}"
+                             + " --reproducible" * (arithmetic != "float"))
     assert status == 0 and out.endswith(f"Model written to {path}\n")
-    printed = int(re.findall(r"Accuracy: (\d+)/64 ", out)[-1])
     assert list(tmp_path.iterdir()) == [path]
     with np.load(path) as saved:
-        assert {name: saved[name].shape for name in saved.files} == PARAMETERS
-        w1, b1, w2, b2, w3, b3 = (saved[name] for name in PARAMETERS)
-    images, labels = data.load_mnist("test", 64)
-    hidden = np.maximum(np.maximum(data.normalise(images) @ w1 + b1, 0) @ w2 + b2, 0)
-    correct = np.sum((hidden @ w3 + b3).argmax(1) == labels)
-    assert abs(correct - printed) <= 2
+        parameters = {name: saved[name] for name in saved.files}
+    assert {name: p.shape for name, p in parameters.items()} == PARAMETERS
+    for name, revealed in runs[0].model.named_parameters():
+        np.testing.assert_array_equal(parameters[name], revealed.value, strict=True)
+
+    images, labels = data.load_mnist("test", 320)
+
+    def right_answers(w1, b1, w2, b2, w3, b3):
+        hidden = np.maximum(np.maximum(data.normalise(images) @ w1 + b1, 0) @ w2 + b2, 0)
+        return np.sum((hidden @ w3 + b3).argmax(1) == labels)
+
+    printed = int(re.findall(r"Accuracy: (\d+)/320 ", out)[-1])
+    initial = train_mnist.Net(np.random.default_rng(1))
+    assert abs(right_answers(*parameters.values()) - printed) <= 4 * (arithmetic != "float")
+    assert printed > 30 + right_answers(*(p.value for p in initial.parameters()))
+    assert printed > 30 + right_answers(*(np.zeros(shape) for shape in PARAMETERS.values()))
+
+
+@pytest.mark.parametrize("arithmetic", train_mnist.ARITHMETICS)
+def test_the_count_takes_in_every_batch_and_every_item(arithmetic):
+    """Outputs that are right for some items of each batch, for none of one and for all of the
+    last, which is short."""
+    parties = train_mnist.ARITHMETICS[arithmetic](options(f"--arithmetic {arithmetic}"))
+    labels = np.arange(22) % 10
+    answers = labels.copy()
+    answers[[0, 3, 8, 9, 10, 11, 12, 13, 14, 15, 17]] += 1
+    outputs = data.one_hot(answers % 10) * 2 - 0.5
+
+    owners = 1 if arithmetic == "float" else 2
+    batches = [tuple(parties.batch(rows.__getitem__, (10,), parts)
+                     for rows in (outputs, data.one_hot(labels)))
+               for parts in data.batches(22, 8, owners)]
+    for some in (batches, batches[::-1], batches[:1], batches[1:], batches[1:2]):
+        due = sum(np.sum(answers[i:i + 8] == labels[i:i + 8]) for i in range(0, 22, 8)
+                  if any(batches[i // 8] is batch for batch in some))
+        assert float(train_mnist.count_correct(parties, lambda x: x, some)) == due
 
 
 def test_a_failed_save_leaves_nothing_new_and_the_old_model_whole(tmp_path, monkeypatch, capsys):
@@ -468,7 +519,7 @@ def test_the_process_ends_with_the_status_and_the_line():
 
 
 def test_an_interrupted_run_ends_without_a_traceback(capsys, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train_mnist, "train", interrupted)
