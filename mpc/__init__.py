@@ -1,5 +1,9 @@
 """Machine learning on secret shares, in NumPy: see `mpc.world` for the idea and the parties."""
 
+from mpc import guard
+
+guard.stand_by()    # before NumPy is loaded: a role of MPI may fail to do that, too
+
 from mpc.argmax import all_pairs, tournament
 from mpc.beaver import matmul, matmul_in_three, multiply, refresh, square
 from mpc.comparison import drelu, equal, relu

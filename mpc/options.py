@@ -11,7 +11,7 @@ from mpc.mpi import launched
 # Left out, these get their defaults behind the parser: by then it is known which were given.
 DEFAULTS = {"workers": 2, "comparison": None, "truncation": None, "products": "beaver",
             "ring_bits": 64, "ledger": False, "precision_fractional": 3, "base": 10,
-            "reproducible": False, "world": "mpi" if launched() else "simulation"}
+            "reproducible": False, "world": None}       # None: what its own text says
 WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
                   "fixed": ("workers", "comparison", "truncation", "products", "ring_bits",
                             "ledger", "world")}
@@ -35,6 +35,10 @@ class Parser(argparse.ArgumentParser):
             elif name in WITHOUT_EFFECT[options.arithmetic]:
                 self.error(f"--{name.replace('_', '-')} has no effect with --arithmetic "
                            f"{options.arithmetic}; leave one of them out")
+        try:
+            options.world = options.world or ("mpi" if launched() else "simulation")
+        except ValueError as error:
+            self.error(str(error))
         return options
 
     def error(self, message):
@@ -155,6 +159,9 @@ def complaint(options):
     if options.world == "mpi" and not launched():
         return (f"--world mpi: no launcher of MPI started this process; start mpiexec "
                 f"-n {options.workers + 2} python -m mpc.train_mnist")
+    if options.world == "simulation" and launched() and launched()[1] > 1:
+        return (f"--world simulation: a launcher started {launched()[1]} processes, and each would "
+                "play all roles; start it without mpiexec, or leave --world out")
     if options.world == "mpi" and not shared:
         return (f"--arithmetic {options.arithmetic}: one process is enough where nothing is "
                 "shared; start it without mpiexec")

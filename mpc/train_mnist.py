@@ -19,7 +19,7 @@ import numpy as np
 import data
 import mpc
 import nn
-from mpc.mpi import MpiWorld, as_role, launched
+from mpc.mpi import MpiWorld, as_role
 from mpc.options import complaint, finer, parser, public, speaks
 from mpc.ring import Z2k
 from mpc.save import save_model
@@ -311,9 +311,7 @@ def report(run, options):
 
 def main(argv=None):
     """The command, in one process or as one role of several, whichever it was started as."""
-    if launched():
-        return as_role(functools.partial(command, argv), *launched())
-    return command(argv)
+    return as_role(functools.partial(command, argv), speakers=("server",))
 
 
 def command(argv=None):
