@@ -1,8 +1,9 @@
 """Machine learning on secret shares, in NumPy: see `mpc.world` for the idea and the parties."""
 
-from mpc import threads
+from mpc import guard, threads
 
-threads.limit()     # before NumPy is loaded, which every other module does
+guard.stand_by()    # before NumPy is loaded: a role of MPI may fail to do that, too
+threads.limit()     # likewise: NumPy reads the number of threads once
 
 from mpc.argmax import all_pairs, tournament
 from mpc.beaver import matmul, matmul_in_three, multiply, refresh, square

@@ -5,6 +5,7 @@ for the next message from src to dst. The header (step counter, name) is what th
 a message with another one means that the two roles no longer run the same program.
 
     ProtocolError
+      Disagreement    two roles were started with different programs or parameters
       OutOfStep       a role came to another step than its peer
       PeerFailed      a role stopped with an error of its own
 """
@@ -17,6 +18,10 @@ from typing import NamedTuple
 
 class ProtocolError(RuntimeError):
     """The roles cannot go on together."""
+
+
+class Disagreement(ProtocolError, ValueError):
+    """Two roles were started with different programs or parameters."""
 
 
 class OutOfStep(ProtocolError):

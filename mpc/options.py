@@ -12,7 +12,7 @@ from mpc.ring import Z2k
 # Left out, these get their defaults behind the parser: by then it is known which were given.
 DEFAULTS = {"workers": 2, "comparison": None, "truncation": None, "products": "beaver",
             "ring_bits": 64, "ledger": False, "precision_fractional": 3, "base": 10,
-            "reproducible": False, "checked": False, "world": "mpi" if launched() else "simulation"}
+            "reproducible": False, "checked": False, "world": None}     # None: as its own text says
 WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
                   "fixed": ("workers", "comparison", "truncation", "products", "ring_bits",
                             "ledger", "checked", "world")}
@@ -51,6 +51,10 @@ class Parser(argparse.ArgumentParser):
                            f"{options.arithmetic}; leave one of them out")
         if options.truncation is None:
             options.truncation = "local" if options.workers == 2 else "provider"
+        try:
+            options.world = options.world or ("mpi" if launched() else "simulation")
+        except ValueError as error:
+            self.error(str(error))
         return options
 
     def error(self, message):
@@ -175,6 +179,9 @@ def complaint(options):
     if options.world == "mpi" and not launched():
         return (f"--world mpi: no launcher of MPI started this process; start mpiexec "
                 f"-n {options.workers + 2} python -m mpc.train_mnist")
+    if options.world == "simulation" and launched() and launched()[1] > 1:
+        return (f"--world simulation: a launcher started {launched()[1]} processes, and each would "
+                "play all roles; start it without mpiexec, or leave --world out")
     if options.world == "mpi" and not shared:
         return (f"--arithmetic {options.arithmetic}: one process is enough where nothing is "
                 "shared; start it without mpiexec")

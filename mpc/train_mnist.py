@@ -24,7 +24,7 @@ import data
 import mpc
 import nn
 from mpc import console
-from mpc.mpi import MpiWorld, as_role, launched
+from mpc.mpi import MpiWorld, as_role
 from mpc.options import complaint, finer, parser, public, speaks
 from mpc.ring import Z2k
 from mpc.save import save_model
@@ -335,9 +335,7 @@ def main(argv=()):
     `argv` are its words, none if left out: ``sys.argv`` is not read, since in a notebook it holds
     those of the kernel. Returns the exit status.
     """
-    if launched():
-        return as_role(functools.partial(command, argv), *launched())
-    return command(argv)
+    return as_role(functools.partial(command, argv), speakers=("server",))
 
 
 def command(argv=()):

@@ -8,9 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-from mpc import fix_precision, train_mnist
+import numpy as np
+
+from mpc import fix_precision, guard, train_mnist
 from mpc.link import Parcel
-from mpc.mpi import MpiLink, MpiWorld, as_role, launched, mpi
+from mpc.mpi import MESSAGE, MpiLink, MpiWorld, as_role, launched, mpi
 from mpc.options import parser
 
 
@@ -43,7 +45,7 @@ def transcript(folder, *words):
     (folder / f"{me}.json").write_text(json.dumps({
         "said": digest(said), "heard": digest(heard), "losses": run.losses,
         "ledger": hashlib.sha256(repr(world.ledger.messages).encode()).hexdigest(),
-        "sent": link.sent - world._before[0], "received": link.received - world._before[1],
+        "sent": link.sent, "received": link.received,
         "keys": [sorted(group) for group in world._keys]}))
     if world.has("server"):
         train_mnist.save_model(run.model, folder / "model.npz")
@@ -62,7 +64,7 @@ def ahead(folder):
     for _ in range(20):
         x = x.refresh() * x
         if world.has(world.crypto_provider):
-            on_their_way = len(world._link._unsent("bob"))
+            on_their_way = len(world._link.post.unsent(world.roles.index("bob")))
             (folder / "seen").open("a").write(f"{on_their_way} {time.monotonic()}\n")
     (folder / f"{world.here[0]}.times").write_text(f"{times[0]}")
     world.finish()
@@ -89,7 +91,7 @@ def garbage(folder, what):
         if (src, dst) == ("alice", "bob") and header[0] > 3:
             if what == "noise":
                 wild = os.urandom(7)
-                link.comm.Send(wild, link.roles.index(dst))
+                link.post.comm.Send(wild, link.roles.index(dst), MESSAGE)
                 return
             payload = {"short": payload[:-1], "long": payload + b"!" * 8}[what]
         put(link, src, dst, header, payload)
@@ -114,6 +116,89 @@ def keys(folder):
         "shown": shown}))
 
 
+def several(folder):
+    """Worlds one after the other, finished or not, and two that take turns."""
+    def product(world, x, y):
+        x, y = (fix_precision([v]).share(*world.workers, crypto_provider=world.crypto_provider)
+                for v in (x, y))
+        return float((x * y).relu().get().float_precision()[0])
+
+    first, results = MpiWorld(seed=1), []
+    results.append(product(first, 2.0, 3.0))
+    first.finish()
+    second = MpiWorld(comparison="carry-tree")
+    results.append(product(second, -2.0, 3.0))
+    third, fourth = MpiWorld(truncation="provider"), MpiWorld(seed=1)
+    results += [product(world, 5.0, 1.5) for world in (third, fourth, third, second)]
+    for world in (fourth, second, third):
+        world.finish()
+    (folder / f"{first.here[0]}.json").write_text(json.dumps(results))
+
+
+def seeds(folder, who):
+    """One role with seed=True, which equals 1 and gives other keys."""
+    role = guard.role_of(*launched())
+    MpiWorld(seed=True if role == who else 1)
+
+
+def shapes(folder):
+    """The server alone is mistaken about a shape; no message has another size."""
+    world = MpiWorld()
+    shape = (3, 2) if world.has("server") else (2, 3)
+    held = world.held("alice", shape, lambda: np.ones(shape))
+    with world.ledger.step("mistaken"):
+        x = fix_precision(held).share(*world.workers, crypto_provider=world.crypto_provider)
+        x.get()
+    world.finish()
+
+
+def extra(folder, how):
+    """alice sends bob a message that is in no ledger; he hears it, or it is left over."""
+    world = MpiWorld()
+    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    (x * x).get()
+    header = (world.counter, "extra")
+    if world.has("alice"):
+        world._link.put("alice", "bob", header, b"12345678" if how == "heard" else b"")
+    if world.has("bob") and how == "heard":
+        world._link.get("alice", "bob", header)
+    world.finish()
+
+
+def circle(folder):
+    """Each worker thinks that it is told the result, and waits for the other."""
+    world = MpiWorld()
+    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    x.get(world.workers[int(world.has("bob"))])
+    world.finish()
+
+
+def full(folder):
+    """alice waits until bob takes what he does not want, bob for the server, the server for her."""
+    world = MpiWorld(ahead=3)
+    link, (me,) = world._link, world.here
+    if me == "alice":
+        for i in range(10):
+            link.put("alice", "bob", (i + 1, "x"), b"")
+    elif me == "bob":
+        link.get("server", "bob", (20, "y"))
+    elif me == "server":
+        link.get("alice", "server", (15, "z"))
+
+
+def prints(folder):
+    """Each worker is told a result of its own, and prints it."""
+    world = MpiWorld()
+    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    for worker in world.workers:
+        told = (x * x).get(worker).float_precision()
+        if world.has(worker):
+            print("mine:", told)
+    if world.has("server"):
+        print("the server's line")
+    world.finish()
+
+
 if __name__ == "__main__":
     program, place, *rest = sys.argv[1:]
 
@@ -121,4 +206,4 @@ if __name__ == "__main__":
         globals()[program](Path(place), *rest)
         return 0
 
-    sys.exit(as_role(main, *launched()))
+    sys.exit(as_role(main))

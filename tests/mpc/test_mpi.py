@@ -1,8 +1,10 @@
 """Roles that are processes of MPI: the same bits, keys of their own, and an end with a reason."""
 
+import concurrent.futures
 import hashlib
 import importlib.util
 import json
+import linecache
 import os
 import re
 import shutil
@@ -17,9 +19,10 @@ import numpy as np
 import pytest
 from mpi_roles import digest
 
-from mpc import World, mpi, train_mnist
-from mpc.link import ProtocolError, Queues
+from mpc import World, guard, mpi, train_mnist
+from mpc.link import Disagreement, ProtocolError, Queues
 from mpc.options import parser
+from mpc.randomness import stream
 from mpc.world import key_groups, make_keys, role_names
 
 HERE = Path(__file__).parent
@@ -49,23 +52,35 @@ def processes(marker):
             pass
 
 
+def shared_memory():
+    """What MPI has left in memory."""
+    return {path.name for path in Path("/dev/shm").glob("mpich_shm*")}
+
+
+def clean(**variables):
+    """An environment without a launcher's variables."""
+    env = {k: v for k, v in os.environ.items()
+           if not k.startswith(("PMI", "MPI", "MNIST", "OMPI", "SLURM", "FLUX", "JSM"))}
+    return env | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1]), **variables}
+
+
 class Started:
-    """A run under mpiexec: `groups` are (number of processes, command line) of MPMD."""
+    """A run under mpiexec: `groups` are (number of processes, command line) of MPMD, and maybe the
+    PYTHONPATH of these processes."""
 
     def __init__(self, *groups):
-        self.marker = f"MARKER_OF_A_TEST={uuid.uuid4()}"
+        self.marker, self.before = f"MARKER_OF_A_TEST={uuid.uuid4()}", shared_memory()
         words = []
-        for count, command in groups:
-            words += [":"] * bool(words) + ["-n", str(count), sys.executable, *command]
-        name, value = self.marker.split("=")
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("PMI", "MPI", "MNIST"))}
-        env |= {name: value, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1])}
-        self.process = subprocess.Popen([MPIEXEC, *words], env=env, text=True,
+        for count, command, *path in groups:
+            env = ["-env", "PYTHONPATH", *path] * bool(path)
+            words += [":"] * bool(words) + ["-n", str(count), *env, sys.executable, *command]
+        self.process = subprocess.Popen([MPIEXEC, *words], text=True,
+                                        env=clean(**dict([self.marker.split("=")])),
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE)
 
     def ends(self, within=SOON):
-        """(status, output, error output); nothing of the run is left."""
+        """(status, output, error output); nothing of the run is left, in processes or memory."""
         try:
             out, err = self.process.communicate(timeout=within)
         except subprocess.TimeoutExpired:
@@ -74,8 +89,8 @@ class Started:
             out, err = self.process.communicate()
             pytest.fail(f"still running after {within} s:\n{out}\n{err}")
         deadline = time.monotonic() + 20
-        while left := list(processes(self.marker)):
-            assert time.monotonic() < deadline, left
+        while left := [*processes(self.marker), *shared_memory() - self.before]:
+            assert time.monotonic() < deadline, (left, out, err)
             time.sleep(0.05)
         return self.process.returncode, out, err
 
@@ -90,6 +105,13 @@ class Started:
 def roles(program, folder, *words, n=4):
     """``program`` of mpi_roles.py in `n` processes."""
     return Started((n, [str(HERE.parent / "mpi_roles.py"), program, str(folder), *words]))
+
+
+def program(folder, text, name="program.py"):
+    """The words that start a program of a user, written into `folder`, as a role."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    return ["-m", "mpc.mpi", str(folder / name)]
 
 
 def one_line(err):
@@ -253,8 +275,8 @@ def test_a_role_with_another_version_is_refused(tmp_path):
              "sys.exit(train_mnist.main(sys.argv[1:]))", *SMALL.split()]
     status, out, err = Started(command(SMALL, 3), (1, other)).ends()
     assert (status, out) == (2, "")
-    assert re.fullmatch(r"\w+: train_mnist: \w+ was started with code \w{16} and \w+ with \w{16}; "
-                        "start all roles alike", one_line(err))
+    assert re.fullmatch(r'\w+: train_mnist: \w+ was started with code "\w{16}" and \w+ with '
+                        r'"\w{16}"; start all roles alike', one_line(err))
     assert "crypto_provider " in err
 
 
@@ -289,6 +311,404 @@ def test_a_bad_option_of_one_role_alone_ends_the_run():
     assert "crypto_provider: train_mnist: argument --epochs: 0 is out of range" in one_line(err)
 
 
+# ---------------------------------------------------------------------- several Worlds
+
+
+@in_processes
+def test_a_program_may_make_several_worlds(tmp_path):
+    status, _, err = roles("several", tmp_path).ends()
+    assert (status, err) == (0, "")
+    left = json.loads((tmp_path / "server.json").read_text())
+    assert left == pytest.approx([6.0, 0.0, 7.5, 7.5, 7.5, 7.5], abs=0.01)
+
+
+# ---------------------------------------------------------------------- agreement
+
+
+@in_processes
+@pytest.mark.parametrize("who", ["server", "bob"])
+def test_seeds_that_are_equal_and_no_integers_alike_are_refused(tmp_path, who):
+    status, _, err = roles("seeds", tmp_path, who).ends()
+    assert status == 1
+    assert re.fullmatch(r"\w+: Disagreement: \w+ was started with seed (1|true) and \w+ with "
+                        r"(1|true); start all roles alike", one_line(err))
+    assert who in err
+
+
+def test_papers_tell_types_apart_and_take_numpys_integers_for_integers():
+    texts = [mpi.papers({"seed": seed})["seed"] for seed in (1, True, 1.0, "1")]
+    assert len(set(texts)) == 4
+    assert mpi.papers({"seed": np.int64(1)})["seed"] == texts[0]
+    for value in (object(), {1}, np.ones(2)):
+        with pytest.raises(ValueError, match="MpiWorld: x is a .* give numbers, texts, lists and"):
+            mpi.papers({"x": value})
+
+
+PRODUCT = """
+from mpc import fix_precision
+from mpc.mpi import MpiWorld
+from factor import FACTOR
+
+world = MpiWorld()
+x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+result = (x * FACTOR + 1.0).get().float_precision()
+world.finish()
+if world.has("server"):
+    print(result)
+"""
+
+
+@in_processes
+@pytest.mark.parametrize("change, what", [(("+ 1.0", "+ 2.0"), "__main__"),
+                                          (("FACTOR = 3.0", "FACTOR = 4.0"), "factor")])
+def test_programs_that_differ_in_a_constant_are_refused(tmp_path, change, what):
+    """In the file that is started, or in one that it imports."""
+    def written(folder, old="", new=""):
+        program(folder, "FACTOR = 3.0\n".replace(old, new), "factor.py")
+        return program(folder, PRODUCT.replace(old, new))
+
+    alike = written(tmp_path / "one"), written(tmp_path / "two")
+    status, out, err = Started((3, alike[0]), (1, alike[1])).ends()
+    assert (status, out, err) == (0, "[7.]\n", "")
+    other = written(tmp_path / "three", *change)
+    status, out, err = Started((2, alike[0]), (1, other), (1, alike[0])).ends()
+    assert (status, out) == (1, "")
+    assert re.fullmatch(rf'\w+: Disagreement: \w+ was started with source of {what} "\w{{16}}" and '
+                        r'\w+ with "\w{16}"; start all roles alike', one_line(err))
+    assert "bob " in err
+
+
+def test_versions_name_python_numpy_and_every_module_of_a_program():
+    found = mpi.versions()
+    assert found["python"] == f"{sys.version_info[0]}.{sys.version_info[1]}"
+    assert np.__version__.startswith(found["numpy"])
+    assert f"source of {__name__}" in found
+    loaded = {name.removeprefix("source of ").split(".")[0] for name in found if " of " in name}
+    assert not loaded & {"mpc", "nn", "data", "json", "numpy", "pytest"}
+
+
+def test_keys_that_differ_are_found_and_the_proof_tells_nothing_of_them():
+    names, queues = role_names(2), Queues(role_names(2))
+    sound = make_keys(names)
+    said = []
+
+    class Overheard:
+        def __init__(self, role):
+            self.link = queues.endpoint(role)
+            self.get = self.link.get
+
+        def put(self, *parcel):
+            said.append(parcel)
+            self.link.put(*parcel)
+
+    def confirm(broken=frozenset()):
+        keys = {role: {g: key for g, key in sound.items() if role in g} for role in names}
+        if broken:
+            keys["bob"][broken] = bytes(16)
+        with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+            return {role: pool.submit(mpi.confirm_keys, names, role, Overheard(role), keys[role])
+                    for role in names}
+
+    assert all(done.exception() is None for done in confirm().values())
+    assert {frozenset(parcel[:2]) for parcel in said} == {frozenset(pair) for pair in (
+        ("alice", "bob"), ("server", "alice"), ("server", "bob"),
+        ("alice", "crypto_provider"), ("bob", "crypto_provider"))}
+    assert len({parcel[3] for parcel in said}) == len(said)
+    drawn = {stream(key, label, counter)(16) for key in sound.values() for label in ("", "x")
+             for counter in range(9)}
+    assert not {parcel[3] for parcel in said} & {*sound.values(), *drawn}
+    told = confirm(frozenset(("bob", "crypto_provider")))
+    with pytest.raises(Disagreement, match="bob and crypto_provider hold different keys of the gr"):
+        raise told["crypto_provider"].exception()
+    assert told["server"].exception() is None
+
+
+@in_processes
+def test_ledgers_that_differ_are_found_at_the_end_with_the_step(tmp_path):
+    status, _, err = roles("shapes", tmp_path).ends()
+    assert status == 1
+    assert re.fullmatch(r"server: Disagreement: the ledgers of \w+ and server differ from step \d+ "
+                        r"\(mistaken/\w+\) on; .*", one_line(err))
+
+
+@in_processes
+@pytest.mark.parametrize("how, told", [
+    ("heard", r"alice: ProtocolError: alice sent to bob \d+ bytes and its ledger counts \d+"),
+    ("left over", r"bob: OutOfStep: bob is at step \d+ \(finish\) and alice at step \d+ \(extra\);.*")])
+def test_a_message_that_is_in_no_ledger_is_found_at_the_end(tmp_path, how, told):
+    status, _, err = roles("extra", tmp_path, how).ends()
+    assert status == 1 and re.fullmatch(told, one_line(err))
+
+
+# ---------------------------------------------------------------------- no wait without an end
+
+
+EARLY = """
+import os, sys
+rank = int(os.environ["PMI_RANK"])
+if rank == {rank}:
+    {what}
+from mpc.mpi import MpiWorld
+world = MpiWorld()
+world.finish()
+"""
+
+
+@in_processes
+@pytest.mark.parametrize("rank, what, told", [
+    (0, "import nowhere", r"server: ModuleNotFoundError: No module named 'nowhere'"),
+    (2, "import nowhere", r"bob: ModuleNotFoundError: No module named 'nowhere'"),
+    (1, "1 +", r"(server|alice|bob|crypto_provider): SyntaxError: invalid syntax \(program.py, 5\)"),
+    (3, "sys.exit('no room')", "crypto_provider: no room"),
+    (3, "sys.exit(7)", "crypto_provider: ended with status 7; the run ends"),
+    (0, "sys.exit(0)", r"alice: OutOfStep: alice waits at step 0 \(papers\) for server, who has come "
+     "to the end of the program; start all roles alike, .*"),
+    (3, "sys.exit(0)", r"server: OutOfStep: server waits at step 0 \(papers\) for crypto_provider, "
+     "who has come to the end of the program; start all roles alike, .*"),
+    (1, "os._exit(0)", "alice: ended before the others did; the run ends"),
+    (0, "from mpi4py import MPI; os.kill(os.getpid(), 9)",
+     r"server: killed by signal 9 \(SIGKILL\); the run ends"),
+    (2, "from mpi4py import MPI; os.kill(os.getpid(), 9)",
+     r"bob: killed by signal 9 \(SIGKILL\); the run ends")])
+def test_a_role_that_ends_early_ends_the_run_in_a_line_that_names_it(tmp_path, rank, what, told):
+    words = program(tmp_path, EARLY.format(rank=rank, what=what))
+    status, out, err = Started((4, words)).ends()
+    assert status != 0 and out == ""
+    assert re.fullmatch(told, one_line(err))
+
+
+@in_processes
+def test_numpy_that_cannot_be_loaded_in_one_role_ends_the_run(tmp_path):
+    (tmp_path / "numpy").mkdir()
+    (tmp_path / "numpy" / "__init__.py").write_text(
+        "try:\n    raise ImportError('libblas.so: no such file')\n"
+        "except ImportError as error:\n    raise ImportError('\\n\\nPLEASE READ THIS\\n') from error")
+    path = f"{tmp_path}:{HERE.parents[1]}"
+    status, out, err = Started(command(SMALL, 2), (*command(SMALL, 1), path),
+                               command(SMALL, 1)).ends()
+    assert (status, out) == (1, "")
+    assert one_line(err) == "bob: ImportError: libblas.so: no such file"
+
+
+@in_processes
+def test_help_is_printed_once_and_in_one_role_alone_ends_the_run():
+    status, out, err = Started(command("--help")).ends()
+    assert (status, out.count("usage:"), err) == (0, 1, "")
+    status, out, err = Started(command(SMALL, 3), command("--help", 1)).ends()
+    assert (status, out) == (1, "")
+    assert one_line(err).startswith("server: OutOfStep: server waits at step 0 (papers) for "
+                                    "crypto_provider, who has come to the end of the program")
+
+
+@in_processes
+@pytest.mark.parametrize("before, role", [(0, "server"), (2, "bob")])
+def test_a_simulation_under_a_launcher_of_several_is_refused(before, role):
+    groups = [command(SMALL, before)] * bool(before) + [
+        command(f"{SMALL} --world simulation", 4 - before)]
+    status, out, err = Started(*groups).ends()
+    assert (status, out) == (2, "")
+    assert one_line(err) == (f"{role}: train_mnist: --world simulation: a launcher started 4 "
+                             "processes, and each would play all roles; start it without mpiexec, "
+                             "or leave --world out")
+
+
+@in_processes
+def test_roles_that_wait_for_each_other_find_it_out(tmp_path):
+    status, _, err = roles("circle", tmp_path).ends()
+    assert status == 1
+    assert re.fullmatch(r"(alice|bob): OutOfStep: (alice|bob) waits for what (alice|bob) never "
+                        r"sent, at step (\d+) \(revealed\) of .*; decide on held values through "
+                        r"announce\(\) only", one_line(err))
+
+
+@in_processes
+def test_a_role_whose_messages_nobody_takes_is_told(tmp_path):
+    status, _, err = roles("full", tmp_path).ends()
+    assert status == 1
+    assert one_line(err) == ("bob: OutOfStep: alice sent what bob never heard, at step 1 (x) of "
+                             "alice and 20 (y) of bob; decide on held values through announce() "
+                             "only")
+
+
+@in_processes
+def test_a_program_that_nobody_guards_is_refused(tmp_path):
+    _, _, path = program(tmp_path, EARLY.format(rank=9, what="pass"))
+    status, out, err = Started((4, [path])).ends()
+    assert status == 1 and out == ""
+    assert ("ValueError: MpiWorld: nobody would end the other roles if this one failed; start "
+            "mpiexec -n 4 python -m mpc.mpi PROGRAM, or run it by as_role\n") in err
+
+
+# ---------------------------------------------------------------------- what is shown
+
+
+@in_processes
+def test_every_role_can_show_a_result_of_its_own(tmp_path):
+    status, out, err = roles("prints", tmp_path).ends()
+    assert (status, err) == (0, "")
+    assert sorted(out.splitlines()) == ["alice: mine: [4.]", "bob: mine: [4.]", "the server's line"]
+
+
+@in_processes
+def test_a_value_in_a_librarys_error_stays_with_its_owner(tmp_path):
+    words = program(tmp_path, EARLY.format(rank=1, what="int('9912345678 euros')"))
+    status, _, err = Started((4, words)).ends()
+    assert status == 1 and "9912" not in err
+    assert one_line(err).startswith("alice: ValueError in program.py, line 5; its words are a libr")
+
+
+def error_of(folder, text):
+    """What may be said of the error that a program of this `text` raises."""
+    path = folder / "erring.py"
+    path.write_text(text)
+    linecache.checkcache()
+    try:
+        exec(compile(text, str(path), "exec"), {})
+    except BaseException as error:
+        return guard.words_of(error)
+
+
+@pytest.mark.parametrize("text, told", [
+    ("raise RuntimeError('the disk\\nis full')", "RuntimeError: the disk"),
+    ("raise ValueError(\n    'too '\n    'much')", "ValueError: too much"),
+    ("if True: raise KeyError", "KeyError"),
+    ("assert False, 'no'", "AssertionError: no"),
+    ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
+    ("open('/nowhere')", "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere'"),
+    ("raise KeyboardInterrupt", "interrupted"),
+    ("import mpc\nmpc.World(1)", "ValueError: World: 1 worker(s) cannot share a secret; take 2 or "
+     "more")])
+def test_words_that_a_program_chose_are_shown(tmp_path, text, told):
+    assert error_of(tmp_path, text) == told
+
+
+@pytest.mark.parametrize("text, line", [
+    ("x = 1\nint('4711 euros')", 2), ("import json\njson.loads('[4711')", 2), ("{}[4711]", 1),
+    ("import numpy as np\nnp.zeros(1).reshape(4711)", 2), ("[].index(4711)", 1),
+    ("import mpc\nmpc.World().held('alice', (1,), lambda: ['4711 euros'])", 2)])
+def test_words_of_a_library_are_not(tmp_path, text, line):
+    said = error_of(tmp_path, text)
+    assert "4711" not in said and f" in erring.py, line {line}; its words are a library's" in said
+
+
+# ---------------------------------------------------------------------- the guard
+
+
+@pytest.mark.parametrize("status, held, told, spoke, due", [
+    (0, ["warning"], [guard.ENDED], False, (0, ["warning"])),
+    (0, [], [], False, (1, ["ended before the others did; the run ends"])),
+    (2, ["bad option"], [], False, (2, ["bad option"])),
+    (2, [], [], True, (2, [])),
+    (7, [], [], False, (7, ["ended with status 7; the run ends"])),
+    (1, ["warning"], ["ValueError: x"], False, (1, ["warning", "ValueError: x"])),
+    (-signal.SIGINT, [], [], False, (130, ["interrupted"])),
+    (-signal.SIGUSR2, [], ["PeerFailed: x"], False, (guard.CONSEQUENCE, [])),
+    (-signal.SIGBUS, [], [], False, (-9, ["killed by signal 7 (SIGBUS) (shared memory is full); "
+                                          "the run ends"]))])
+def test_a_guard_judges_the_end_of_its_role(status, held, told, spoke, due):
+    assert guard.judged(status, held, told, spoke) == due
+
+
+def test_the_reason_is_told_before_its_consequences():
+    """A killed role at once, then what may befall all alike in the order of roles, then the rest."""
+    assert guard.turn(-9, 3, 4) == guard.turn(0, 3, 4) == guard.turn(1, 0, 4) == 0
+    alike = [guard.turn(status, rank, 4) for rank in range(4) for status in (1, 2, 4, 130)]
+    assert alike == sorted(alike) and len(set(alike)) == 4
+    assert all(guard.turn(guard.CONSEQUENCE, rank, 4) > max(alike) for rank in range(4))
+
+
+@pytest.mark.parametrize("n_workers", range(2, 7))
+def test_a_guard_names_roles_as_the_world_does(n_workers):
+    names = role_names(n_workers)
+    assert names == tuple(guard.role_of(rank, len(names)) for rank in range(len(names)))
+
+
+# ---------------------------------------------------------------------- other launchers
+
+
+@pytest.fixture
+def no_launcher(monkeypatch):
+    for rank, size in [*guard.LAUNCHERS, *guard.OTHERS.values()]:
+        monkeypatch.delenv(rank, raising=False)
+        monkeypatch.delenv(size, raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("variables, launcher", [
+    ({"SLURM_PROCID": "2", "SLURM_STEP_NUM_TASKS": "4", "PMIX_RANK": "2", "PMIX_NAMESPACE": "a"},
+     "srun"),
+    ({"FLUX_TASK_RANK": "0", "FLUX_JOB_SIZE": "4"}, "flux"),
+    ({"JSM_NAMESPACE_RANK": "0", "JSM_NAMESPACE_SIZE": "4"}, "jsrun"),
+    ({"PMIX_RANK": "0", "PMIX_NAMESPACE": "prterun-1"}, "a launcher with PMIx")])
+def test_another_launcher_is_named(no_launcher, variables, launcher):
+    for name, value in variables.items():
+        no_launcher.setenv(name, value)
+    with pytest.raises(ValueError, match=f"^{launcher} started this process .* start them by the "
+                                         "mpiexec of the MPI that mpi4py uses: mpiexec -n 4"):
+        mpi.launched()
+
+
+@pytest.mark.parametrize("variables", [
+    {"SLURM_PROCID": "0", "SLURM_NTASKS": "4"},                         # a batch script
+    {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1", "PMIX_RANK": "0", "PMIX_NAMESPACE": "a"},
+    {"FLUX_TASK_RANK": "0", "FLUX_JOB_SIZE": "1"}])
+def test_one_process_of_another_launcher_is_an_ordinary_one(no_launcher, variables):
+    for name, value in variables.items():
+        no_launcher.setenv(name, value)
+    assert mpi.launched() is None
+
+
+@pytest.mark.parametrize("rank, size", [("abc", "4"), ("4", "4"), ("-1", "4"), ("0", ""), ("", "0")])
+def test_garbage_in_a_launchers_variables_is_refused(no_launcher, rank, size):
+    no_launcher.setenv("PMI_RANK", rank)
+    no_launcher.setenv("PMI_SIZE", size)
+    with pytest.raises(ValueError, match=f"PMI_RANK is '{rank}' and PMI_SIZE is '{size}', no rank"):
+        mpi.launched()
+
+
+NO_FORK = """
+import os, runpy, sys
+del os.fork
+sys.modules["fcntl"] = sys.modules["termios"] = None
+sys.argv[0] = "-m"
+import mpc                              # as on Windows
+from mpc import train_mnist
+sys.exit(train_mnist.main(["--epochs", "1"]))
+"""
+
+
+@pytest.mark.parametrize("words, variables, told", [
+    (["-m", "mpc.train_mnist"], {"PMI_RANK": "abc", "PMI_SIZE": "4"}, "PMI_RANK is 'abc' and PMI_"),
+    (["-m", "mpc.train_mnist"], {"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "4"}, "srun started"),
+    (["-c", "from mpc import train_mnist; exit(train_mnist.main([]))"],
+     {"PMIX_RANK": "0", "PMIX_NAMESPACE": "x"}, "a launcher with PMIx started this process"),
+    (["-m", "mpc.forecast"], {"PMI_RANK": "abc", "PMI_SIZE": "4"}, "forecast: PMI_RANK is 'abc'"),
+    (["-c", NO_FORK], {"PMI_RANK": "0", "PMI_SIZE": "4"},
+     f"roles in processes of MPI need os.fork, which {sys.platform} does not have; take Linux, or")])
+def test_a_start_that_cannot_work_is_refused_in_one_line(words, variables, told):
+    done = subprocess.run([sys.executable, *words], env=clean(**variables), capture_output=True,
+                          text=True, timeout=SOON)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert one_line(done.stderr).startswith(told)
+
+
+def test_other_processes_of_another_launcher_leave_the_line_to_the_first():
+    done = subprocess.run([sys.executable, "-m", "mpc.train_mnist"], capture_output=True, text=True,
+                          env=clean(SLURM_PROCID="1", SLURM_STEP_NUM_TASKS="4"), timeout=SOON)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
+@in_processes
+def test_a_launcher_of_another_mpi_is_named():
+    done = subprocess.run([sys.executable, "-m", "mpc.train_mnist", *SMALL.split()], text=True,
+                          env=clean(OMPI_COMM_WORLD_RANK="0", OMPI_COMM_WORLD_SIZE="4"),
+                          capture_output=True, timeout=SOON)
+    assert done.returncode != 0 and done.stdout == ""
+    assert re.fullmatch(r"server: train_mnist: the launcher started 4 processes and (.*), which "
+                        r"mpi4py uses, finds 1: they belong to different MPIs; take the mpiexec of "
+                        r"\1", one_line(done.stderr))
+
+
 # ---------------------------------------------------------------------- in one process
 
 
@@ -301,7 +721,7 @@ def test_without_a_launcher_the_command_says_how_to_start_it(capsys):
 
 
 def test_a_launcher_is_recognised_by_what_it_leaves_in_the_environment(monkeypatch):
-    for rank, size in mpi.LAUNCHERS:
+    for rank, size in [*guard.LAUNCHERS, *guard.OTHERS.values()]:
         monkeypatch.delenv(rank, raising=False)
         monkeypatch.delenv(size, raising=False)
     assert mpi.launched() is None
@@ -336,9 +756,9 @@ def test_papers_that_differ_are_told_by_what_and_whose():
     link = queues.endpoint("server")
     for other in names[1:]:
         lr = 0.5 if other == "bob" else 0.1
-        queues.put(other, "server", (0, "papers"), json.dumps({"lr": lr}).encode())
+        queues.put(other, "server", (0, "papers"), json.dumps({"lr": f"{lr}"}).encode())
     with pytest.raises(ValueError, match="bob was started with lr 0.5 and server with 0.1; start"):
-        mpi.compare_papers(names, "server", link, {"lr": 0.1})
+        mpi.compare_papers(names, "server", link, mpi.papers({"lr": 0.1}))
 
 
 @pytest.mark.parametrize("papers", [b"", b"{", b"\xff\xfe", b"7"])
