@@ -202,7 +202,7 @@ def smallest(failure, **options):
 
 
 def skeleton(failure):
-    """The kind of a failure and its last line, without names and numbers: to count what is alike."""
+    """The kind of a failure and its last line, without names and numbers: for counting."""
     _, text = failure.program.lines[-1]
     text = re.sub(r"(np\.\w+|Fraction|Decimal)\([^()]*\)|True|False", "c", NAME.sub("x", text))
     return f"{failure.kind}: " + re.sub(r"-?\b\d[\d.e+-]*", "c", text)
