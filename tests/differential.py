@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 import mpc
-from expected import HALF_ULP, Format, LeftRange, encoded, expected_concatenate
+from expected import Format, LeftRange, encoded, expected_concatenate
 
 NAME = re.compile(r"\b[xpmt]\d+\b")     # x: secret, p: public FixedPoint, m: array, t: result
 
@@ -175,8 +175,8 @@ def difference(got, expected):
     if not bad.any():
         return None
     place = tuple(int(i) for i in np.argwhere(bad)[0])
-    return (f"{got[place]} at {place}, NumPy has {expected.value[place]}, bound {bound[place]:.3g}; "
-            f"{bad.sum()} of {bad.size} are wrong")
+    return (f"{got[place]} at {place}, NumPy has {expected.value[place]}, bound {bound[place]:.3g};"
+            f" {bad.sum()} of {bad.size} are wrong")
 
 
 def smallest(failure, **options):
@@ -184,7 +184,7 @@ def smallest(failure, **options):
     def fails(program):
         try:
             found = check(program, **options)
-        except (LeftRange, ValueError, IndexError):     # no program: NumPy itself refuses it
+        except (LeftRange, ValueError, IndexError):     # NumPy itself refuses it
             return None
         return found and found.kind == failure.kind and found
 
@@ -202,8 +202,7 @@ def smallest(failure, **options):
 
 
 def skeleton(failure):
-    """The kind of a failure, and its last line without names and numbers: to count what is alike.
-    """
+    """The kind of a failure and its last line, without names and numbers: for counting."""
     _, text = failure.program.lines[-1]
     text = re.sub(r"(np\.\w+|Fraction|Decimal)\([^()]*\)|True|False", "c", NAME.sub("x", text))
     return f"{failure.kind}: " + re.sub(r"-?\b\d[\d.e+-]*", "c", text)

@@ -1,9 +1,9 @@
 """Random programs of a user, each compared with NumPy within the documented bound of error.
 
-A program is drawn line by line (`differential.Program`). Each line is run by NumPy at once, with its
-error and its range (`expected.Expected`). If its true numbers leave the documented range, another
-line is drawn in its place; so every program that comes out must be right, and no result of the
-library has a say in which programs are drawn.
+A program is drawn line by line (`differential.Program`). Each line is run by NumPy at once, with
+its error and its range (`expected.Expected`). If its true numbers leave the documented range,
+another line is drawn in its place; so every program that comes out must be right, and no result of
+the library has a say in which programs are drawn.
 
 Run many programs by hand, or one of them again:
 
@@ -26,8 +26,7 @@ import numpy as np
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))      # else tests/mpc would stand for mpc
 
-from differential import (Failure, Program, Setting, check, compute, difference, expect, skeleton,
-                          smallest)
+from differential import Program, Setting, check, expect, skeleton, smallest
 from expected import Format, LeftRange
 
 LARGE = 64          # elements; more only in programs about long axes
@@ -164,12 +163,12 @@ class Generator:
             return f"rng({self.rng.integers(1000)}).uniform({-size!r}, {size!r}, {shape})"
         array = self.rng.uniform(-size, size, shape)
         kind = self.rng.random()
-        if kind < 0.3:                                  # multiples of 1/8, which most formats hold
-            array = np.trunc(array * 8) / 8
-        elif kind < 0.4:
-            array = np.trunc(array)
-        elif kind < 0.5:                                # at the very ends
+        if kind < (0.4 if self.limits else 0.1):        # at the very ends
             array = np.where(self.rng.random(shape) < 0.5, -size, size)
+        elif kind < 0.4:                                # multiples of 1/8, which most formats hold
+            array = np.trunc(array * 8) / 8
+        elif kind < 0.5:
+            array = np.trunc(array)
         elif kind < 0.6:
             array = np.where(self.rng.random(shape) < 0.5, 0, array)
         return literal(array)
@@ -449,22 +448,30 @@ def fill_factor(g):
                   f"{x}.reshape(-1) * {numbers}")
 
 
+def fill_again(g):
+    """A large value that was divided, and then multiplied by a whole number."""
+    x = g.leaf(g.shape(), g.format.factors * g.rng.uniform(0.5, 0.999))
+    divisor = g.pick(3, 64, 1000, 1009, 10**6, 999_983)
+    factor = int(divisor * g.rng.uniform(0.5, 0.99)) or 1
+    return f"{x} / {divisor} * {g.pick(str(factor), f'np.array([{factor}])')}"
+
+
 def filled(g):
-    return f"({g.pick(fill_product, fill_factor)(g)})"
+    return f"({g.pick(fill_product, fill_factor, fill_again)(g)})"
 
 
 def fill_then_sum(g):
     """A product that nearly uses its range, then what has the wider range of sums."""
     low, high = np.log(g.format.factors / 10), np.log(g.format.values)
-    size = float(np.exp(g.rng.uniform(low, high)))
+    size = float(g.pick(np.exp(g.rng.uniform(low, high)), g.rng.uniform(0, 1) * g.format.products))
     other = g.leaf((), size) if g.chance(0.4) else repr(g.pick(-size, size))
     return f"{filled(g)} {g.pick('+', '-')} {other}"
 
 
 def fill_then_compare(g):
-    size = float(g.rng.uniform(0.1, 1)) * g.format.products
-    other = g.pick(filled(g), g.leaf((), size), repr(g.pick(-size, size)))
-    return f"{filled(g)} {g.pick('>', '>=', '<', '<=')} {other}"
+    product, size = filled(g), float(g.rng.uniform(0.1, 1)) * g.format.products
+    other = g.pick(f"-{product}", g.leaf((), size), repr(g.pick(-size, size)))
+    return f"{product} {g.pick('>', '>=', '<', '<=')} {other}"
 
 
 def ends(g):
@@ -541,8 +548,8 @@ MIXED = often(
     masked_then_shifted=10, zero_then_shifted=5, cancel=5, matmul=10, matmul_public=15, add_up=15,
     mean=10, index=10, reshape=5, transpose=5, negate=5, refresh=5, join=10, compare=6, select=3,
     relu=4, largest=3)
-LIMITS = MIXED + often(fill_product=40, fill_factor=40, fill_then_sum=30, fill_then_compare=5,
-                       fill_sum=20, fill_comparison=5)
+LIMITS = MIXED + often(fill_product=40, fill_factor=40, fill_again=10, fill_then_sum=30,
+                       fill_then_compare=5, fill_sum=20, fill_comparison=5)
 LONG = often(long_sum=3, long_matmul=2, variance=3)
 CHAIN = [chain_link]
 
