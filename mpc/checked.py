@@ -16,7 +16,7 @@ from numbers import Number
 
 import numpy as np
 
-from mpc.ring import Z2k
+from mpc.ring import Z2k, raw_limit
 from mpc.share import Private, Share
 from mpc.tags import strip
 
@@ -55,7 +55,7 @@ def _check(name, worlds, result, operands, options):
     with np.errstate(all="ignore"):
         expected, bound = REFERENCES[name](1 / result.unit, *plain, **options)
     found = _decoded(result)
-    limit = float(result.limits.sum) * result.unit * result.finer / float(result.scale)
+    limit = raw_limit(result.ring) / float(result.scale)
     size = np.abs(expected).max(initial=0)
     if size >= limit and isinstance(result.ring, Z2k):
         raise OutOfRange(f"{name}: a number of size {size:.1e} came where {_format(result)} leave "

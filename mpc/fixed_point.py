@@ -8,13 +8,13 @@ the scale: a value at scale S, divided by 50, is the same raw value at scale 50 
 Right or refused. Let R = 15/16 of a quarter of the ring, the largest raw value that may be
 truncated or compared. Every operation is right within its error bound (docs/NUMBERS.md) as long as
 
-    a value          |v| < R / (2 unit)       what `fix_precision` accepts
-    a sum            |v| < R / unit           also a difference, which a comparison looks at
-    a product        |x y| < R / unit^2       of two secrets; all terms together in a matrix product
-    by a public one  |x|, |x c| < R / (unit D)      for a public number or array, D = max(unit, 1000)
+    a value          |v| < R / (2 unit)         what `fix_precision` accepts
+    a product        |x y| < R / (2 unit^2)     of two secrets; in a matrix product all terms together
+    by a public one  |x|, |x c| < R / (2 unit D)    for a public number or array, D = max(unit, 1000)
 
-`FixedPoint.limits` has these numbers. No scale may outgrow them: an operand whose scale would leave
-less room is truncated first. What only the values show, a checked World notices (`mpc.checked`).
+and sums and differences of these within twice as much. `FixedPoint.limits` has the numbers. No
+scale may outgrow them: an operand whose scale would leave less room is truncated first. What only
+the values show, a checked World notices (`mpc.checked`).
 
 A weight moves by far less than it is. It may be kept `finer` than other numbers, by a whole factor
 that narrows the range of its products as much. The gradient g from which its update x.T @ g is made
@@ -33,11 +33,11 @@ import numpy as np
 from mpc import beaver, either
 from mpc.checked import compared
 from mpc.either import Clear, Public
-from mpc.ring import Z2k
+from mpc.ring import Z2k, raw_limit
 from mpc.share import Private, Share, concatenate as join
 
 PRECISE = 1e-6              # a public factor is right to one part in a million
-SMALLEST, LARGEST = 1e-9, 1e9                               # public factors other than 0
+SMALLEST, LARGEST = 1e-15, 1e9                              # public factors other than 0
 DIGIT = 1000                # public arrays are split into digits of this base, or of the unit
 
 
@@ -45,8 +45,7 @@ class Limits(NamedTuple):
     """How large numbers of a format may be, in absolute value."""
 
     value: float        # what may be encoded
-    sum: float          # sums and differences
-    product: float      # products of two secrets, and sums of such products
+    product: float      # products of two secrets
     public: float       # a value that meets a public number or array, and the product
 
 
@@ -283,6 +282,7 @@ class FixedPoint:
         """
         if c == 0:
             return self._with(either.times_integer(self._number, 0))
+        self._check_factors(abs(c))
         short = as_fraction(c)
         x, whole = self._scaled(short), short.denominator == 1
         if x is None and not whole and self.scale * short.denominator > self._most:
@@ -294,6 +294,14 @@ class FixedPoint:
             return x._by_digits(np.array(float(c)), either.multiply)
         return x._with(either.times_integer(x._number, short.numerator),
                        x.scale * short.denominator)
+
+    def _check_factors(self, size):
+        """Raise unless each of these sizes of public factors is 0 or of reasonable size."""
+        slack = 1.001               # for what a float makes of the bounds
+        largest = min(LARGEST, raw_limit(self.ring) / (2 * self._digit))
+        if not np.all((size == 0) | (size >= SMALLEST / slack) & (size <= largest * slack)):
+            raise ValueError("fixed point: a public factor is out of range; take 0 or one of size "
+                             f"{SMALLEST:g} to {largest:g}, or scale the data")
 
     @property
     def _most(self):
@@ -314,7 +322,7 @@ class FixedPoint:
         times that number, all others digit by digit.
         """
         size = np.abs(c.astype(float))
-        _check_factors(size)
+        self._check_factors(size)
         if are_whole(c):
             x = self._roomy()
             return x._with(op(x._number, x._integers(c)))
@@ -665,11 +673,6 @@ def concatenate(values, axis=0):
 # ---------------------------------------------------------------------- limits and numbers
 
 
-def raw_limit(ring):
-    """R, what raw values stay below in absolute value: 15/16 of a quarter of the `ring`."""
-    return ring.modulus // 4 * 15 / 16
-
-
 def most_divisor(ring):
     """The largest divisor with which every raw value up to R is truncated rightly."""
     return max(ring.modulus // 64, 1)
@@ -677,9 +680,8 @@ def most_divisor(ring):
 
 def limits(unit, ring, finer=1):
     """The `Limits` of numbers of this `unit` over a `ring`."""
-    room, scale = raw_limit(ring), unit * finer
-    return Limits(room / (2 * scale), room / scale, room / (unit * scale),
-                  room / (max(unit, DIGIT) * scale))
+    value = raw_limit(ring) / (2 * unit * finer)
+    return Limits(value, value / unit, value / max(unit, DIGIT))
 
 
 def is_secret(value):
@@ -754,20 +756,10 @@ def as_fraction(number):
     size = abs(exact)
     if max(abs(exact.numerator), exact.denominator) <= 10**6:
         return exact
-    _check_factors(size)
     if size > 1:
         return 1 / as_fraction(1 / exact)
     return exact.limit_denominator(10**6) if size > Fraction(1, 10**6) else Fraction(
         1 if exact > 0 else -1, round(1 / size))
-
-
-def _check_factors(size):
-    """Raise unless each of these sizes of public factors is 0 or of reasonable size."""
-    slack = 1.001               # for what a float makes of the bounds
-    fit = (size == 0) | (size >= SMALLEST / slack) & (size <= LARGEST * slack)
-    if not np.all(fit):
-        raise ValueError("fixed point: a public factor is out of range; take 0 or one of size "
-                         f"{SMALLEST:g} to {LARGEST:g}, or scale the data")
 
 
 def _check_shapes(name, x, y):

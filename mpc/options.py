@@ -5,9 +5,9 @@ import functools
 import math
 
 from mpc import save
-from mpc.fixed_point import DIGIT, as_fraction, raw_limit
+from mpc.fixed_point import DIGIT, as_fraction
 from mpc.mpi import launched
-from mpc.ring import Z2k
+from mpc.ring import Z2k, raw_limit
 
 # Left out, these get their defaults behind the parser: by then it is known which were given.
 DEFAULTS = {"workers": 2, "comparison": None, "truncation": None, "products": "beaver",

@@ -184,6 +184,15 @@ class Z2k(Ring):
         return self.reduce(_words(take(self.nbytes(shape)), self.width, self.dtype)).reshape(shape)
 
 
+def raw_limit(ring):
+    """R, which signed values of Z_2^l stay below in size: 15/16 of a quarter of the ring.
+
+    A quarter is what the comparison and the truncation can take; the rest of it is for what a
+    truncation by a divisor of up to a 64th of the ring adds.
+    """
+    return ring.modulus // 4 * 15 / 16
+
+
 def bits_of(x, bits):
     """The lowest `bits` bits of uint64 words (h, ...) as (h, bits, ...) uint8, lowest first."""
     words = x.astype("<u8", order="C")[..., None]

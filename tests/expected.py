@@ -5,9 +5,10 @@ R = 15/16 2^(l-2):
 
     range        a value          |v| < R / (2 u), also both sides of a comparison
                  a sum            |v| < R / u
-                 a product        the sum of |x y| < R / u^2
-                 a public factor  |x| and |x c| < R / (u max(u, 1000)), and their sums;
-                                  c = 0 or 1e-9 <= |c| <= 1e9
+                 a product        the sum of |x y| < R / (2 u^2)
+                 a public factor  |x| and |x c| < R / (2 u D), and their sums, D = max(u, 1000);
+                                  c = 0 or 1e-15 <= |c| <= 1e9, |c| < R / (2 D)
+                 sums of these    all terms together below twice as much
     error        encode           eps / 2; nothing for a number that the format holds
                  x + y, x - y     2 eps; n eps for a sum of n; nothing before the first truncation
                  x * y, x @ y     |x| eps + |y| eps + eps^2, summed along the inner axis
@@ -144,6 +145,9 @@ class Expected:
         x, y = self, self._meet(other)
         value = x.value + y.value
         cut = 0 if x.exact and y.exact else 2 * self.format.eps
+        if not isinstance(other, Expected) and x.limit < self.format.sums and (
+                np.abs(y.value) < x.limit / 2).all():
+            within(x.size + y.size, x.limit)        # a small number waits with the product
         limit, size = joint(x, y, x.size + y.size, np.abs(value))
         return self._with(value, x.error + y.error + cut + HALF_ULP * np.abs(value), limit=limit,
                           size=size, exact=x.exact and y.exact, secret=x.secret or y.secret)
@@ -186,6 +190,7 @@ class Expected:
         if isinstance(other, Expected):
             y, value = other.operand, op(self.value, other.value)
             size = op(x, y)
+            within(size, self.format.products / 2)
             error = op(self.error + eps, np.abs(other.value)) + op(
                 np.abs(self.value), other.error + eps) + op(self.error + eps, other.error + eps)
             return self._with(value, error + self._inner(op, size), exact=False, size=size,
@@ -195,6 +200,7 @@ class Expected:
         if ((c != 0) & ((c < 1e-9) | (c > 1e9))).any():
             raise LeftRange
         size = np.maximum(op(x, c), op(x, np.ones_like(c)))
+        within(size, self.format.factors / 2)
         error = (op(self.error + eps, c) + 1e-6 * op(self.most, c)
                  + eps * op(np.ones(self.shape), np.ones_like(c)))
         return self._with(op(self.value, number), error + self._inner(op, op(x, c)), exact=False,
@@ -205,7 +211,7 @@ class Expected:
         return HALF_ULP * size * (2 if op is np.multiply else 1 + self.value.size)
 
     def __truediv__(self, number):
-        if not 1e-9 <= abs(float(number)) <= 1e9:
+        if not 1e-9 <= abs(float(number)) <= 1e15:
             raise LeftRange
         return self * (1 / float(number))
 
@@ -219,6 +225,7 @@ class Expected:
         """0 or 1, and an error of 1 where either answer is right."""
         x, y = self, self._meet(other)
         x.operand, y.operand            # both sides have to be values
+        self - other                    # and their difference in the range of sums
         margin = x.error + y.error + (0 if x.exact and y.exact else 2 * self.format.eps)
         certain = (np.abs(x.value - y.value) > margin) | (margin == 0)
         return self._answer(op(x.value, y.value), np.where(certain, 0, 1), x.secret or y.secret)
