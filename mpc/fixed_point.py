@@ -110,13 +110,12 @@ class FixedPoint:
     def aimed(self, weight, x, number=1):
         """This gradient at the scale at which ``number * x.T @ gradient`` has that of a finer
         `weight`; `number` is public and multiplies that product afterwards."""
-        number = as_fraction(number)
         if not (isinstance(weight, FixedPoint) and isinstance(x, FixedPoint) and weight.finer > 1
                 and number):
             return self
         products = 2 if either.in_three(x.value, self.value) else 1     # the doubled one, or one
         return self._at(weight.depth - min(x.depth, 1),
-                        Fraction(weight.factor, products) * abs(number), weight.finer)
+                        Fraction(weight.factor, products) * abs(as_fraction(number)), weight.finer)
 
     def _settled(self):
         """Ready for a product: the truncation that an earlier one left is done now, and once."""
