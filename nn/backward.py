@@ -76,8 +76,6 @@ def added(one, other):
         return exact(c + d), 1
     if c == d:
         return c, g + h
-    if c == 0 or d == 0:
-        return one if d == 0 else other
     if abs(c) >= abs(d):
         return c, g + h * float(d / c)
     return d, g * float(c / d) + h

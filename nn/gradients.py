@@ -8,11 +8,11 @@ one: the product ``g @ b.T`` for an operand that needs no gradient is never comp
 A gradient travels as a pair (c, g) that means c * g: a public number, and either the number 1 or a
 value of the shape of ``y``. The number 1 stands for itself at every element: the backward pass
 starts from it, and as long as no value enters the gradient stays public and without a shape.
-A rule is linear, so that the number passes it by: the rule is called with g alone and returns a
+Rules are linear, so the number need not enter them: a rule is called with g alone and returns a
 number, a value or, where it multiplies by a public number n, the pair (n, value). After
-``sum() / 64`` the gradient is the pair (1/64, 1); the square's rule then returns (2, x); and what
-comes to the leaf is (2/64, a product of values), multiplied out there and once. A fixed-point value
-so keeps all its digits, however small the numbers are.
+``sum() / 64`` the gradient is (1/64, 1); the square's rule then returns (2, x); and the leaf gets
+(2/64, a product of values), which is multiplied out there, once. A fixed-point value thus keeps all
+its digits, however small the numbers are.
 
 Values are opaque: whatever decides here decides by shape or by type, never by what a value holds.
 """

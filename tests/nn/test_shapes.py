@@ -43,7 +43,7 @@ def test_reshape_takes_sizes_a_tuple_or_a_list_and_works_one_out(make, old, size
 
 @pytest.mark.parametrize("sizes", [(5,), (4, -1), (-1, -1), ((),), (), (0, -1), (2, 3, 2)], ids=str)
 def test_a_shape_that_does_not_fit_is_refused(make, sizes):
-    with pytest.raises(ValueError, match=r"reshape: shape \(2, 3\) does not fit .*; both need 6 el"):
+    with pytest.raises(ValueError, match=r"reshape: shape \(2, 3\) does not fit .*; both need 6"):
         make(np.ones((2, 3))).reshape(*sizes)
 
 
@@ -109,7 +109,7 @@ def test_a_square_may_be_asked_for_by_any_integer(make, n):
 
 @pytest.mark.parametrize("n", [True, 2.0, "2", np.array([2]), 1j, None])
 def test_an_exponent_that_is_no_integer_is_named_by_its_type_and_refused(make, n):
-    with pytest.raises(ValueError, match="the exponent, .*, is not a public integer 1, 2, 3, ...; "):
+    with pytest.raises(ValueError, match="the exponent, .*, is not a public integer 1, 2, 3"):
         make([3.0]) ** n
 
 

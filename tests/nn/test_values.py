@@ -30,7 +30,7 @@ def test_a_tensor_holds_the_very_numbers_that_it_was_given(value, due):
     np.array([2**64 - 1], np.uint64), 10**400, [10**400],
     *[np.longdouble("0.1")] * (np.finfo(np.longdouble).nmant > 52)], ids=str)
 def test_numbers_that_float64_does_not_hold_are_refused(value):
-    with pytest.raises(ValueError, match="(exactly; pass integers up to 2.53|beyond float64; pass)"):
+    with pytest.raises(ValueError, match="(exactly; pass integers up to 2.53|beyond float64; p)"):
         Tensor(value)
 
 
