@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mpc import console
-from mpc.options import complaint, number, parser
+from mpc.options import complaint, number, parser, truncation
 from mpc.train_mnist import train
 from mpc.world import World
 
@@ -68,7 +68,7 @@ def ledger_of(options, **changes):
     """[rounds, bytes of each pair ...] of a run with these `changes`, from shapes alone."""
     options = Namespace(**vars(options) | changes)
     world = World(options.workers, ring_bits=options.ring_bits, comparison=options.comparison,
-                  truncation=options.truncation, products=options.products, here=(), keys={})
+                  truncation=truncation(options), products=options.products, here=(), keys={})
     train(options, lambda line: None, world)
     counted = np.zeros(1 + len(world.roles)**2, np.int64)
     counted[0] = world.ledger.cost().rounds

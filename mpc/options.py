@@ -189,6 +189,11 @@ def truncates_locally(options):
         options.truncation == "local" or options.truncation is None and options.workers == 2)
 
 
+def truncation(options):
+    """How the World of a run scales products down."""
+    return "local" if truncates_locally(options) else "provider"
+
+
 def finer(options):
     """How many times finer than numbers the weights are kept, so that updates need no truncation.
 

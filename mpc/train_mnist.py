@@ -25,7 +25,7 @@ import mpc
 import nn
 from mpc import console
 from mpc.mpi import MpiWorld, as_role, launched
-from mpc.options import complaint, finer, parser, public, speaks
+from mpc.options import complaint, finer, parser, public, speaks, truncation
 from mpc.ring import Z2k
 from mpc.save import save_model
 
@@ -124,7 +124,7 @@ class Fixed(Float):
 def make_world(options):
     """The World that `options` ask for: a simulation, or this process's role under MPI."""
     how = {"seed": options.seed if options.reproducible else None, "ring_bits": options.ring_bits,
-           "comparison": options.comparison, "truncation": options.truncation,
+           "comparison": options.comparison, "truncation": truncation(options),
            "products": options.products}
     if options.world == "mpi":
         return MpiWorld(options.workers, public=public(options), **how)
