@@ -27,7 +27,8 @@ from mpc.world import World
 
 NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
 NEVER = 10**9       # a log interval
-WITHOUT_EFFECT = "arithmetic", "seed", "reproducible", "data_dir", "save", "ledger", "world"
+WITHOUT_EFFECT = ("arithmetic", "seed", "reproducible", "data_dir", "save", "ledger",
+                  "checked", "world")
 
 
 class Network(NamedTuple):

@@ -262,8 +262,9 @@ def test_names_with_control_characters_are_refused_in_one_line(capsys, tmp_path,
 # ---- the command line, as a user runs it
 
 
-def test_a_program_that_calls_main_keeps_its_own_arguments(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["kernel", "--download", "/nowhere"])
+def test_a_program_that_calls_main_keeps_its_own_arguments(monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(sys, "argv", ["kernel", "--download", str(tmp_path / "file")])
     with pytest.raises(SystemExit) as stop:
         mnist.main()
     assert stop.value.code == 2 and "required: --download" in capsys.readouterr().err
