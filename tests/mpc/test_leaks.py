@@ -132,12 +132,15 @@ def found_in(world, x):
                     yield from leaks(getattr(x, name), *[value] * n)
 
 
-@pytest.mark.parametrize("tagged", [False, True], ids=["plain", "tagged"])
-@pytest.mark.parametrize("options", [{}, {"comparison": "carry-tree", "truncation": "provider"},
-                                     {"n_workers": 3}], ids=["SecureNN", "tree", "three"])
-@pytest.mark.parametrize("name", OPERANDS)
-def test_no_operation_with_wrong_operands_shows_digits_of_a_row(name, options, tagged):
-    world = World(**{"n_workers": 2, "seed": 1, "tagged": tagged, **options})
+WORLDS = {"SecureNN": {}, "tree": {"comparison": "carry-tree", "truncation": "provider"},
+          "three": {"n_workers": 3}, "tagged": {"tagged": True}}
+SWEEP = [(name, world) for name in OPERANDS for world in WORLDS
+         if world == "SecureNN" or name == "a share"]
+
+
+@pytest.mark.parametrize("name, options", SWEEP)
+def test_no_operation_with_wrong_operands_shows_digits_of_a_row(name, options):
+    world = World(**{"seed": 1, **WORLDS[options]})
     assert not sorted(set(found_in(world, OPERANDS[name](world))))
 
 
@@ -180,10 +183,13 @@ VERBS = {
 }
 
 
+HUNGRY = {"a World of workers", "threads", "dealt in", "common"}
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_verb_shows_digits_of_what_it_was_given(verb):
     for name, make in WRONG.items():
-        if verb in ("a World of workers", "threads", "dealt in", "common") and "huge" in name:
+        if verb in HUNGRY and name in ("a huge integer", "an element of a row"):
             continue                        # asks for more memory than there is
         world = World(seed=1)
         assert not leaks(VERBS[verb], world, make(world)), name
@@ -230,7 +236,7 @@ def test_a_function_of_numpy_is_refused(world, function):
     arguments = [x, x] if function in (np.dot, np.array_equal) else [x]
     if function in (np.stack, np.concatenate, np.vstack):
         arguments = [[x, x]]
-    with pytest.raises(TypeError, match="does not take shares: use .*(x|its own operators)"):
+    with pytest.raises(TypeError, match="does not take shares: use (.*x|mpc|its own operators)"):
         function(*arguments)
 
 
