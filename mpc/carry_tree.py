@@ -21,7 +21,7 @@ from mpc.beaver import multiply
 from mpc.ledger import step
 from mpc.ring import Bits, Z2k, pack_bits, unpack_bits
 from mpc.securenn import flip
-from mpc.share import concatenate
+from mpc.share import concatenate, shown
 
 BITS = Bits()
 
@@ -152,9 +152,9 @@ def to_ring(bits, n, ring):
     Source: Rotaru and Wood, INDOCRYPT 2019 (daBits): b XOR m = b + m - 2 b m.
     """
     world = bits.world
-    if bits.ring != BITS or bits.shape[-1:] != (-(-n // 8),):
-        raise ValueError(f"to_ring: shape {bits.shape} over {bits.ring} does not hold {n} packed "
-                         f"bits; give {-(-n // 8)} bytes of them along the last axis")
+    if bits.ring != BITS or not isinstance(n, int) or bits.shape[-1:] != (-(-n // 8),):
+        raise ValueError(f"to_ring: shape {bits.shape} over {bits.ring} does not hold {shown(n)} "
+                         "packed bits; give a byte along the last axis for each eight")
     b, b_apart = world.dealt(BITS, bits.shape, "b")
     b_clear = BITS.sum(b_apart, axis=1)
     with world.ledger.offline():

@@ -128,7 +128,7 @@ class Z2k(Ring):
     def __post_init__(self):
         object.__setattr__(self, "bits", _whole(self.bits, "Z2k"))
         if not 1 <= self.bits <= 64:
-            raise ValueError(f"Z2k: {self.bits} bits do not fit a 64-bit word; take 1 to 64")
+            raise ValueError("Z2k: that many bits do not fit a 64-bit word; take 1 to 64")
 
     def __str__(self):
         return f"Z_2^{self.bits}"
@@ -283,7 +283,7 @@ class Odd(Ring):
     def __post_init__(self):
         object.__setattr__(self, "bits", _whole(self.bits, "Odd"))
         if not 2 <= self.bits <= 64:
-            raise ValueError(f"Odd: {self.bits} bits do not fit a 64-bit word; take 2 to 64")
+            raise ValueError("Odd: that many bits do not fit a 64-bit word; take 2 to 64")
 
     def __str__(self):
         return f"Z_(2^{self.bits} - 1)"
@@ -344,7 +344,7 @@ class Zm(Ring):
         object.__setattr__(self, "modulus", _whole(self.modulus, "Zm"))
         least = 1 + self.nonzero
         if not least <= self.modulus <= 251:
-            raise ValueError(f"Zm: modulus {self.modulus} does not fit a byte; take {least} to 251")
+            raise ValueError(f"Zm: this modulus does not fit a byte; take {least} to 251")
 
     def __str__(self):
         return f"Z_{self.modulus}" + "*" * self.nonzero

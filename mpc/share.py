@@ -32,7 +32,7 @@ INSTEAD = {
 class Share:
     """The rows of a secret array that live here; `shape` and all axes are those of the secret."""
 
-    __hash__ = object.__hash__
+    __hash__ = None             # an error of a dict would show what it did not find
 
     def __init__(self, world, ring, rows, masks=None):
         if not isinstance(rows, np.ndarray) or rows.dtype != ring.dtype or not rows.ndim:
@@ -126,16 +126,16 @@ class Share:
 
     def reshape(self, *shape):
         shape = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        sizes = ", ".join(map(shown, shape))
         if not all(isinstance(n, (int, np.integer)) for n in shape):
-            raise TypeError("reshape: sizes are public integers, not "
-                            f"{', '.join(map(shown, shape))}")
+            raise TypeError(f"reshape: sizes are public integers, not {sizes}")
         shape = tuple(map(int, shape))
         if -1 in shape:             # NumPy cannot resolve -1 where no row is here
             known = -prod(shape)
             rest = prod(self.shape) // max(known, 1)
             shape = tuple(rest if n == -1 else n for n in shape)
         if prod(shape) != prod(self.shape) or min(shape, default=0) < 0:
-            raise ValueError(f"reshape: shape {self.shape} does not fit {shape}")    # in every role
+            raise ValueError(f"reshape: shape {self.shape} does not fit ({sizes})")  # in every role
         if shape == self.shape:
             return self._with(self.rows, self.masks)
         return self._moved(self.rows.reshape(self.rows.shape[:1] + shape), "reshape", shape)
@@ -247,7 +247,7 @@ def concatenate(shares, axis=0):
     rests = {s.shape[:place - 1] + s.shape[place:] for s in shares}
     if len(rests) > 1 or any(s.ndim != first.ndim for s in shares):
         raise ValueError(f"concatenate: shapes {', '.join(str(s.shape) for s in shares)} do not "
-                         f"join along axis {axis}; they may differ in this axis only")
+                         f"join along axis {place - 1}; they may differ in this axis only")
     rows = np.concatenate([s.rows for s in shares], axis=place)
     return first._with(rows, masks.joined(shares, place - 1))
 
@@ -281,12 +281,12 @@ def behind(axis, ndim):
     if isinstance(axis, tuple):
         places = tuple(behind(a, ndim) for a in axis)
         if len(set(places)) < len(places):
-            raise ValueError(f"axes {axis} name one of {ndim} axes twice; name each once")
+            raise ValueError(f"an axis of {ndim} is named twice; name each once")
         return places
     if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
         raise TypeError(f"an axis is a public integer, not {shown(axis)}")
     if not -ndim <= axis < ndim:
-        raise ValueError(f"axis {axis} does not exist in {ndim} dimensions")
+        raise ValueError(f"axis {shown(axis)} does not exist in {ndim} dimensions")
     return int(axis) % ndim + 1
 
 

@@ -36,7 +36,7 @@ from mpc.ledger import Ledger
 from mpc.link import OutOfStep, PeerFailed, Playback, ProtocolError, Queues, Tape
 from mpc.masks import Mask, Use, hiding, spend
 from mpc.randomness import fresh_key, lesson_key, public_seed, stream
-from mpc.ring import Z2k
+from mpc.ring import Ring, Z2k
 from mpc.share import Private, Share, shown
 
 
@@ -201,7 +201,10 @@ class World:
 
         Returns a `Private` with rows (role_here, *shape). Rounds: 0.
         """
-        role, shape = self._named(role), tuple(shape)
+        role = self._named(role)
+        if not all(isinstance(n, (int, np.integer)) for n in shape):
+            raise TypeError("held: a shape is public integers; announce() the size first")
+        shape = tuple(map(int, shape))
         if not self.has(role):
             return Private(role, self._tag(np.zeros((0, *shape), dtype), private(role)))
         array = _exactly(load(), np.dtype(dtype), role)
@@ -381,6 +384,9 @@ class World:
         return rows
 
     def _owned(self, value, owner, ring):
+        if not isinstance(ring, Ring) or not isinstance(value, np.ndarray):
+            raise TypeError(f"share: a {type(value).__name__} over a {type(ring).__name__} came "
+                            "where an array and its ring are due; give what held() made, .rows")
         rows = self._untag(value, private(owner))
         if rows.shape[:1] != (self.has(owner),) or rows.dtype != ring.dtype:
             raise ValueError(f"share: {rows.dtype} of shape {rows.shape} is not what {owner} holds "
@@ -460,15 +466,20 @@ def _choice(what, chosen, options, n_workers):
 
 def _exactly(loaded, dtype, role):
     """What `role` loaded, as an array of `dtype`; what that type cannot hold is not changed."""
-    found, same = np.asarray(loaded), False
-    if not np.ma.is_masked(loaded) and found.dtype.kind in "biuf":
-        with np.errstate(all="ignore"):
-            array = found.astype(dtype, copy=False)
-            same = np.can_cast(found.dtype, dtype) or np.array_equal(array, found, equal_nan=True)
-    if not same:
+    try:
+        found = np.asarray(loaded)
+    except ValueError:                              # lists of different lengths
+        found = np.array(None)
+    fits = found.dtype.kind in "biuf" and not np.ma.is_masked(loaded)
+    if fits and (found.dtype.itemsize == 8 or not np.can_cast(found.dtype, dtype)):
+        with np.errstate(invalid="ignore"):         # what does not fit comes back as something else
+            there = found.astype(dtype, copy=False)
+            back = there.astype(found.dtype, copy=False)
+        fits = np.array_equal(back, found, equal_nan=True) and np.array_equal(there < 0, found < 0)
+    if not fits:
         raise ValueError(f"held: what {role} loaded, {found.dtype} of shape {found.shape}, is not "
                          f"exactly an array of {dtype}; convert it before")
-    return array
+    return found.astype(dtype, copy=False)
 
 
 def _integers(ints, role):

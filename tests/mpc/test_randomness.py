@@ -9,9 +9,10 @@ import pytest
 
 import mpc
 from helpers import rows_of
-from mpc import World, randomness
+from mpc import World, randomness, run_threads
 from mpc.randomness import fresh_key, lesson_key, stream
 from mpc.ring import Z2k
+from mpc.world import make_keys
 
 KEY = bytes(range(16))
 SOURCES = sorted(pathlib.Path(mpc.__file__).parent.glob("**/*.py"))
@@ -41,6 +42,28 @@ def test_a_lesson_key_repeats_and_differs_by_seed_and_group():
     assert lesson_key(1, "alice bob") == lesson_key(1, "alice bob")
     keys = {lesson_key(seed, name) for seed in (0, 1, 11, "1") for name in ("alice bob", "1 alice")}
     assert len(keys) == 8 and {len(key) for key in keys} == {16}
+
+
+@pytest.mark.parametrize("seed", [np.int64(1), np.uint8(1), np.int32(1), np.uint64(1)], ids=repr)
+def test_equal_integers_are_equal_seeds_whatever_their_type(seed):
+    assert World(seed=seed)._keys == World(seed=1)._keys == make_keys(World(seed=1).roles, seed)
+    assert lesson_key(seed, "rounding") == lesson_key(1, "rounding") != lesson_key("1", "rounding")
+    keys = run_threads(lambda world: world._keys, seed=seed)
+    assert keys == run_threads(lambda world: world._keys, seed=1)
+
+
+@pytest.mark.parametrize("seed", [True, False, np.True_, 1.0, np.float64(1), "1", b"1", [1], (),
+                                  np.array([1])], ids=repr)
+@pytest.mark.parametrize("make", [lambda s: World(seed=s), lambda s: make_keys(World().roles, s),
+                                  lambda s: run_threads(lambda world: None, seed=s)])
+def test_what_is_no_integer_is_no_seed(make, seed):
+    with pytest.raises(TypeError, match="a seed is a whole number, not a .*None for fresh keys"):
+        make(seed)
+
+
+def test_a_negative_or_a_large_seed_is_one_too():
+    keys = [tuple(World(seed=seed)._keys.values()) for seed in (-1, 1, 2**70, 2**64 - 1)]
+    assert len(set(keys)) == 4
 
 
 def test_a_fresh_key_comes_from_the_operating_system(monkeypatch):

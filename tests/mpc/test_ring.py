@@ -245,6 +245,37 @@ def test_every_view_of_an_operand_that_stays_multiplies_as_it_is(view):
         assert ring.matmul(left, right).tolist() == (left @ right).tolist()
 
 
+def test_the_limbs_of_one_array_in_two_rings_are_two():
+    x = np.array([[2**43 - 1, 2**30 + 7], [3, 2**22 + 1]], np.uint64)
+    x.flags.writeable = False
+    for bits in (64, 44, 22, 64, 44):
+        ring = Z2k(bits)
+        y = ring.reduce(x)
+        due = [[sum(int(a) * int(b) for a, b in zip(row, column)) % 2**bits for column in y.T]
+               for row in y]
+        assert ring.matmul(x if bits > 43 else y, x if bits > 43 else y).tolist() == due
+
+
+@pytest.mark.parametrize("ring", [Z2k, Odd])
+def test_the_size_of_a_ring_is_a_whole_number(ring):
+    assert ring(np.int64(64)) == ring(64) and ring(np.int64(64)).modulus == ring(64).modulus
+    for wrong in (8.0, True, "8", None, np.array([8])):
+        with pytest.raises(TypeError, match="takes a whole number, not a "):
+            ring(wrong)
+    with pytest.raises(TypeError, match="Zm takes a whole number"):
+        Zm(7.0)
+
+
+@every_ring
+def test_as_many_ones_as_the_characteristic_says_add_up_to_nothing(ring):
+    one, n = np.array([1], ring.dtype), ring.characteristic
+    total = ring.zeros((1,))
+    for bit in f"{n:b}":                        # n times one, by doubling
+        total = ring.add(total, total)
+        total = ring.add(total, one) if bit == "1" else total
+    assert not total.any() and (n == 2 or ring.add(one, one).any())
+
+
 def test_what_is_remembered_of_an_array_goes_with_it():
     gc.collect()
     before = len(ring_module._split)

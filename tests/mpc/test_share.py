@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from helpers import common, everywhere, give, reconstruct, rows_of
-from mpc import Private, Share, World
+from mpc import FixedPoint, Private, Share, World, matmul, multiply
 from mpc.ring import Odd, Z2k, Zm
 from mpc.share import concatenate
 
@@ -78,6 +78,12 @@ def test_what_all_know_broadcasts_as_a_secret_would(n_workers, x, y):
 
 
 @every_ring
+def test_a_public_integer_is_taken_as_it_is(ring):
+    agrees(lambda s: s.times(3).plus(-2), lambda s: 3 * s - 2, (2, 3), ring=ring)
+    agrees(lambda s: s.times(np.int64(-1)).plus(10**30), lambda s: -s + 10**30, (2,), ring=ring)
+
+
+@every_ring
 def test_a_public_factor_multiplies_in_the_ring(ring):
     two = np.full((1, 1), 2, ring.dtype)
     agrees(lambda s: s.times(two).plus(two), lambda s: 2 * s + 2, (3,), ring=ring)
@@ -93,6 +99,7 @@ def test_a_public_factor_multiplies_in_the_ring(ring):
 def test_a_reshape_resolves_minus_one_also_without_rows(n_workers, shape, new):
     agrees(lambda s: s.reshape(new), lambda x: x.reshape(new), shape, n_workers=n_workers)
     agrees(lambda s: s.reshape(*new), lambda x: x.reshape(*new), shape, n_workers=n_workers)
+    agrees(lambda s: s.reshape(list(new)), lambda x: x.reshape(new), shape, n_workers=n_workers)
 
 
 @pytest.mark.parametrize("role", ["alice", "server"])
@@ -178,6 +185,34 @@ def test_shares_join_along_an_axis_of_the_secret(n_workers, axis):
     ("np.add(x, x)", TypeError, r"use x \+ y, or x.plus\(value\)"),
     ("x + odd", ValueError, r"Z_2\^64 and Z_\(2\^64 - 1\) do not add; convert one first"),
     ("concatenate([x, odd])", ValueError, "convert them to one ring first"),
+    ("concatenate([])", ValueError, "give one share or more"),
+    ("concatenate([x, there])", ValueError, "two Worlds do not join.*share all in one"),
+    ("concatenate([x, x[None]])", ValueError, r"shapes \(3,\), \(1, 3\) do not join along axis 0"),
+    ("concatenate([x[None], x[None, 1:]], 0)", ValueError, r"\(1, 3\), \(1, 2\) do not join .*axis 0"),
+    ("concatenate([x, fixed])", TypeError, "a FixedPoint is no Share; mpc.concatenate joins"),
+    ("concatenate([x[0], x[0]])", ValueError, "axis 0 does not exist in 0 dimensions"),
+    ("x + there", ValueError, "two Worlds do not add"),
+    ("x + x[:2]", ValueError, r"shapes \(3,\) and \(2,\) do not broadcast; reshape one"),
+    ("x[3]", IndexError, r"does not fit a share of shape \(3,\)"),
+    ("x[0, 0]", IndexError, r"does not fit a share of shape \(3,\); count .* of the secret"),
+    ("x[::0]", IndexError, r"does not fit a share of shape \(3,\)"),
+    ("x[x:]", TypeError, "a slice: only integers, slices"),
+    ("x[x]", TypeError, "a Share: only integers, slices"),
+    ("x.times(x)", TypeError, r"times: a Share came .* use \+ or mpc.multiply"),
+    ("x.plus(None)", TypeError, "plus: None came .* give an integer or an array"),
+    ("x.times(0.5)", TypeError, "times: 0.5 came"),
+    ("x.times(two)", ValueError, r"times: shape \(2,\) has no first axis of size 1.* value\[None\]"),
+    ("x[:2].times(two)", ValueError, r"give value\[None\]"),
+    ("x.plus(two[None])", ValueError, r"plus: shapes \(3,\) and \(2,\) do not broadcast"),
+    ("x == x", TypeError, r"use mpc.equal\(x, y\)"),
+    ("x != 1", TypeError, r"use mpc.equal\(x, y\)"),
+    ("{x: 1}", TypeError, "unhashable"),
+    ("x.sum('a')", TypeError, "an axis is a public integer, not 'a'"),
+    ("x.sum((0, 0))", ValueError, "named twice"),
+    ("x.reshape('a')", TypeError, "sizes are public integers, not 'a'"),
+    ("x.reshape(-3, -1)", ValueError, "does not fit"),
+    ("Share(x.world, x.ring, [1, 2])", TypeError, "a list holds no elements of Z_2"),
+    ("Share(x.world, x.ring, np.ones(2))", TypeError, r"float64 \(2,\) holds no elements"),
     ("x.sum(1)", ValueError, "axis 1 does not exist in 1 dimensions"),
     ("x.sum((0, -2))", ValueError, "axis -2 does not exist"),
     ("x.moveaxis(0, 1)", ValueError, "axis 1 does not exist"),
@@ -189,8 +224,10 @@ def test_shares_join_along_an_axis_of_the_secret(n_workers, axis):
 ])
 def test_a_mistake_with_a_share_names_its_remedy(line, error, remedy):
     world = World(seed=7)
-    names = dict(x=give(world, [1, 2, 3]), odd=give(world, [1, 2, 3], Odd(64)), np=np,
-                 concatenate=concatenate)
+    x = give(world, [1, 2, 3])
+    names = dict(x=x, odd=give(world, [1, 2, 3], Odd(64)), there=give(World(), [1, 2, 3]), np=np,
+                 concatenate=concatenate, fixed=FixedPoint(x), two=np.array([1, 2], np.uint64),
+                 Share=Share)
     with pytest.raises(error, match=remedy):
         eval(line, names)
 
@@ -223,3 +260,44 @@ def test_no_operation_on_one_share_sends_a_message(world):
     before = len(world.ledger.messages), world.counter
     y = concatenate([(x + x - x).T, (-x).reshape(3, -1)]).sum(0)[1:].plus(np.ones((1, 1), "<u8"))
     assert isinstance(y, Share) and (len(world.ledger.messages), world.counter) == before
+
+
+@pytest.mark.parametrize("part", [lambda x: x, lambda x: x[0:1], lambda x: x.T,
+                                  lambda x: x.reshape(-1), lambda x: x.moveaxis(0, 1)])
+@pytest.mark.parametrize("before", [True, False])
+def test_nobody_writes_to_a_share_whose_mask_is_kept(part, before):
+    """Later products would go on with the old value: neither through an earlier part of it."""
+    world = World(seed=1)
+    x, y = give(world, [[1, 2], [3, 4]]), give(world, [[1, 0], [0, 1]])
+    view = part(x) if before else None
+    matmul(x, y)
+    view = part(x) if view is None else view
+    with pytest.raises(ValueError, match="read-only"):
+        view.rows += np.uint64(100)
+    with pytest.raises(ValueError, match="read-only"):
+        view.rows[:, :1][...] = 0
+    with pytest.raises(AttributeError):
+        x.rows = x.rows + np.uint64(100)
+    assert reconstruct(matmul(x, y)).tolist() == reconstruct(x).tolist() == [[1, 2], [3, 4]]
+
+
+def test_what_a_share_was_made_of_by_hand_is_frozen_with_its_mask():
+    world = World(seed=1)
+    rows = np.ones((2, 2, 2), np.uint64)
+    x = Share(world, world.ring, rows)
+    rows += np.uint64(1)                                    # not masked yet: a new value
+    matmul(x, x)
+    with pytest.raises(ValueError, match="read-only"):
+        rows += np.uint64(1)
+    assert reconstruct(x).tolist() == [[4, 4], [4, 4]]
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4), (2, 1, 3, 2)])
+def test_a_kept_mask_serves_the_transpose_of_any_number_of_axes(shape):
+    world = World(seed=1)
+    x, y = give(world, numbers(world.ring, shape)), give(world, numbers(world.ring, shape[::-1], 9))
+    multiply(x, x)
+    mark = len(world.ledger.messages)
+    product = reconstruct(multiply(x.T, y))
+    assert {m.name for m in world.ledger.messages[mark:]} == {"c", "delta"}
+    assert (product == numbers(world.ring, shape).T * numbers(world.ring, shape[::-1], 9)).all()

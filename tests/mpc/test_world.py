@@ -1,5 +1,6 @@
 """The World's verbs: answer, price, what each role holds; and what stops a role that strays."""
 
+import os
 import threading
 import time
 from itertools import combinations
@@ -604,3 +605,79 @@ def test_two_roles_that_send_a_megabyte_to_each_other_do_not_wait_for_each_other
 def test_threads_return_what_each_role_computed():
     results = run_threads(lambda world: world.here, n_workers=3)
     assert results == {role: (role,) for role in role_names(3)}
+
+
+# ---- a World stays where it was made
+
+DRAWS = [lambda w: dealt(w), lambda w: w.common(w.ring, (1,), "c"), lambda w: give(w, [1]),
+         lambda w: w.zero_share(w.ring, (1,), "z"), lambda w: w.announce("bob", [1], 1)]
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+def test_a_world_in_another_thread_is_refused(draw):
+    world, raised = World(seed=1), []
+
+    def run():
+        try:
+            draw(world)
+        except RuntimeError as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert len(raised) == 1 and "make a World of its own here" in raised[0]
+    draw(world)                                     # where it was made it goes on
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_world_in_a_forked_process_is_refused():
+    world = World(seed=1)
+    child = os.fork()
+    if not child:
+        try:
+            dealt(world)
+        except RuntimeError as error:
+            os._exit(7 if "another process" in str(error) else 1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    dealt(world)
+
+
+def test_a_verb_takes_shares_of_its_own_world_only():
+    world, x = World(seed=1), dealt(World(seed=1))
+    for call in (lambda: world.open(x, name="x"), lambda: world.gather("bob", x, name="x")):
+        with pytest.raises(ValueError, match="a Share of another World came.* share the value here"):
+            call()
+    with pytest.raises(TypeError, match="a list came where a Share is due"):
+        world.open([1, 2], name="x")
+
+
+@pytest.mark.parametrize("ints, error", [
+    ([1.5], TypeError), (["1"], TypeError), ([None], TypeError), (None, TypeError), (3, TypeError),
+    ([2**63], ValueError), ([-2**63 - 1], ValueError), ([10**30], ValueError)])
+def test_what_is_announced_is_exactly_what_was_said(ints, error):
+    world = World(seed=1)
+    with pytest.raises(error, match="announce: bob has"):
+        world.announce("bob", ints, 1)
+    told = world.announce("bob", [np.uint8(3), True, np.False_, -2**63, 2**63 - 1], 5)
+    assert told == [3, 1, 0, -2**63, 2**63 - 1] and world.counter == 1
+
+
+@pytest.mark.parametrize("loaded, dtype", [
+    ([2**53 + 1], float), ([1j], float), (["1.5"], float), ([None], float), ([1.5], np.uint64),
+    ([-1], np.uint64), ([np.nan], np.uint64), ([2**64 - 1], np.int64), ([300], np.uint8),
+    ([[1], [1, 2]], float), ([np.datetime64("2020-01-01")], float),
+    (np.ma.array([1.0], mask=[True]), float)], ids=str)
+def test_what_a_role_loads_is_held_exactly_or_refused(loaded, dtype):
+    with pytest.raises(ValueError, match="held: what bob loaded, .* is not exactly .*; convert it"):
+        World(seed=1).held("bob", (1,), lambda: loaded, dtype)
+
+
+@pytest.mark.parametrize("loaded, dtype", [
+    ([2**53], float), ([True], float), ([1.5, np.nan], float), ([3.0], np.uint64), ([7], np.uint8),
+    ([2**63 - 1], np.uint64), (np.array([5], np.uint8), float), (np.float32([0.1]), float)], ids=str)
+def test_what_a_type_can_hold_is_taken_over(loaded, dtype):
+    rows = World(seed=1).held("bob", (len(loaded),), lambda: loaded, dtype).rows
+    assert rows.dtype == dtype and np.array_equal(rows[0], np.asarray(loaded), equal_nan=True)

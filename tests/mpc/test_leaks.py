@@ -1,0 +1,328 @@
+"""No message of an exception shows digits of a share: every operation is given wrong operands.
+
+The rows of the secrets hold one digit pattern that no other number here has. To put another kind
+of operand under the sweep, add it to `OPERANDS`; its operators are found by themselves.
+"""
+
+import copy
+import inspect
+import operator
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+import mpc
+from helpers import common, give
+from mpc import CompareCoins, FixedPoint, Private, Role, Share, World, run_threads, tags
+from mpc.ring import Bits, Odd, Z2k, Zm
+from mpc.share import INSTEAD, concatenate
+from mpc.world import make_keys
+
+DIGITS = 9182736455463728190            # every row holds this number
+RUN = 5                                 # so many of its digits in a row are a leak
+PARTS = {str(DIGITS)[i:i + RUN] for i in range(len(str(DIGITS)) - RUN + 1)}
+
+
+def secret(world, shape=(2, 3), ring=None):
+    """A share all of whose rows hold the pattern."""
+    ring = ring or world.ring
+    rows = np.full((len(world.workers_here), *shape), DIGITS % ring.modulus, ring.dtype)
+    return Share(world, ring, world._tag(rows, tags.SHARE))
+
+
+def fixed(world, shape=(2, 3)):
+    return FixedPoint(secret(world, shape))
+
+
+# what is swept: {name: value of a World}; an operand is its own left side too
+OPERANDS = {
+    "a share": secret,
+    "a vector": lambda w: secret(w, (3,)),
+    "a single number": lambda w: secret(w, ()),
+    "a share of another shape": lambda w: secret(w, (4, 5)),
+    "a share of another ring": lambda w: secret(w, ring=Odd(64)),
+    "a share of another World": lambda w: secret(World(seed=2)),
+}
+
+# what is given to them and is wrong in most places
+WRONG = {
+    **OPERANDS,
+    "None": lambda w: None,
+    "text": lambda w: "text",
+    "a float": lambda w: 0.5,
+    "a complex number": lambda w: 1j,
+    "a small integer": lambda w: 2,
+    "a huge integer": lambda w: 10**30,
+    "an array": lambda w: np.ones((7, 7)),
+    "rows": lambda w: secret(w).rows,
+    "an element of a row": lambda w: tags.strip(secret(w).rows).flat[0],
+    "a slice by a secret": lambda w: slice(secret(w), None),
+    "places by a secret": lambda w: (0, secret(w)),
+    "a list of secrets": lambda w: [secret(w), secret(w)],
+    "a dict": lambda w: {"x": secret(w)},
+    "a Private": lambda w: Private("alice", tags.strip(secret(w).rows)[:1], w.ring),
+    "a fixed-point number": fixed,
+    "coins": lambda w: CompareCoins(*[secret(w).rows] * 2, secret(w), secret(w).rows),
+    "a World": lambda w: w,
+    "a role": lambda w: w.workers[0],
+    "a ring": lambda w: Zm(67),
+}
+
+OPERATORS = [getattr(operator, name) for name in (
+    "add sub mul matmul truediv floordiv mod pow lshift rshift and_ or_ xor lt le eq ne ge gt "
+    "contains getitem concat iadd imul").split()] + [divmod, lambda x, y: operator.setitem(x, y, y)]
+UNARY = [operator.neg, operator.pos, operator.abs, operator.invert, operator.index, bool, int, float,
+         complex, len, list, hash, iter, next, reversed, round, sum, sorted, any, all, max, min,
+         lambda x: f"{x:.3f}", lambda x: "%d" % x, pickle.dumps, copy.copy, copy.deepcopy, np.asarray,
+         lambda x: np.array([x, x]), lambda x: np.array([x], float), lambda x: np.float64(x)]
+# But for what takes a dtype or a seed: NumPy shows the repr of whatever else it is given for these.
+NUMPY = [np.add, np.matmul, np.multiply.outer, np.add.reduce, np.mean, np.dot, np.sum, np.argmax,
+         np.stack, np.concatenate, np.where, np.sort, np.linalg.norm, np.array_equal, np.isclose,
+         np.full_like, np.take, np.bincount, np.einsum]
+PROTOCOLS = [getattr(mpc, name) for name in mpc.__all__
+             if inspect.isfunction(getattr(mpc, name)) and name not in ("run_threads",
+                                                                        "fix_precision")]
+PROTOCOLS += [concatenate, mpc.carry_tree.to_ring, mpc.carry_tree.carry, mpc.carry_tree.msb,
+              mpc.argmax.maximum, mpc.argmax.place_of_max]
+
+
+def texts_of(error):
+    """What a traceback of `error` would print, with all that it was raised from."""
+    while error is not None:
+        yield "".join(map(str, (type(error).__name__, error, *getattr(error, "__notes__", ()))))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def leaks(call, *arguments):
+    """The messages of `call` that show the pattern; no error but those of a mistake."""
+    try:
+        with np.errstate(all="ignore"):
+            call(*arguments)
+    except (TypeError, ValueError, IndexError, KeyError, AttributeError, ArithmeticError,
+            NotImplementedError, RuntimeError) as error:
+        return [text for text in texts_of(error) if any(part in text for part in PARTS)]
+    return []
+
+
+def arguments_of(function):
+    """How many arguments the sweep gives to a function, besides the secret."""
+    positional = [p for p in inspect.signature(function).parameters.values()
+                  if p.kind != inspect.Parameter.KEYWORD_ONLY]
+    return range(1, min(len(positional), 4))
+
+
+def found_in(world, x):
+    """All leaks of operators, methods and protocols with `x` first and something wrong behind."""
+    wrong = {name: make(world) for name, make in WRONG.items()}
+    for function in (*UNARY, *NUMPY, *PROTOCOLS):
+        yield from leaks(function, x)
+    for value in wrong.values():
+        for function in (*OPERATORS, *NUMPY):
+            yield from leaks(function, x, value)
+            yield from leaks(function, value, x)
+        for function in PROTOCOLS:
+            for n in arguments_of(function):
+                yield from leaks(function, x, *[value] * n)
+                yield from leaks(function, *[value] * n, x)
+        for name in (name for name in dir(type(x)) if not name.startswith("_")):
+            if callable(getattr(type(x), name)):
+                for n in range(1, 4):
+                    yield from leaks(getattr(x, name), *[value] * n)
+
+
+WORLDS = {"SecureNN": {}, "tree": {"comparison": "carry-tree", "truncation": "provider"},
+          "three": {"n_workers": 3}, "tagged": {"tagged": True}}
+SWEEP = [(name, world) for name in OPERANDS for world in WORLDS
+         if world == "SecureNN" or name == "a share"]
+
+
+@pytest.mark.parametrize("name, options", SWEEP)
+def test_no_operation_with_wrong_operands_shows_digits_of_a_row(name, options):
+    world = World(**{"seed": 1, **WORLDS[options]})
+    assert not sorted(set(found_in(world, OPERANDS[name](world))))
+
+
+VERBS = {
+    "open": lambda w, v: (w.open(v, name="x"), w.open(secret(w), name=v)),
+    "open, a wrong name": lambda w, v: w.open(secret(w), name=v),
+    "gather": lambda w, v: w.gather("bob", v, name="x"),
+    "gather at": lambda w, v: w.gather(v, secret(w), name="x"),
+    "share": lambda w, v: w.share("alice", (v, w.ring), name="x"),
+    "share over": lambda w, v: w.share("alice", (secret(w).rows[:1], v), name="x"),
+    "share by": lambda w, v: w.share(v, (secret(w).rows[:1], w.ring), name="x"),
+    "share at all": lambda w, v: w.share("alice", v, name="x"),
+    "held": lambda w, v: w.held("alice", (2, 3), lambda: v),
+    "held, of integers": lambda w, v: w.held("alice", (2, 3), lambda: v, np.uint64),
+    "held by": lambda w, v: w.held(v, (2, 3), lambda: np.ones((2, 3))),
+    "held in": lambda w, v: w.held("alice", v, lambda: np.ones((2, 3))),
+    "announce": lambda w, v: w.announce("alice", v, 1),
+    "announce one": lambda w, v: w.announce("alice", [v], 1),
+    "announce by": lambda w, v: w.announce(v, [1], 1),
+    "announce n": lambda w, v: w.announce("alice", [1], v),
+    "has": lambda w, v: w.has(v),
+    "dealt": lambda w, v: w.dealt(v, (2,), "x"),
+    "dealt in": lambda w, v: w.dealt(w.ring, v, "x"),
+    "dealt as": lambda w, v: w.dealt(w.ring, (2,), v),
+    "common": lambda w, v: w.common(w.ring, v, "x"),
+    "zero_share": lambda w, v: w.zero_share(v, (2,), "x"),
+    "spend": lambda w, v: w.spend(v),
+    "replay": lambda w, v: w.replay(v),
+    "a World of workers": lambda w, v: World(v),
+    "a World of a seed": lambda w, v: World(seed=v),
+    "a World of bits": lambda w, v: World(ring_bits=v),
+    "a World of a comparison": lambda w, v: World(comparison=v),
+    "a World of a truncation": lambda w, v: World(truncation=v),
+    "a World of products": lambda w, v: World(products=v),
+    "keys": lambda w, v: make_keys(w.roles, v),
+    "threads": lambda w, v: run_threads(lambda own: None, v),
+    "a share of rows": lambda w, v: Share(w, w.ring, v),
+    "a share in a ring": lambda w, v: Share(w, v, secret(w).rows),
+    "rings": lambda w, v: (Z2k(v), Odd(v), Zm(v)),
+}
+
+
+HUNGRY = {"a World of workers", "threads", "dealt in", "common"}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_verb_shows_digits_of_what_it_was_given(verb):
+    for name, make in WRONG.items():
+        if verb in HUNGRY and name in ("a huge integer", "an element of a row"):
+            continue                        # asks for more memory than there is
+        world = World(seed=1)
+        assert not leaks(VERBS[verb], world, make(world)), name
+
+
+def test_the_sweep_would_see_a_leak():
+    world = World(seed=1)
+
+    def careless(x):
+        raise TypeError(f"indexing with {x!r}")
+
+    def chained(x):
+        try:
+            careless(x)
+        except TypeError:
+            raise ValueError("no digits here")
+
+    assert leaks(careless, secret(world)) and leaks(chained, secret(world))
+    assert len(PROTOCOLS) > 15 and {"open", "held"} <= set(VERBS)
+    assert set(dir(Share)) >= {"plus", "times", "moveaxis"}
+
+
+@pytest.mark.parametrize("role", ["alice", "server"])
+def test_an_error_of_what_an_owner_loaded_speaks_of_place_and_type_not_of_the_value(role):
+    world = World(seed=1, here=(role,))
+    for bad in (["9912345678901234"], [2**53 + 1], [1j], [-1.5e300, None], [[1], [1, 2]],
+                np.ma.array([9912345678901234.0], mask=[True]), object()):
+        if role == "server":
+            world.held("alice", (1,), lambda bad=bad: bad)      # not loaded here
+            continue
+        with pytest.raises(ValueError) as stopped:
+            world.held("alice", (1,), lambda bad=bad: bad)
+        assert not re.search(r"99123|90071|1.5e", "".join(texts_of(stopped.value)))
+
+
+# ---- NumPy's functions
+
+
+@pytest.mark.parametrize("function", [
+    np.mean, np.sum, np.argmax, np.max, np.dot, np.stack, np.add.reduce, np.sort, np.exp, np.where,
+    np.shape, np.concatenate, np.vstack, np.round, np.array_equal], ids=lambda f: f.__name__)
+def test_a_function_of_numpy_is_refused(world, function):
+    x = give(world, [[1, 2], [3, 4]])
+    arguments = [x, x] if function in (np.dot, np.array_equal) else [x]
+    if function in (np.stack, np.concatenate, np.vstack):
+        arguments = [[x, x]]
+    with pytest.raises(TypeError, match="does not take shares: use (.*x|mpc|its own operators)"):
+        function(*arguments)
+
+
+@pytest.mark.parametrize("name", INSTEAD)
+def test_what_a_refusal_names_exists(world, name):
+    x, scope = give(world, [[1, 2], [3, 4]]), {"mpc": mpc}
+    for code in re.findall(r"(?:mpc|x)(?:\.\w+)+", INSTEAD[name]):
+        eval(code, {**scope, "x": x})
+
+
+@pytest.mark.parametrize("convert", [np.asarray, np.array, np.float64, lambda x: np.array([x, x]),
+                                     lambda x: np.asarray(x, object), lambda x: np.array([[x]])])
+def test_no_array_is_made_of_a_share(world, convert):
+    with pytest.raises(TypeError, match="a share is no array.* reveal it first"):
+        convert(give(world, [1, 2]))
+
+
+def test_rows_can_be_looked_at_in_a_simulation(world):
+    x = give(world, [1, 2])
+    assert tags.strip(x.rows).shape == (2, 2) and str(tags.strip(x.rows)[0]) in repr(x)
+
+
+# ---- copies
+
+
+class Model:
+    def __init__(self, world):
+        self.weight = mpc.fix_precision(np.ones((2, 2))).share(
+            *world.workers, crypto_provider=world.crypto_provider)
+        self.workers, self.moments = world.workers, [self.weight.value]
+
+
+@pytest.mark.parametrize("make", [copy.copy, copy.deepcopy, pickle.dumps,
+                                  lambda w: copy.deepcopy({"world": w})])
+def test_a_world_is_neither_copied_nor_pickled(make):
+    world = World(seed=1)
+    with pytest.raises(TypeError, match="not copied or pickled.* make another and share anew"):
+        make(world)
+
+
+def test_a_share_is_a_value_and_its_copy_is_itself(world):
+    x = give(world, [1, 2])
+    mpc.square(x)
+    assert copy.copy(x) is x and copy.deepcopy([x])[0] is x
+    assert all(copy.deepcopy(role) is role is copy.copy(role) for role in world.workers)
+
+
+def test_a_copied_model_computes_over_the_same_world_with_other_coins():
+    world = World(seed=1)
+    model = Model(world)
+    twin = copy.deepcopy(model)
+    assert twin.weight is not model.weight and twin.weight.value.world is world
+    assert twin.workers == model.workers and twin.moments[0].world is world
+    masks = [w.weight.refresh().value.rows for w in (model, twin)]
+    assert not (masks[0] == masks[1]).any()
+    product = (twin.weight @ model.weight).get().float_precision()
+    np.testing.assert_allclose(product, [[2, 2], [2, 2]], atol=0.01)
+
+
+@pytest.mark.parametrize("history", [lambda x: None, mpc.square, mpc.relu])
+@pytest.mark.parametrize("hold", [lambda x: x, FixedPoint, lambda x: [x], lambda x: {"x": x.T}])
+def test_a_share_is_not_pickled_whatever_was_done_with_it(history, hold):
+    x = give(World(seed=1), [[1, 2], [3, 4]])
+    history(x)
+    with pytest.raises(TypeError, match="a Share is not pickled: .*keys.* reveal it"):
+        pickle.dumps(hold(x))
+
+
+def test_a_private_value_is_pickled_alone():
+    world = World(seed=1)
+    one = mpc.fix_precision(world.held("alice", (2,), lambda: [1.5, 2])).share(
+        *world.workers, crypto_provider=world.crypto_provider)
+    text = pickle.dumps(one.get())
+    assert pickle.loads(text).float_precision().tolist() == [1.5, 2]
+    assert not any(key in text for key in world._keys.values()) and b"World" not in text
+    assert isinstance(copy.deepcopy(one.get()).value, Private)
+
+
+def test_a_role_is_not_pickled_with_its_world():
+    with pytest.raises(TypeError, match="a World is not copied or pickled"):
+        pickle.dumps(World(seed=1).server)
+    assert isinstance(World().server, Role)
+
+
+def test_keys_are_in_no_repr():
+    world = World(seed=1)
+    text = " ".join(map(repr, (world, *world.workers, give(world, [1]), Bits(), world.ledger)))
+    assert not any(repr(key) in text or key.hex() in text for key in world._keys.values())
+    assert "beta" not in repr(common(world, [1]))
