@@ -69,7 +69,8 @@ def launched():
                 return None
             raise ValueError(f"{launcher} started this process ({rank} is set), whose processes "
                              "cannot be the roles of one run; start them by the mpiexec of the MPI "
-                             "that mpi4py uses: mpiexec -n 4 python -m mpc.train_mnist")
+                             "that mpi4py uses: mpiexec -n 4 python -m mpc.train_mnist; or unset "
+                             f"{rank}, for a simulation in this one")
     return None
 
 
@@ -238,7 +239,7 @@ def watch(role, pid, words, lines, end):
         reader.start()
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     for reader in readers:
-        reader.join(PATIENCE)       # unless a process that the role has left behind could still write
+        reader.join(PATIENCE)       # unless a process that the role left behind may still write
     os.set_blocking(end, False)
     with contextlib.suppress(BlockingIOError):
         told = os.read(end, 2**16).decode(errors="replace").splitlines()
