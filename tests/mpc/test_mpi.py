@@ -1,6 +1,7 @@
 """Roles that are processes of MPI: the same bits, keys of their own, and an end with a reason."""
 
 import concurrent.futures
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -11,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -52,9 +54,11 @@ def processes(marker):
             pass
 
 
-def shared_memory():
-    """What MPI has left in memory."""
-    return {path.name for path in Path("/dev/shm").glob("mpich_shm*")}
+def shared_memory(pid):
+    """The files in shared memory that a process has opened."""
+    with contextlib.suppress(OSError):
+        return set(re.findall(r"/dev/shm/\w+", Path(f"/proc/{pid}/maps").read_text()))
+    return set()
 
 
 def clean(**variables):
@@ -69,7 +73,7 @@ class Started:
     PYTHONPATH of these processes."""
 
     def __init__(self, *groups):
-        self.marker, self.before = f"MARKER_OF_A_TEST={uuid.uuid4()}", shared_memory()
+        self.marker, self.shared = f"MARKER_OF_A_TEST={uuid.uuid4()}", set()
         words = []
         for count, command, *path in groups:
             env = ["-env", "PYTHONPATH", *path] * bool(path)
@@ -78,6 +82,13 @@ class Started:
                                         env=clean(**dict([self.marker.split("=")])),
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE)
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def _look(self):
+        """Note what memory the processes share: others on this machine have theirs."""
+        while self.process.poll() is None:
+            self.shared |= {name for pid, _ in processes(self.marker) for name in shared_memory(pid)}
+            time.sleep(0.05)
 
     def ends(self, within=SOON):
         """(status, output, error output); nothing of the run is left, in processes or memory."""
@@ -89,7 +100,7 @@ class Started:
             out, err = self.process.communicate()
             pytest.fail(f"still running after {within} s:\n{out}\n{err}")
         deadline = time.monotonic() + 20
-        while left := [*processes(self.marker), *shared_memory() - self.before]:
+        while left := [*processes(self.marker), *filter(os.path.exists, self.shared)]:
             assert time.monotonic() < deadline, (left, out, err)
             time.sleep(0.05)
         return self.process.returncode, out, err
