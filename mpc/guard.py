@@ -115,9 +115,11 @@ def _fork(rank, size):
     global news
     role = role_of(rank, size)
     (words, stderr), (lines, stdout), (end, told), (alive, held) = (os.pipe() for _ in range(4))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})       # until both are ready for it
     child = os.fork()
     if child:
         signal.signal(signal.SIGINT, signal.SIG_IGN)    # the role itself says that it was stopped
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         for kept in (words, lines, end, held):
             os.set_inheritable(kept, True)
         os.execv(sys.executable, [sys.executable, "-I", "-S", os.path.abspath(__file__), role,
@@ -133,6 +135,7 @@ def _fork(rank, size):
     os.close(stderr)
     os.close(stdout)
     news, sys.excepthook = told, _fail
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _fail(kind, error, trace):
