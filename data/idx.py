@@ -113,8 +113,8 @@ def _checked_count(path, header, item_shape):
     if not header:
         raise DataError(f"{path}: is empty; {FETCH}")
     if len(header) < 4 or header[:2] != b"\0\0":
-        raise DataError(f"{path}: no IDX file, raw or gzipped: its content starts with "
-                        f"{header[:8]!r}; {FETCH}")
+        raise DataError(f"{path}: no IDX file, raw or gzipped: its content does not start with two "
+                        f"zero bytes; {FETCH}")
     kind, axes = header[2:4]
     expected = "pictures (type 0x08, 3 axes)" if item_shape else "labels (type 0x08, 1 axis)"
     if (kind, axes) != (UNSIGNED_BYTE, 1 + len(item_shape)):

@@ -70,8 +70,7 @@ def _check_pair(images_path, images, labels_path, labels):
                         f"of {images_path.name}; take both files from the same set, or {FETCH}")
     if labels.max() > 9:
         item = int((labels > 9).argmax())
-        raise DataError(f"{labels_path}: label {labels[item]} at item {item} is not a digit 0 to "
-                        f"9; {FETCH}")
+        raise DataError(f"{labels_path}: the label of item {item} is not a digit 0 to 9; {FETCH}")
 
 
 def _folder(data_dir):

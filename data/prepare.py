@@ -65,10 +65,10 @@ def one_hot(labels, classes=10):
         raise TypeError(f"one_hot: labels are {labels.dtype}; pass integers")
     if labels.ndim != 1:
         raise ValueError(f"one_hot: labels have shape {labels.shape}, not (n,); flatten them")
-    wrong = labels[(labels < 0) | (labels >= classes)]
-    if wrong.size:
-        raise ValueError(f"one_hot: label {wrong[0]} is not in 0..{classes - 1}; correct it, or "
-                         "raise classes")
+    wrong = (labels < 0) | (labels >= classes)
+    if wrong.any():
+        raise ValueError(f"one_hot: the label at place {wrong.argmax()} is not in 0.."
+                         f"{classes - 1}; correct it, or raise classes")
     return (labels[:, None] == np.arange(classes)).astype(np.float64)   # (n, 1) == (classes,)
 
 

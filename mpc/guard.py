@@ -69,7 +69,8 @@ def launched():
                 return None
             raise ValueError(f"{launcher} started this process ({rank} is set), whose processes "
                              "cannot be the roles of one run; start them by the mpiexec of the MPI "
-                             "that mpi4py uses: mpiexec -n 4 python -m mpc.train_mnist")
+                             "that mpi4py uses: mpiexec -n 4 python -m mpc.train_mnist; or unset "
+                             f"{rank}, for a simulation in this one")
     return None
 
 
@@ -114,9 +115,11 @@ def _fork(rank, size):
     global news
     role = role_of(rank, size)
     (words, stderr), (lines, stdout), (end, told), (alive, held) = (os.pipe() for _ in range(4))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})       # until both are ready for it
     child = os.fork()
     if child:
         signal.signal(signal.SIGINT, signal.SIG_IGN)    # the role itself says that it was stopped
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         for kept in (words, lines, end, held):
             os.set_inheritable(kept, True)
         os.execv(sys.executable, [sys.executable, "-I", "-S", os.path.abspath(__file__), role,
@@ -132,6 +135,7 @@ def _fork(rank, size):
     os.close(stderr)
     os.close(stdout)
     news, sys.excepthook = told, _fail
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _fail(kind, error, trace):
@@ -238,7 +242,7 @@ def watch(role, pid, words, lines, end):
         reader.start()
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     for reader in readers:
-        reader.join(PATIENCE)       # unless a process that the role has left behind could still write
+        reader.join(PATIENCE)       # unless a process that the role left behind may still write
     os.set_blocking(end, False)
     with contextlib.suppress(BlockingIOError):
         told = os.read(end, 2**16).decode(errors="replace").splitlines()

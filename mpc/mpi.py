@@ -21,6 +21,7 @@ Roles in processes are tested on Linux, with MPICH; other Unix systems and MPIs 
 has the simulation only.
 """
 
+import copy
 import functools
 import hashlib
 import importlib
@@ -32,6 +33,7 @@ import runpy
 import struct
 import sys
 import time
+import warnings
 from collections import Counter, deque
 from pathlib import Path
 
@@ -104,6 +106,7 @@ class Post:
     def ask(self, rank, note):
         """Tell this `rank` what this process waits for."""
         message = json.dumps(note).encode()
+        self._asking = [asked for asked in self._asking if not asked[0].Test()]
         self._asking.append((self.comm.Isend(message, rank, WAITING), message))
 
     def asked(self):
@@ -111,6 +114,12 @@ class Post:
         while found := self._arrived(mpi().ANY_SOURCE, WAITING):
             self.notes[found[0]] = json.loads(self._received(found))
         return self.notes
+
+    def close(self):
+        """Wait until all that was sent has been taken, and take what others have asked."""
+        self.wait(lambda: not any(map(self.unsent, self._sending)))
+        self.wait(lambda: all(request.Test() for request, _ in self._asking))
+        self.asked()
 
     def _arrived(self, rank, tag):
         status = mpi().Status()
@@ -202,6 +211,8 @@ class MpiLink:
         told = []
 
         def idle():
+            if header == END:       # nobody listens any more
+                return
             rank, step = self.roles.index(peer), header
             if kind == SEND:
                 step = next((step for step, *_ in self.post.unsent(rank)), header)
@@ -273,7 +284,8 @@ class MpiWorld(World):
                 if passed[role] != counted[role]:
                     raise ProtocolError(f"{me} {what} {role} {passed[role]} bytes and its ledger "
                                         f"counts {counted[role]}")
-        talk = MpiLink(self._link.post, self.roles, self._link.world)
+        talk = copy.copy(self._link)
+        talk.sent, talk.received = Counter(), Counter()         # no ledger counts what follows
         compare_ledgers(self.roles, me, talk, self.ledger, self.counter)
         super().finish()
 
@@ -282,9 +294,10 @@ def insist_on_processes(names, n_workers, place):
     """Raise `ValueError` unless this process, of this (rank, size), can be one of these roles."""
     size = place[1]
     if launched() not in (None, place):
-        raise ValueError(f"the launcher started {launched()[1]} processes and {mpi().get_vendor()[0]}"
-                         f", which mpi4py uses, finds {size}: they belong to different MPIs; take "
-                         f"the mpiexec of {mpi().get_vendor()[0]}")
+        vendor, _ = mpi().get_vendor()
+        raise ValueError(f"the launcher started {launched()[1]} processes and {vendor}, which "
+                         f"mpi4py uses, finds {size}: they belong to different MPIs; take the "
+                         f"mpiexec of {vendor}")
     if size != len(names):
         raise ValueError(f"{size} process{'es' * (size > 1)} of MPI cannot play the {len(names)} "
                          f"roles of {n_workers} workers: start mpiexec -n {len(names)}, or change "
@@ -368,7 +381,7 @@ def papers(values):
         try:
             texts[what] = json.dumps(value, sort_keys=True, default=operator.index)
         except TypeError:
-            raise ValueError(f"MpiWorld: {what} is a {type(value).__name__}, which the roles cannot "
+            raise ValueError(f"MpiWorld: {what} is a {type(value).__name__}, which roles cannot "
                              "compare; give numbers, texts, lists and dicts") from None
     return texts
 
@@ -420,7 +433,9 @@ def compare_ledgers(names, role, link, ledger, counter):
 def mpi():
     """The module MPI of mpi4py, which joins the other processes when it is first loaded."""
     try:
-        from mpi4py import MPI
+        with warnings.catch_warnings():     # of another launcher, which we name ourselves
+            warnings.simplefilter("ignore", RuntimeWarning)
+            from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise ValueError(f"MPI cannot be used ({error}); install it by python -m pip install "
                          "'.[mpi]'") from None
@@ -460,7 +475,7 @@ def farewell():
         link.put(names[comm.rank], other, END, b"")
     for other in others:
         link.get(other, names[comm.rank], END)
-    link.finish()
+    post().close()
 
 
 def _status_of(main):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mpc import fix_precision, guard, train_mnist
+from mpc import mpi as mpc_mpi
 from mpc.link import Parcel
 from mpc.mpi import MESSAGE, MpiLink, MpiWorld, as_role, launched, mpi
 from mpc.options import parser
@@ -41,6 +42,7 @@ def transcript(folder, *words):
 
     link.put, link.get = recording_put, recording_get
     run = train_mnist.train(options, lambda line: None, world)
+    del link.put, link.get
     world.finish()
     (folder / f"{me}.json").write_text(json.dumps({
         "said": digest(said), "heard": digest(heard), "losses": run.losses,
@@ -49,6 +51,12 @@ def transcript(folder, *words):
         "keys": [sorted(group) for group in world._keys]}))
     if world.has("server"):
         train_mnist.save_model(run.model, folder / "model.npz")
+
+
+def restless(folder, *words):
+    """The same, where every role that waits at all tells what it waits for."""
+    mpc_mpi.LONG = 0
+    transcript(folder, *words)
 
 
 def ahead(folder):

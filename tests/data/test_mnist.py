@@ -146,8 +146,8 @@ PACKED = gzip.compress(IMAGES)
 WRONG_IMAGES = {
     "empty": (b"", ": is empty"),
     "empty, packed": (gzip.compress(b""), ": is empty"),
-    "a web page": (b"<html>404</html>", "no IDX file, raw or gzipped: its content starts with"),
-    "a packed web page": (gzip.compress(b"<html>404</html>"), "its content starts with b'<html>"),
+    "a web page": (b"<html>404</html>", "no IDX file, raw or gzipped: its content does not start"),
+    "a packed web page": (gzip.compress(b"<html>404</html>"), "its content does not start with two zero"),
     "labels": (LABELS, "expected pictures (type 0x08, 3 axes), found type 0x08 with 1"),
     "of another type": (header(5, 28, 28, kind=13), "found type 0x0D with 3"),
     "of another size": (idx(np.zeros((5, 32, 32), np.uint8)), "(28, 28), found (32, 32)"),
@@ -176,7 +176,7 @@ def test_a_wrong_file_under_the_name_of_the_images_is_refused(folder, content, f
     (LABELS[:-1], "promises 5 items in 13 bytes, found only 12"),
     (LABELS[:6], "truncated, it ends within its header"),
     (idx(np.arange(4, dtype=np.uint8)), f"4 labels for the 5 pictures of {NAMES['images']}"),
-    (idx(np.array([0, 1, 10, 9, 0], np.uint8)), "label 10 at item 2 is not a digit 0 to 9"),
+    (idx(np.array([0, 1, 10, 9, 0], np.uint8)), "the label of item 2 is not a digit 0 to 9"),
 ])
 def test_a_wrong_file_under_the_name_of_the_labels_is_refused(folder, content, found):
     (folder / NAMES["labels"]).write_bytes(content)

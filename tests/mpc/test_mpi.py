@@ -1,6 +1,7 @@
 """Roles that are processes of MPI: the same bits, keys of their own, and an end with a reason."""
 
 import concurrent.futures
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -11,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -52,9 +54,11 @@ def processes(marker):
             pass
 
 
-def shared_memory():
-    """What MPI has left in memory."""
-    return {path.name for path in Path("/dev/shm").glob("mpich_shm*")}
+def shared_memory(pid):
+    """The files in shared memory that a process has opened."""
+    with contextlib.suppress(OSError):
+        return set(re.findall(r"/dev/shm/\w+", Path(f"/proc/{pid}/maps").read_text()))
+    return set()
 
 
 def clean(**variables):
@@ -69,7 +73,7 @@ class Started:
     PYTHONPATH of these processes."""
 
     def __init__(self, *groups):
-        self.marker, self.before = f"MARKER_OF_A_TEST={uuid.uuid4()}", shared_memory()
+        self.marker, self.shared = f"MARKER_OF_A_TEST={uuid.uuid4()}", set()
         words = []
         for count, command, *path in groups:
             env = ["-env", "PYTHONPATH", *path] * bool(path)
@@ -78,6 +82,13 @@ class Started:
                                         env=clean(**dict([self.marker.split("=")])),
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE)
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def _look(self):
+        """Note what memory the processes share: others on this machine have theirs."""
+        while self.process.poll() is None:
+            self.shared |= {name for pid, _ in processes(self.marker) for name in shared_memory(pid)}
+            time.sleep(0.05)
 
     def ends(self, within=SOON):
         """(status, output, error output); nothing of the run is left, in processes or memory."""
@@ -89,7 +100,7 @@ class Started:
             out, err = self.process.communicate()
             pytest.fail(f"still running after {within} s:\n{out}\n{err}")
         deadline = time.monotonic() + 20
-        while left := [*processes(self.marker), *shared_memory() - self.before]:
+        while left := [*processes(self.marker), *filter(os.path.exists, self.shared)]:
             assert time.monotonic() < deadline, (left, out, err)
             time.sleep(0.05)
         return self.process.returncode, out, err
@@ -123,17 +134,19 @@ def one_line(err):
 # ---------------------------------------------------------------------- the same bits
 
 
-@pytest.mark.parametrize("also", ["", "--comparison carry-tree", "--workers 3"])
+@pytest.mark.parametrize("also, how", [
+    ("", "transcript"), ("--comparison carry-tree", "transcript"), ("--workers 3", "transcript"),
+    ("", "restless"), ("--workers 3", "restless")])
 @in_processes
-def test_every_message_and_the_model_equal_the_simulations_bit_for_bit(tmp_path, also):
+def test_every_message_and_the_model_equal_the_simulations_bit_for_bit(tmp_path, also, how):
     """Both epochs, the encrypted test and the revealed model; payloads, headers, ledgers."""
     options = parser().parse_args(f"{SMALL} {also}".split())
     names = role_names(options.workers)
-    started = roles("transcript", tmp_path, *f"{SMALL} {also}".split(), n=len(names))
+    started = roles(how, tmp_path, *f"{SMALL} {also}".split(), n=len(names))
     world = World(options.workers, seed=1, record=True, comparison=options.comparison)
     run = train_mnist.train(options, lambda line: None, world)
-    status, _, err = started.ends()
-    assert (status, err) == (0, "")
+    status, out, err = started.ends()
+    assert (status, out, err) == (0, "", "")
     for role in names:
         left = json.loads((tmp_path / f"{role}.json").read_text())
         assert left["said"] == digest(p for p in world.tape if p.src == role)
@@ -296,7 +309,7 @@ def test_garbage_on_the_wire_is_found_by_who_hears_it(tmp_path, what, told):
     (4, "--workers 3", "4 processes of MPI cannot play the 5 roles of 3 workers: start mpiexec"),
     (4, "--epochs ten", "--epochs: 'ten' is not a whole number"),
     (4, "--arithmetic float", "--arithmetic float: one process is enough where nothing is"),
-    (4, "--data-dir /nowhere", "/nowhere: no such directory")])
+    (4, "--data-dir /nowhere/at/all", "/nowhere/at/all: no such directory")])
 def test_a_bad_start_is_told_in_one_line(n, words, told):
     small = SMALL.removesuffix(" --reproducible")
     status, out, err = Started(command(f"{small} {words}", n)).ends()
@@ -461,8 +474,8 @@ world.finish()
     (1, "1 +", r"(server|alice|bob|crypto_provider): SyntaxError: invalid syntax \(program.py, 5\)"),
     (3, "sys.exit('no room')", "crypto_provider: no room"),
     (3, "sys.exit(7)", "crypto_provider: ended with status 7; the run ends"),
-    (0, "sys.exit(0)", r"alice: OutOfStep: alice waits at step 0 \(papers\) for server, who has come "
-     "to the end of the program; start all roles alike, .*"),
+    (0, "sys.exit(0)", r"server: OutOfStep: server has come to the end of the program and alice is "
+     r"at step 0 \(papers\); start all roles alike, .*"),
     (3, "sys.exit(0)", r"server: OutOfStep: server waits at step 0 \(papers\) for crypto_provider, "
      "who has come to the end of the program; start all roles alike, .*"),
     (1, "os._exit(0)", "alice: ended before the others did; the run ends"),
@@ -574,7 +587,7 @@ def error_of(folder, text):
     ("if True: raise KeyError", "KeyError"),
     ("assert False, 'no'", "AssertionError: no"),
     ("import nowhere", "ModuleNotFoundError: No module named 'nowhere'"),
-    ("open('/nowhere')", "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere'"),
+    ("open('/no/file')", "FileNotFoundError: [Errno 2] No such file or directory: '/no/file'"),
     ("raise KeyboardInterrupt", "interrupted"),
     ("import mpc\nmpc.World(1)", "ValueError: World: 1 worker(s) cannot share a secret; take 2 or "
      "more")])
@@ -768,6 +781,19 @@ def test_papers_that_are_none_are_refused(papers):
     queues.put("alice", "server", (0, "papers"), papers)
     with pytest.raises(ProtocolError, match="alice sent no papers that server can read"):
         mpi.compare_papers(names, "server", queues.endpoint("server"), {"lr": 0.1})
+
+
+@pytest.mark.parametrize("n_workers, provided", [
+    (2, "server+alice server+bob alice+bob alice+crypto_provider bob+crypto_provider"),
+    (3, "server+alice server+bob server+worker3 alice+bob alice+worker3 bob+worker3 "
+        "alice+bob+worker3 alice+crypto_provider bob+crypto_provider worker3+crypto_provider")])
+def test_these_groups_have_a_key_and_no_others(n_workers, provided):
+    """None of the server and the provider, nor of several workers and one of these two."""
+    names = role_names(n_workers)
+    queues, expected = Queues(names), {frozenset(g.split("+")) for g in provided.split()}
+    keys = {role: mpi.agree_on_keys(names, role, queues.endpoint(role)) for role in names}
+    for role in names:
+        assert set(keys[role]) == {group for group in expected if role in group}
 
 
 @pytest.mark.parametrize("n_workers", [2, 3])
