@@ -59,7 +59,8 @@ def _check(name, worlds, result, operands, options):
     size = np.abs(expected).max(initial=0)
     if size >= limit and isinstance(result.ring, Z2k):
         raise OutOfRange(f"{name}: a number of size {size:.1e} came where {_format(result)} leave "
-                         f"room for {limit:.1e}; scale the data, take fewer digits or a larger ring")
+                         f"room for {limit:.1e}; scale the data, take fewer digits or a "
+                         "larger ring")
     wrong = np.broadcast_to(~(np.abs(found - expected) <= bound + 1e-12), found.shape)
     if wrong.any():
         raise OutOfRange(f"{name}: {wrong.sum()} of {wrong.size} results are wrong by up to "

@@ -8,9 +8,9 @@ the scale: a value at scale S, divided by 50, is the same raw value at scale 50 
 Right or refused. Let R = 15/16 of a quarter of the ring, the largest raw value that may be
 truncated or compared. Every operation is right within its error bound (docs/NUMBERS.md) as long as
 
-    a value          |v| < R / (2 unit)         what `fix_precision` accepts
-    a product        |x y| < R / (2 unit^2)     of two secrets; in a matrix product all terms together
-    by a public one  |x|, |x c| < R / (2 unit D)    for a public number or array, D = max(unit, 1000)
+    a value          |v| < R / (2 unit)             what `fix_precision` accepts
+    a product        |x y| < R / (2 unit^2)         of secrets; all terms of a matrix one together
+    by a public one  |x|, |x c| < R / (2 unit D)    by a number or array c, D = max(unit, 1000)
 
 and sums and differences of these within twice as much. `FixedPoint.limits` has the numbers. No
 scale may outgrow them: an operand whose scale would leave less room is truncated first. What only
@@ -278,22 +278,24 @@ class FixedPoint:
         """By a public number, an exact fraction.
 
         Into the scale where that stays a whole multiple of the unit: free. Else the numerator goes
-        into the raw value, if the denominator leaves room, or else digit by digit.
+        into the raw value and the denominator into the scale, if one of them is small enough for
+        the range of such products, or else digit by digit.
         """
         if c == 0:
             return self._with(either.times_integer(self._number, 0))
         self._check_factors(abs(c))
         short = as_fraction(c)
-        x, whole = self._scaled(short), short.denominator == 1
-        if x is None and not whole and self.scale * short.denominator > self._most:
+        x, part = self._scaled(short), min(abs(short.numerator), short.denominator)
+        if x is None and short.denominator > 1 and self.scale * part > self._most:
             x = self._operand()._scaled(short)
         if x is not None:
             return x
-        x = self._roomy() if whole else self._upright(self._most // short.denominator)
-        if not whole and x.scale * short.denominator > x._most:
+        x = self._roomy() if short.denominator == 1 else self._upright(self._most // part)
+        scale = x.scale * short.denominator
+        if short.denominator > 1 and (x.scale * part > x._most
+                                      or scale > x.unit * most_divisor(x.ring)):
             return x._by_digits(np.array(float(c)), either.multiply)
-        return x._with(either.times_integer(x._number, short.numerator),
-                       x.scale * short.denominator)
+        return x._with(either.times_integer(x._number, short.numerator), scale)
 
     def _check_factors(self, size):
         """Raise unless each of these sizes of public factors is 0 or of reasonable size."""
@@ -310,8 +312,8 @@ class FixedPoint:
 
     def _scaled(self, c):
         """This value times `c` by another scale alone; None where there is no such scale."""
-        scale = self.scale / abs(c)
-        if scale.denominator > 1 or scale % self.unit or scale > self.unit * most_divisor(self.ring):
+        scale, most = self.scale / abs(c), self.unit * most_divisor(self.ring)
+        if scale.denominator > 1 or scale % self.unit or scale > most:
             return None
         return self._with(self._number if c > 0 else -self._number, scale.numerator)
 
@@ -537,9 +539,9 @@ class FixedPoint:
         often = self.ring.modulus // (self.unit**2 * self.finer)
         if often < 10**6:
             raise ValueError(f"share: with {self.precision} digits in base {self.base} over "
-                             f"{self.ring}, local truncation of the product 1 * 1 would fail in one "
-                             f"of {often:,} cases; make the World with truncation='provider', or "
-                             "take fewer digits")
+                             f"{self.ring}, local truncation of the product 1 * 1 would fail in "
+                             f"one of {often:,} cases; make the World with truncation='provider', "
+                             "or take fewer digits")
 
     def refresh(self):
         """The same number with fresh rows, after any truncation that waits."""
@@ -583,10 +585,12 @@ class FixedPoint:
 
 METHODS = "use its operators and methods, or reveal it with .get() first"
 INSTEAD = {"sum": "call x.sum()", "mean": "divide x.sum() by the number of elements",
-           "var": "compute it from x.sum() and (x * x).sum()", "dot": "write x @ y, or (x * y).sum()",
+           "var": "compute it from x.sum() and (x * x).sum()",
+           "dot": "write x @ y, or (x * y).sum()",
            "matmul": "write x @ y", "max": "call x.max()", "amax": "call x.max()",
            "min": "call -(-x).max()", "amin": "call -(-x).max()", "argmax": "call x.argmax()",
-           "argmin": "call (-x).argmax()", "reshape": "call x.reshape()", "ravel": "call x.reshape(-1)",
+           "argmin": "call (-x).argmax()", "reshape": "call x.reshape()",
+           "ravel": "call x.reshape(-1)",
            "transpose": "write x.T", "concatenate": "call mpc.concatenate()",
            "stack": "call mpc.concatenate() of x[None]", "vstack": "call mpc.concatenate()",
            "hstack": "call mpc.concatenate()", "where": "write bit * x + (1 - bit) * y",
@@ -718,8 +722,8 @@ def are_whole(numbers):
 def encode(numbers, scale, ring, first=0):
     """Real `numbers` as ring elements at `scale`, to the nearest; raises beyond the ring.
 
-    The whole part and the rest are scaled apart, so that no digit of a large number is lost. `first`
-    axes are not the caller's, and not named in an error.
+    The whole part and the rest are scaled apart, so that no digit of a large number is lost. The
+    `first` axes are not the caller's, and not named in an error.
     """
     limit = Fraction(int(raw_limit(ring)), 2)
     with np.errstate(over="ignore"):
@@ -727,8 +731,8 @@ def encode(numbers, scale, ring, first=0):
     if bad.any():
         place = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(bad)))[first:]
         where = f" at {list(place)}" if numbers.ndim > first else ""
-        raise ValueError(f"fixed point: the number{where} cannot be represented at scale {scale} in "
-                         f"{ring}, whose limit is {float(limit) / float(scale):g}; take fewer "
+        raise ValueError(f"fixed point: the number{where} cannot be represented at scale {scale} "
+                         f"in {ring}, whose limit is {float(limit) / float(scale):g}; take fewer "
                          "fractional digits or scale the data")
     if numbers.dtype.kind != "f":
         return ring.from_int(numbers.astype(np.int64) * np.int64(scale))

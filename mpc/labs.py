@@ -63,12 +63,9 @@ def _world(weaken, weak):
     return Watched(coins=weaken if weak else None)
 
 
-def _given(world, owner, values, name, bound=2**62):
-    """`owner` shares a list of signed integers, below `bound` in absolute value."""
+def _given(world, owner, values, name):
+    """`owner` shares a list of signed integers."""
     ring, values = world.ring, np.asarray(values)
-    if values.dtype.kind not in "iu" or (np.abs(values.astype(float)) >= bound).any():
-        raise ValueError(f"labs: the attack reads integers between -{bound} and {bound}; give such "
-                         "ones")
     rows = world.held(owner, values.shape, lambda: ring.from_int(values), np.uint64).rows
     return world.share(owner, (rows, ring), name=name)
 
@@ -92,7 +89,7 @@ def read_relu_inputs(secrets, weak=True, bound=512):
         return np.zeros(shape, ring.dtype) if label.endswith("compute_msb/z") else None
 
     world = _world(without_zero_shares, weak)
-    drelu(_given(world, world.server, secrets, "a", bound))
+    drelu(_given(world, world.server, secrets, "a"))
 
     def saw(label):
         return world.saw("crypto_provider", "compute_msb/" + label)
@@ -190,7 +187,7 @@ def read_factor(secret, mine, weak=True):
     _alike("read_factor", secret, mine)
     world = _world(_same_every_time("multiply/a"), weak)
     alice, bob = world.workers
-    x, own = _given(world, bob, secret, "x", 2**40), _given(world, alice, mine, "own", 2**40)
+    x, own = _given(world, bob, secret, "x"), _given(world, alice, mine, "own")
     y = _given(world, world.server, [7] * len(secret), "y")
     multiply(x, y)
     multiply(own, y)
@@ -214,7 +211,7 @@ def read_update(weights, update, weak=True):
     weights, update = _whole("read_update", weights), _whole("read_update", update)
     _alike("read_update", weights, update)
     world = _world(_same_every_time("matmul/b"), weak)
-    w, g = (_given(world, world.server, [v], name, 2**40)
+    w, g = (_given(world, world.server, [v], name)
             for v, name in ((weights, "W"), (update, "g")))
     x = _given(world, world.workers[0], [[3]], "x")
     matmul(x, w)

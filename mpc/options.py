@@ -22,7 +22,7 @@ PRIVATE = "data_dir", "save", "ledger", "world"     # may differ from role to ro
 # of 64 truncates, with three decimal digits, 64 bits and a learning rate of 1 / n, this adds up to
 # less than:
 FAILURES = 5e-9
-FURTHER = 4         # times as much if lr is no fraction 1 / n: an update is then truncated more often
+FURTHER = 4         # times as much if lr is no fraction 1 / n: updates are then truncated more often
 ROOM = 200          # the size of a number up to which the truncation of a product is to succeed
 
 
@@ -143,8 +143,8 @@ def parser(command="train_mnist", hidden=()):
                    help="derive all masks from --seed too, so that a run can be repeated; for "
                    "lessons only, since whoever knows the seed then knows every secret")
     p.add_argument("--checked", action="store_true", default=None,
-                   help="compare every operation with the same one on plain numbers, and stop where "
-                   "a number leaves its range; simulation only, for lessons and for testing")
+                   help="compare every operation with the same one on plain numbers, and stop "
+                   "where a number leaves its range; simulation only, for lessons and testing")
     p.add_argument("--world", choices=("simulation", "mpi"),
                    help="where the roles live: all in this process, or each in a process of MPI "
                    "(default: mpi if mpiexec started this process)")

@@ -117,7 +117,7 @@ def test_no_index_picks_among_the_holders(line, v):
 
 
 def test_a_refused_index_names_the_rule_and_the_remedy(v):
-    refused("share[0]", v, r"\[0\] picks among the holders of a share value.*x\[:, i\]")
+    refused("share[0]", v, r"type int picks among the holders of a share value.*x\[:, i\]")
 
 
 @pytest.mark.parametrize("line", [
@@ -280,7 +280,7 @@ def calls_that_take_tags_off(path):
 def test_no_protocol_step_calls_what_takes_tags_off():
     edges = {"ring": {"_words", "pack", "uniform", "candidates",        # bytes and words
                       "limbs_of"},                                       # untagged arrays only
-             "share": {"__repr__"}, "world": {"j", "_exactly", "announce"}}     # print, load, tell
+             "share": {"__repr__"}, "checked": {"_decoded", "reference", "_product"}, "world": {"j", "_exactly", "announce"}}     # print, load, tell
     no_steps = ("tags", "views", "labs", "train_mnist", "options", "save", "costs", "forecast",
                 "mpi", "guard", "show", "graph", "exercises", "fixed_point")         # programs
     found = {path.stem: set(calls_that_take_tags_off(path))

@@ -19,8 +19,7 @@ REPORT = ("import threadpoolctl; print('threads', *(lib['num_threads'] for lib i
 HIDDEN = "import sys; sys.modules['threadpoolctl'] = None; "
 SHOWN = "; del sys.modules['threadpoolctl']"
 SMALL = "--epochs 1 --train-items 2 --test-items 2"
-COMMANDS = {"mpc.train_mnist": SMALL, "mpc.forecast": SMALL, "mpc.costs": "", "mpc.mpi": "",
-            "data.mnist": "--help"}
+COMMANDS = {"mpc.train_mnist": SMALL, "mpc.forecast": SMALL, "mpc.costs": "", "data.mnist": "--help"}
 
 
 def python(code, *words, **variables):

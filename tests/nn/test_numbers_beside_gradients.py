@@ -57,7 +57,7 @@ def test_a_sum_over_640_leaves_exactly_a_640th(encode):
 
 @pytest.mark.parametrize("number", [1, 0.25, 1 / 64, 1 / 640, 1e-6, 0.02 / 64, 30])
 def test_a_gradient_is_as_exact_for_small_numbers_as_for_one(number):
-    """The raw value is that of the number 1: all that differs is the scale."""
+    """Off by no more than the rounding of the values that the number meets, times the number."""
     def gradient(seed):
         x, w = (mpc.fix_precision(a, rounding_seed=i) for i, a in enumerate((X, W)))
         w = Tensor(w, True)
@@ -67,7 +67,7 @@ def test_a_gradient_is_as_exact_for_small_numbers_as_for_one(number):
     rng = np.random.default_rng(0)
     X, W = rng.uniform(-1, 1, (5, 4)).round(3), rng.uniform(-1, 1, (4, 3)).round(3)
     one, scaled = gradient(1).float_precision(), gradient(number).float_precision()
-    np.testing.assert_allclose(scaled / number, one, rtol=2e-6)
+    np.testing.assert_allclose(scaled / number, one, rtol=2e-6, atol=2 * 1.5 * UNIT)
 
 
 @pytest.mark.parametrize("f", [
