@@ -22,7 +22,7 @@ PRIVATE = "data_dir", "save", "ledger", "world"     # may differ from role to ro
 # of 64 truncates, with three decimal digits, 64 bits and a learning rate of 1 / n, this adds up to
 # less than:
 FAILURES = 5e-9
-FURTHER = 4         # times as much if lr is no fraction 1 / n: updates are then truncated more often
+FURTHER = 4         # times as much if lr is no fraction 1 / n: an update is truncated more often
 ROOM = 200          # the size of a number up to which the truncation of a product is to succeed
 
 

@@ -148,7 +148,7 @@ class Z2k(Ring):
         return self.reduce(x - y)
 
     def neg(self, x):
-        return self.reduce(~x + np.uint64(1))
+        return self.reduce(np.negative(x))
 
     def mul(self, x, y):
         return self.reduce(x * y)

@@ -72,8 +72,9 @@ def truncate_locally(x, d):
     if len(x.world.workers) != 2:
         raise ValueError(f"truncate: local truncation is wrong for {len(x.world.workers)} workers; "
                          "make the World with truncation='provider'")
-    first, d = x.world.j(x.rows) == 0, np.uint64(d)
-    return x._with(np.where(first, x.rows // d, x.ring.neg(x.ring.neg(x.rows) // d)))
+    ring, j = x.ring, x.world.j(x.rows)
+    sign = ring.reduce(np.uint64(1) - j - j)            # 1 for worker 0 and -1 for worker 1
+    return x._with(ring.mul(sign, ring.mul(sign, x.rows) // np.uint64(d)))
 
 
 @step
