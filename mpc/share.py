@@ -87,7 +87,7 @@ class Share:
         return self._with(self.ring.neg(self.rows), masks.scaled(self.masks, -1, self.ring))
 
     def plus(self, value):
-        """Add a `value` that all workers know, (1, *shape) or a public integer: one of them does."""
+        """Add a `value` that all workers know, (1, *shape) or a public integer: one adds it."""
         rows, value = matched(self.rows, self._known(value, "plus"))
         first = self.world.j(rows) == 0
         rows = self.ring.add(rows, np.where(first, value, self.ring.dtype.type(0)))
