@@ -74,7 +74,8 @@ def test_alices_attacks_need_no_more_of_an_opening_than_bobs_row(monkeypatch, at
 
 @pytest.mark.parametrize("attack, arguments", [
     (labs.read_relu_inputs, ([1.5],)), (labs.read_relu_inputs, ([512],)),
-    (labs.read_relu_inputs, (["a"],)), (labs.read_signs, ([2**62],)), (labs.read_signs, ([10**30],)),
+    (labs.read_relu_inputs, (["a"],)), (labs.read_signs, ([2**62],)),
+    (labs.read_signs, ([10**30],)),
     (labs.read_factor, ([2**40], [1])), (labs.read_update, ([1], [0.5])),
     (labs.read_from_seed, ([True],))])
 def test_an_attack_is_told_what_it_can_read(attack, arguments):
