@@ -777,6 +777,8 @@ def _check_shapes(name, x, y):
             raise ValueError(f"matmul: {x} @ {y} is no product of matrices; the inner sizes, "
                              f"{x[-1]} and {y[-2]}, must be equal")
         x, y = x[:-2], y[:-2]
+    if x == y:
+        return
     try:
         np.broadcast_shapes(x, y)
     except ValueError:

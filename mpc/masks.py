@@ -80,7 +80,7 @@ def added(x, y, sign=1):
     """The masks of the share ``x + sign * y``."""
     if not (x.masks or y.masks):
         return {}
-    shape = np.broadcast_shapes(x.shape, y.shape)
+    shape = x.shape if x.shape == y.shape else np.broadcast_shapes(x.shape, y.shape)
     masks = spread(x.masks, x.shape, shape)
     others = spread(scaled(y.masks, sign, y.ring), y.shape, shape)
     return masks | {mask: _sum(masks.get(mask, Use(0)), use, x.ring)

@@ -50,11 +50,11 @@ class Share:
 
     @property
     def shape(self):
-        return self.rows.shape[1:]
+        return self._rows.shape[1:]
 
     @property
     def ndim(self):
-        return self.rows.ndim - 1
+        return self._rows.ndim - 1
 
     def _with(self, rows, masks=None):
         return Share(self.world, self.ring, rows, masks)
@@ -87,8 +87,7 @@ class Share:
         return self._with(self.ring.neg(self.rows), masks.scaled(self.masks, -1, self.ring))
 
     def plus(self, value):
-        """Add a `value` that all workers know, (1, *shape) or a public integer: one worker does.
-        """
+        """Add a `value` that all workers know, (1, *shape) or a public integer: one adds it."""
         rows, value = matched(self.rows, self._known(value, "plus"))
         first = self.world.j(rows) == 0
         rows = self.ring.add(rows, np.where(first, value, self.ring.dtype.type(0)))
@@ -314,6 +313,8 @@ def _public_place(k):
 
 
 def _must_broadcast(x, y, name):
+    if x == y:
+        return
     try:
         np.broadcast_shapes(x, y)
     except ValueError:

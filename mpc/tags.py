@@ -55,9 +55,9 @@ class Tagged(np.ndarray):
     def __getitem__(self, key):
         first, *others = key if isinstance(key, tuple) and key else (key,)
         if not (first is Ellipsis or isinstance(first, slice) and first == slice(None)):
-            raise RoleError(f"an index of type {type(first).__name__} picks among the holders of a "
-                            f"{self.kind} value; the first axis belongs to them: index behind it, "
-                            "as in x[:, i]")
+            came = first if isinstance(first, int) else f"a {type(first).__name__}"
+            raise RoleError(f"[{came}] picks among the holders of a {self.kind} value; the first "
+                            "axis belongs to them: index behind it, as in x[:, i]")
         if first is not Ellipsis and all(isinstance(k, (int, slice, type(None))) for k in others):
             return super().__getitem__(key)
         return _checked("indexing", np.ndarray.__getitem__, (self, key), {}, apart=True)

@@ -86,7 +86,8 @@ def test_matrix_products_of_stacks_are_those_of_numpy(way, shapes):
 
 
 @pytest.mark.parametrize("x, y", [((2, 128, 4), (4, 3)), ((1, 256, 4), (4, 3)), ((5, 4), (2, 4, 3)),
-                                  ((2, 1, 3, 4), (5, 4, 2)), ((3, 0, 4), (4, 2)), ((2, 3, 0), (0, 4))])
+                                  ((2, 1, 3, 4), (5, 4, 2)), ((3, 0, 4), (4, 2)),
+                                  ((2, 3, 0), (0, 4))])
 def test_products_in_three_take_stacks_as_they_do_in_every_role(x, y):
     clear = small(x), small(y, 1)
 
@@ -123,7 +124,7 @@ def test_packed_bits_of_any_stack_come_into_the_ring(n, stack):
 @pytest.mark.parametrize("n", [0, 8, 17, 10**9, None, 9.0])
 def test_more_or_fewer_bits_than_are_packed_are_refused(n):
     world = World(seed=1, comparison="carry-tree")
-    with pytest.raises(ValueError, match=r"to_ring: shape \(2,\) over bits does not hold .* packed"):
+    with pytest.raises(ValueError, match=r"to_ring: shape \(2,\) over bits does not hold"):
         carry_tree.to_ring(give(world, [1, 2], Bits()), n, world.ring)
 
 
@@ -154,8 +155,8 @@ def test_few_candidates_meet_in_pairs_and_many_in_a_tournament():
             world = World(seed=1, comparison="carry-tree")
             step(give(world, np.arange(m)))
             assert {"all_pairs", "tournament"} & set(world.ledger.calls) == {chosen}, m
-            widest = max((message.shape[0] for message in world.ledger.messages
-                          if message.name == "c" and message.path.endswith("masked_bits")), default=0)
+            widest = max((m.shape[0] for m in world.ledger.messages
+                          if m.name == "c" and m.path.endswith("masked_bits")), default=0)
             assert widest == (m * (m - 1) // 2 if chosen == "all_pairs" else m // 2)
 
 
