@@ -631,11 +631,12 @@ def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_se
     ring = Z2k(64) if ring is None else ring
     if base not in (2, 10):
         raise ValueError(f"fix_precision: base {base} is not provided; take 2 or 10")
-    if precision_fractional != int(precision_fractional) or precision_fractional < 0:
+    if not isinstance(precision_fractional, (int, np.integer)) or not (
+            0 <= precision_fractional <= 64):
         raise ValueError(f"fix_precision: {precision_fractional} is no number of digits; take an "
-                         "integer from 0 on")
+                         "integer from 0 on, as many as the ring has room for")
     base, precision_fractional = int(base), int(precision_fractional)
-    if finer != int(finer) or finer < 1:
+    if not isinstance(finer, (int, np.integer)) or finer < 1:
         raise ValueError(f"fix_precision: finer={finer} is no whole factor; take an integer from 1 "
                          "on")
     finer, unit = int(finer), base**precision_fractional

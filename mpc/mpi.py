@@ -42,7 +42,7 @@ import numpy as np
 from mpc import guard
 from mpc.guard import launched
 from mpc.link import Disagreement, OutOfStep, Parcel, PeerFailed, ProtocolError, check
-from mpc.randomness import KEY_BYTES, fresh_key, stream
+from mpc.randomness import KEY_BYTES, fresh_key, public_seed, stream
 from mpc.world import World, key_groups, make_keys, role_names
 
 AHEAD = 64                  # messages on their way to one role before the sender waits
@@ -256,6 +256,7 @@ class MpiWorld(World):
         names, comm = role_names(n_workers), mpi().COMM_WORLD
         insist_on_processes(names, n_workers, (comm.rank, comm.size))
         role, number = names[comm.rank], next(post().worlds)
+        seed = None if seed is None else public_seed(seed)
         talk = MpiLink(post(), names, number)
         shown = {"n_workers": n_workers, "seed": seed, **options, **dict(public)}
         compare_papers(names, role, talk, papers({**versions(), **shown}))

@@ -150,16 +150,16 @@ def matmul_in_three(world, x, y):
 
 
 def three_reused(world, x, y, y2):
-    """One x, opened once: forward, and transposed as in the gradient of the weights."""
+    """One x, opened once, in two products."""
     secret = world.given(np.reshape(x, (-1, 1, 1)))
     return (beaver.matmul_in_three(secret, world.given(np.reshape(y, (-1, 1, 1)))),
-            beaver.matmul_in_three(secret.T, world.given(np.reshape(y2, (-1, 1, 1)))))
+            beaver.matmul_in_three(secret, world.given(np.reshape(y2, (-1, 1, 1)))))
 
 
 def three_and_beaver(world, x, y, w):
-    """One y, opened once: in a product of three and, transposed, in one of Beaver's."""
+    """One y, opened once: in a product of three and in one of Beaver's."""
     x, y, w = (world.given(np.reshape(v, (-1, 1, 1))) for v in (x, y, w))
-    return beaver.matmul_in_three(x, y), beaver.matmul(y.T, w)
+    return beaver.matmul_in_three(x, y), beaver.matmul(y, w)
 
 
 def square(world, x):

@@ -15,8 +15,9 @@ import nn
 from helpers import rows_of
 from mpc import World, run_threads
 from mpc.link import Queues
+from mpc.randomness import lesson_key
 from mpc.train_mnist import Net
-from mpc.world import make_keys
+from mpc.world import key_groups, make_keys
 
 pytestmark = pytest.mark.view
 SMALL = (12, 8, 4)

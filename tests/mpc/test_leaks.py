@@ -74,9 +74,9 @@ OPERATORS = [getattr(operator, name) for name in (
     "add sub mul matmul truediv floordiv mod pow lshift rshift and_ or_ xor lt le eq ne ge gt "
     "contains getitem concat iadd imul").split()] + [divmod, lambda x, y: operator.setitem(x, y, y)]
 UNARY = [operator.neg, operator.pos, operator.abs, operator.invert, operator.index, bool, int,
-         float, complex, len, list, hash, iter, next, reversed, round, sum, sorted, any, all, max, min,
-         lambda x: f"{x:.3f}", lambda x: "%d" % x, pickle.dumps, copy.copy, copy.deepcopy,
-         np.asarray, lambda x: np.array([x, x]), lambda x: np.array([x], float), lambda x: np.float64(x)]
+         float, complex, len, list, hash, iter, next, reversed, round, sum, sorted, any, all, max,
+         min, lambda x: f"{x:.3f}", lambda x: "%d" % x, pickle.dumps, copy.copy, copy.deepcopy,
+         np.asarray, np.float64, lambda x: np.array([x, x]), lambda x: np.array([x], float)]
 # But for what takes a dtype or a seed: NumPy shows the repr of whatever else it is given for these.
 NUMPY = [np.add, np.matmul, np.multiply.outer, np.add.reduce, np.mean, np.dot, np.sum, np.argmax,
          np.stack, np.concatenate, np.where, np.sort, np.linalg.norm, np.array_equal, np.isclose,

@@ -49,6 +49,8 @@ ALONE = {
     "a cancelled coin beside another": lambda w, s: (lambda r, t: concatenate(
         [s + r - r, s + t]))(coin(w), coin(w)),
     "a coin beside itself reversed": lambda w, s: (lambda r: s + r + r[::-1])(coin(w)),
+    "a coin in three orders, whose factors would add up to 3": lambda w, s: (
+        lambda r: r + r.moveaxis(0, 2) + r.moveaxis(2, 0))(coin(w, (2, 2, 2))),
     "a coin and its transpose": lambda w, s: (lambda r: r + r.T)(coin(w, (3, 3))),
     "a repeated coin, transposed": lambda w, s: (secret(w, (3, 2)) + coin(w, (1, 2))).T,
     "a repeated coin, indexed": lambda w, s: (s + coin(w, (1,)))[1:],
@@ -135,6 +137,16 @@ ALLOWED = {
 def test_what_a_coin_hides_may_be_shown(program):
     world = World(seed=1)
     world.open(program(world, secret(world), coin(world)), name="x")
+
+
+def test_a_step_spends_the_coins_that_it_deals():
+    world = World(seed=1)
+    x, y = secret(world, (2, 2)), secret(world, (2, 2))
+    mpc.matmul(x, y)
+    mpc.matmul_in_three(x, y)
+    for kept in (x.masked, x.doubled, y.masked):
+        with pytest.raises(MaskReused, match="has hidden a value already"):
+            world.open(secret(world, (2, 2)) + kept.a, name="x")
 
 
 def test_the_ledger_keeps_nothing_of_coins_that_are_gone():

@@ -248,7 +248,7 @@ def test_every_view_of_an_operand_that_stays_multiplies_as_it_is(view):
 def test_the_limbs_of_one_array_in_two_rings_are_two():
     x = np.array([[2**43 - 1, 2**30 + 7], [3, 2**22 + 1]], np.uint64)
     x.flags.writeable = False
-    for bits in (64, 44, 22, 64, 44):
+    for bits in (44, 64, 22, 44, 64):
         ring = Z2k(bits)
         y = ring.reduce(x)
         due = [[sum(int(a) * int(b) for a, b in zip(row, column)) % 2**bits for column in y.T]
