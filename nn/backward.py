@@ -5,20 +5,30 @@ from numbers import Number
 
 import numpy as np
 
-from .values import as_factor, as_value, exact
+from .values import as_number, as_value, exact, is_number
 
 
-def as_seed(seed, shape):
-    """Return the gradient that a tensor of `shape` starts from: a float or a value, or refuse."""
-    if isinstance(seed, (Number, np.generic)) or isinstance(seed, np.ndarray) and not seed.ndim:
-        if prod(shape) != 1:
-            raise ValueError(f"backward: a tensor of shape {shape} has no single gradient; "
-                             f"call .sum() first, or pass a seed of shape {shape}")
-        return as_factor(seed, "backward(seed)")
-    seed = as_value(seed, "backward(seed)")
-    if seed.shape != shape:
-        raise ValueError(f"backward: the seed has shape {seed.shape}; pass one of shape {shape}")
-    return seed
+def walk(root, seed):
+    """Add the gradient of `root` to each leaf that it was made from.
+
+    A gradient travels as a pair (c, g) that means c * g, as `gradients` says; c is a fraction.
+    """
+    order, seed = graph(root), as_seed(seed, root.shape)
+    collected = {id(root): (exact(seed), 1) if isinstance(seed, float) else (exact(1), seed)}
+    for tensor in order:
+        c, g = collected.pop(id(tensor))
+        if not tensor._parents:
+            mine = multiplied_out(c, g, tensor.shape)
+            tensor.grad = mine if tensor.grad is None else tensor.grad + mine
+            continue
+        for parent, rule in tensor._parents:
+            result = rule(g, float(c)) if hasattr(rule, "with_number") else rule(g)
+            n, value = result if isinstance(result, tuple) else (1, result)
+            if isinstance(value, Number):
+                n, value = exact(n) * exact(value), 1
+            pair, before = (exact(c * exact(n)), value), collected.get(id(parent))
+            collected[id(parent)] = pair if before is None else added(before, pair)
+        tensor._parents = None
 
 
 def graph(root):
@@ -42,27 +52,17 @@ def graph(root):
     return finished[::-1]
 
 
-def walk(root, seed):
-    """Add the gradient of `root` to each leaf that it was made from.
-
-    A gradient travels as a pair (c, g) that means c * g, as `gradients` says; c is a fraction.
-    """
-    order = graph(root)
-    collected = {id(root): (exact(seed), 1) if isinstance(seed, float) else (exact(1), seed)}
-    for tensor in order:
-        c, g = collected.pop(id(tensor))
-        if not tensor._parents:
-            mine = multiplied_out(c, g, tensor.shape)
-            tensor.grad = mine if tensor.grad is None else tensor.grad + mine
-            continue
-        for parent, rule in tensor._parents:
-            result = rule(g, float(c)) if hasattr(rule, "with_number") else rule(g)
-            n, value = result if isinstance(result, tuple) else (1, result)
-            n, value = (exact(n) * exact(value), 1) if isinstance(value, Number) else (n, value)
-            pair = (c if n == 1 else exact(c * exact(n))), value
-            before = collected.get(id(parent))
-            collected[id(parent)] = pair if before is None else added(before, pair)
-        tensor._parents = None
+def as_seed(seed, shape):
+    """Return the gradient that a tensor of `shape` starts from: a finite float, or a value."""
+    if is_number(seed) and prod(shape) != 1:
+        raise ValueError(f"backward: a tensor of shape {shape} has no single gradient; "
+                         f"call .sum() first, or pass a seed of shape {shape}")
+    if is_number(seed):
+        return float(as_number(seed, "backward(seed)", finite=True))
+    seed = as_value(seed, "backward(seed)")
+    if seed.shape != shape:
+        raise ValueError(f"backward: the seed has shape {seed.shape}; pass one of shape {shape}")
+    return seed
 
 
 def added(one, other):
@@ -85,6 +85,6 @@ def multiplied_out(c, g, shape):
     """Return c * g at a leaf of `shape`; an array is one that nobody else holds."""
     if isinstance(g, Number):
         return np.full(shape, float(c))
-    if isinstance(g, (np.ndarray, np.generic)):
+    if isinstance(g, np.ndarray):
         return np.asarray(g * float(c))
     return g if c == 1 else g * float(c)

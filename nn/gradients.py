@@ -5,14 +5,13 @@ returns it together with one *rule* per operand. A rule maps ``g``, the gradient
 respect to ``y``, to the gradient with respect to that operand. Rules are called late and one by
 one: the product ``g @ b.T`` for an operand that needs no gradient is never computed.
 
-A gradient travels as a pair (c, g) that means c * g: a public number, and either the number 1 or a
-value of the shape of ``y``. The number 1 stands for itself at every element: the backward pass
-starts from it, and as long as no value enters the gradient stays public and without a shape.
-Rules are linear, so the number need not enter them: a rule is called with g alone and returns a
-number, a value or, where it multiplies by a public number n, the pair (n, value). After
-``sum() / 64`` the gradient is (1/64, 1); the square's rule then returns (2, x); and the leaf gets
-(2/64, a product of values), which is multiplied out there, once. A fixed-point value thus keeps all
-its digits, however small the numbers are.
+A gradient travels as a pair (c, g) that means c * g: a public number, and either the number 1,
+which stands for itself at every element, or a value of the shape of ``y``. The backward pass starts
+from (1, 1), and as long as no value enters, the gradient stays public and without a shape. Rules
+are linear, so that c need not enter them: a rule takes g and returns a number, a value or, where it
+multiplies by a public number n, the pair (n, value). After ``sum() / 64`` the gradient is
+(1/64, 1); the square's rule then returns (2, x); and c meets the value once, at the leaf. A
+fixed-point value thus keeps all its digits, however small the numbers are.
 
 Values are opaque: whatever decides here decides by shape or by type, never by what a value holds.
 """
@@ -22,31 +21,10 @@ from numbers import Number
 
 import numpy as np
 
-from .shapes import shape_of, with_ones
+from .shapes import axes_of, shape_of
 from .values import exact
 
-# ---- helpers: the few things that NumPy arrays do not do by a method, and broadcasting
-
-
-def drelu(x):
-    """Return 1 where ``x >= 0``, else 0, as a value of the type of `x`. At 0 it is 1."""
-    return x.drelu() if hasattr(x, "drelu") else (x >= 0).astype(np.float64)
-
-
-def refreshed(x):
-    """Return `x` with fresh randomness, if it is of a type that has any."""
-    return x.refresh() if hasattr(x, "refresh") else x
-
-
-def aimed(g, b, a, c):
-    """Return `g` as ``c * a.T @ g``, the gradient of `b`, wants it."""
-    return g.aimed(b, a, c) if hasattr(g, "aimed") else g
-
-
-def with_number(rule):
-    """Mark a rule that wants to know the public number too: it is called as ``rule(g, c)``."""
-    rule.with_number = True
-    return rule
+# ---- helpers: shapes and broadcasting
 
 
 def reshaped(x, shape):
@@ -57,19 +35,8 @@ def reshaped(x, shape):
 def unbroadcast(g, full, shape):
     """Sum a gradient over the axes along which its operand was repeated.
 
-    Parameters
-    ----------
-    g : number, or value of a shape that broadcasts to `full`
-        A gradient at every element of the result.
-    full : tuple of int
-        The shape of the result.
-    shape : tuple of int
-        The shape of the operand, which broadcasting repeated until it had the shape `full`.
-
-    Returns
-    -------
-    number, or value of shape `shape`
-        The sum of a number is the number times the count of its copies.
+    The operand had `shape`; broadcasting repeated it until it had the shape `full` of the result.
+    The sum of a number is the number times the count of its copies.
     """
     if isinstance(g, Number):
         operand = (1,) * (len(full) - len(shape)) + shape
@@ -143,13 +110,13 @@ def power(x, n):
 
 def relu(x):
     """y = x * bit, bit = (x >= 0):  dx = g * bit. One comparison serves both directions."""
-    bit = drelu(x)
+    bit = x.drelu() if hasattr(x, "drelu") else (x >= 0).astype(np.float64)
     return x * bit, lambda g: g * bit
 
 
 def refresh(x):
-    """y = x with fresh randomness:  dx = g."""
-    return refreshed(x), lambda g: g
+    """y = x with fresh randomness, if its type has any:  dx = g."""
+    return x.refresh() if hasattr(x, "refresh") else x, lambda g: g
 
 
 # ---- products and sums
@@ -158,8 +125,8 @@ def refresh(x):
 def matmul(a, b):
     """y = a @ b, matrices:  da = g @ b.T,  db = a.T @ g.
 
-    A fixed-point type may bring g to the scale at which db meets b without a rounding; for that it
-    is told the number c that will multiply db.
+    A fixed-point type may aim g at the scale at which db meets b without a rounding; for that the
+    rule is `with_number`: it also gets the number c that will multiply db.
     """
     if len(shape_of(a)) != 2 or len(shape_of(b)) != 2:
         raise ValueError(f"matmul: {shape_of(a)} @ {shape_of(b)} are not two matrices; "
@@ -169,21 +136,22 @@ def matmul(a, b):
                          f"{a.shape[1]} rows, one for each column of the first")
     y = a @ b                                 # (n, k) @ (k, m) -> (n, m)
 
-    @with_number
     def rule_b(g, c=1.0):
-        return a.T @ aimed(filled(g, y.shape), b, a, c)        # (k, n) @ (n, m) -> (k, m)
+        g = filled(g, y.shape)
+        return a.T @ (g.aimed(b, a, c) if hasattr(g, "aimed") else g)   # (k, n) @ (n, m) -> (k, m)
 
-    return y, lambda g: filled(g, y.shape) @ b.T, rule_b       # (n, m) @ (m, k) -> (n, k)
+    rule_b.with_number = True
+    return y, lambda g: filled(g, y.shape) @ b.T, rule_b                # (n, m) @ (m, k) -> (n, k)
 
 
 def sum_over(x, axis, keepdims):
     """y = sum of x over `axis`:  dx = g, repeated along `axis`. A number repeats by itself."""
-    def rule(g):
-        if isinstance(g, Number):
-            return g
-        if axis is not None:
-            g = g.reshape(*with_ones(x.shape, axis))
-        return g + np.zeros(x.shape)          # repeats without a product
+    axes = axes_of(x.shape, axis)
+    ones = [1 if i in axes else n for i, n in enumerate(x.shape)]       # x.shape, with keepdims
+
+    def rule(g):                              # a sum with zeros repeats without a product
+        return g if isinstance(g, Number) else reshaped(g, ones) + np.zeros(x.shape)
+
     return x.sum(axis=axis, keepdims=keepdims), rule
 
 

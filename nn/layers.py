@@ -14,11 +14,8 @@ class Module:
 
     Set tensors and sub-modules as attributes, also in lists, tuples and dicts, and write `forward`;
     there is nothing to register and no ``super().__init__()`` to call. A parameter is a Tensor
-    with ``requires_grad=True`` that was not computed from others. One in a place that has no order
-    or no name, such as a set, is refused rather than left untrained.
+    with ``requires_grad=True`` that was not computed from others.
 
-    Examples
-    --------
     >>> class Net(Module):
     ...     def __init__(self):
     ...         self.hidden, self.act, self.out = Linear(784, 128), ReLU(), Linear(128, 10)
@@ -29,7 +26,7 @@ class Module:
     """
 
     def forward(self, *inputs):
-        """Return the output for `inputs`. Every module writes its own."""
+        """Return the output for `inputs`; every module writes its own."""
         raise NotImplementedError(f"{type(self).__name__} has no forward; "
                                   "define forward(self, x), which returns a Tensor")
 
@@ -37,10 +34,7 @@ class Module:
         return self.forward(*inputs)
 
     def named_parameters(self):
-        """Return the list of (dotted name, parameter), in order of definition, each one once.
-
-        The order is the same in every process. `nn.parameters.find` says where it looks.
-        """
+        """Return the list of (dotted name, parameter): `nn.parameters.find` says from where."""
         return parameters.find(self, Module)
 
     def parameters(self):
@@ -83,26 +77,9 @@ class Module:
 class Linear(Module):
     """``x @ weight + bias``.
 
-    Parameters
-    ----------
-    in_features, out_features : int
-        Length of a row of the input and of the output.
-    rng : numpy.random.Generator, optional
-        Draws the weight, then the bias, each entry uniform in +-1/sqrt(in_features). Pass a seeded
-        one to draw the same again; initial weights are no secret that a generator would have to
-        protect.
-
-    Attributes
-    ----------
-    weight : Tensor of shape (in_features, out_features)
-    bias : Tensor of shape (out_features,)
-
-    Raises
-    ------
-    ValueError
-        When a size is not positive.
-    TypeError
-        When a size is no integer, `rng` no generator, or the input of another type than the layer.
+    The generator `rng` draws the weight, of shape (in_features, out_features), and then the bias,
+    each entry uniform in +-1/sqrt(in_features). Pass a seeded one to draw the same again; initial
+    weights are no secret that it would have to protect.
     """
 
     def __init__(self, in_features, out_features, rng=None):

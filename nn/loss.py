@@ -6,29 +6,10 @@ from .tensor import Tensor
 def mse_loss(output, target):
     """Return the squared error, summed over the classes and averaged over the batch.
 
-    ``((output - target) ** 2).sum() / n``: the division is by the number of rows n, not by the
-    number of elements, so the value is that of the tutorial this project re-makes.
-
-    Parameters
-    ----------
-    output : Tensor of shape (n, ...)
-        What the network says, one row an item.
-    target : Tensor or value of the shape of `output`
-        What it should have said, e.g. one-hot labels.
-
-    Returns
-    -------
-    Tensor of shape ()
-        Refreshed, since a loss is there to be revealed: the shares that are then handed over tell
-        nothing but their sum. On plain numbers the refresh does nothing.
-
-    Raises
-    ------
-    ValueError
-        When the shapes differ; broadcasting (n, 10) against (n,) would hide a missing one-hot.
-        When there is no row.
-    TypeError
-        When `output` is no Tensor.
+    ``((output - target) ** 2).sum() / n`` for an `output` of shape (n, ...), one row an item, and a
+    `target` of the same shape, e.g. one-hot labels. The division is by n, not by the number of
+    elements, so the value is that of the tutorial this project re-makes. The loss is refreshed,
+    since it is there to be revealed: the shares that are then handed over tell only their sum.
     """
     if not isinstance(output, Tensor):
         raise TypeError(f"mse_loss: the output is a {type(output).__name__}; "

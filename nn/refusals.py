@@ -16,11 +16,11 @@ INSTEAD = {
     "shape": "write tensor.shape", "ndim": "write tensor.ndim"}
 
 
-def _comparison(sign):
-    def compare(self, other):
-        raise TypeError(f"{sign} of a Tensor: nothing here compares elements; write a is b for "
-                        f"the same object, or compare the values: a.value {sign} b.value")
-    return compare
+def _refusal(text):
+    """Return a method that raises TypeError with this text, whatever it is given."""
+    def refuse(self, *_, **__):
+        raise TypeError(text)
+    return refuse
 
 
 class Refusals:
@@ -29,35 +29,22 @@ class Refusals:
     Tensors are told apart by identity, so that they can be keys of a dict and elements of a set.
     """
 
-    __eq__, __ne__ = _comparison("=="), _comparison("!=")
-    __lt__, __le__, __gt__, __ge__ = map(_comparison, ("<", "<=", ">", ">="))
+    __eq__, __ne__, __lt__, __le__, __gt__, __ge__ = (
+        _refusal(f"{sign} of a Tensor: nothing here compares elements; write a is b for the same "
+                 f"object, or compare the values: a.value {sign} b.value")
+        for sign in ("==", "!=", "<", "<=", ">", ">="))
     __hash__ = object.__hash__
-
-    def __bool__(self):
-        raise TypeError("bool(Tensor): a branch must not depend on a value, which may be secret; "
+    __bool__ = _refusal("bool(Tensor): a branch must not depend on a value, which may be secret; "
                         "compute both sides, or look at .value where it is public")
-
-    def __float__(self):
-        raise TypeError("float(Tensor): a Tensor is no number; write float(tensor.value) where "
-                        "the value is public")
-
-    def __int__(self):
-        raise TypeError("int(Tensor): a Tensor is no number; write int(tensor.value) where the "
-                        "value is public")
-
-    def __len__(self):
-        raise TypeError("len(Tensor): write tensor.shape[0]")
-
-    def __iter__(self):
-        raise TypeError("a Tensor is not iterable; index it: tensor[i]")
-
-    # ---- NumPy
-
-    def __array__(self, dtype=None, copy=None):
-        raise TypeError("np.asarray: a Tensor is no array; pass its .value")
+    __float__, __int__ = (
+        _refusal(f"{kind}(Tensor): a Tensor is no number; write {kind}(tensor.value) where the "
+                 "value is public") for kind in ("float", "int"))
+    __len__ = _refusal("len(Tensor): write tensor.shape[0]")
+    __iter__ = _refusal("a Tensor is not iterable; index it: tensor[i]")
+    __array__ = _refusal("np.asarray: a Tensor is no array; pass its .value")
 
     def __array_function__(self, function, types, args, kwargs):
-        raise TypeError(_numpy(function.__name__))
+        _refuse_numpy(function.__name__)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         """``array + tensor`` and ``np.add(array, tensor)`` are the operators of Tensor."""
@@ -68,10 +55,10 @@ class Refusals:
                 return getattr(x, f"__{name}__")(*others)
             if hasattr(self, f"__r{name}__"):
                 return getattr(others[0], f"__r{name}__")(x)
-        raise TypeError(_numpy(ufunc.__name__))
+        _refuse_numpy(ufunc.__name__)
 
 
-def _numpy(name):
+def _refuse_numpy(name):
     instead = INSTEAD.get(name, "use its operators and methods")
-    return (f"np.{name}: NumPy cannot compute with a Tensor; {instead}, or pass its .value where "
-            "no gradient is wanted")
+    raise TypeError(f"np.{name}: NumPy cannot compute with a Tensor; {instead}, or pass its .value "
+                    "where no gradient is wanted")

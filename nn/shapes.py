@@ -11,9 +11,7 @@ def shape_of(value):
 
 def axes_of(shape, axis):
     """Return the axes that `axis` names, None all of them, as a tuple of integers from 0 on."""
-    if axis is None:
-        return tuple(range(len(shape)))
-    axes = axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(range(len(shape))) if axis is None else axis if type(axis) is tuple else (axis,)
     if any(isinstance(a, bool) or not isinstance(a, Integral) for a in axes):
         raise TypeError("sum: an axis is no integer; pass an integer, a tuple of them, or None")
     if any(not -len(shape) <= a < len(shape) for a in axes):
@@ -24,22 +22,16 @@ def axes_of(shape, axis):
     return axes
 
 
-def with_ones(shape, axis):
-    """Return `shape` with length 1 at each `axis` (an integer or several, negative too)."""
-    axes = axes_of(shape, axis)
-    return tuple(1 if i in axes else n for i, n in enumerate(shape))
-
-
 def shape_from(sizes, old):
     """Return the shape that ``reshape(*sizes)`` asks for, -1 worked out; `old` is the present."""
     shape = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
     if any(isinstance(n, bool) or not isinstance(n, Integral) or n < -1 for n in shape):
         raise TypeError("reshape: a size is no integer from 0 on; pass integers, one of them -1 "
                         "if it is to be worked out")
-    shape, known = tuple(map(int, shape)), prod(n for n in shape if n != -1)
-    if shape.count(-1) == 1 and known:
-        shape = tuple(prod(old) // known if n == -1 else n for n in shape)
+    known = prod(n for n in shape if n != -1)
+    if list(shape).count(-1) == 1 and known:
+        shape = [prod(old) // known if n == -1 else n for n in shape]
     if -1 in shape or prod(shape) != prod(old):
-        raise ValueError(f"reshape: shape {old} does not fit {shape}; both need {prod(old)} "
+        raise ValueError(f"reshape: shape {old} does not fit {tuple(shape)}; both need {prod(old)} "
                          "elements")
-    return shape
+    return tuple(map(int, shape))

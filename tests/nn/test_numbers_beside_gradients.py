@@ -140,6 +140,9 @@ class Watched:
         total.shape = ()
         return total
 
+    def reshape(self, *shape):
+        return self
+
     def __truediv__(self, number):
         return self
 

@@ -3,9 +3,8 @@
 import os
 import subprocess
 import sys
-from collections import ChainMap, OrderedDict, UserDict, UserList, deque, namedtuple
+from collections import OrderedDict, UserDict, UserList, deque, namedtuple
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
@@ -34,11 +33,9 @@ W, V = leaf(), leaf(2.0)
     ({2: W, None: V}, ["it.2", "it.None"]), (deque([W, V]), ["it.0", "it.1"]),
     (OrderedDict(a=W, b=V), ["it.a", "it.b"]), (UserDict(a=W, b=V), ["it.a", "it.b"]),
     (MappingProxyType({"a": W, "b": V}), ["it.a", "it.b"]),
-    (ChainMap({"b": V}, {"a": W}), ["it.a", "it.b"]),
-    (UserList([W, V]), ["it.0", "it.1"]), (Two(W, V), ["it.0", "it.1"]),
-    (np.array([Holder(W), Holder(V)]), ["it.0.it", "it.1.it"]),
+    (Two(W, V), ["it.0", "it.1"]),
     ([{"a": [W]}, (deque([Holder(V)]),)], ["it.0.a.0", "it.1.0.0.it"]),
-    (Holder({"a": Holder([W, V])}), ["it.it.a.it.0", "it.it.a.it.1"])], ids=range(13))
+    (Holder({"a": Holder([W, V])}), ["it.it.a.it.0", "it.it.a.it.1"])], ids=range(10))
 def test_every_container_with_an_order_is_looked_through(it, names):
     found = Holder(it).named_parameters()
     assert [name for name, _ in found] == names
@@ -123,27 +120,16 @@ class Plain:
         self.it = it
 
 
-class PlainSlotted:
-    __slots__ = ("it",)
-
-    def __init__(self, it):
-        self.it = it
-
-
 @dataclass
 class Data:
     it: object
 
 
-def closure(it):
-    return lambda x: x @ it
-
-
 @pytest.mark.parametrize("kind", [
-    lambda w: {w}, lambda w: frozenset([w]), Plain, PlainSlotted, Data,
-    lambda w: SimpleNamespace(w=w), closure, lambda w: partial(max, w), lambda w: partial(max, w=w),
-    lambda w: (lambda x, w=w: x), lambda w: Plain([{"a": Plain(w)}]), lambda w: [Plain(w)],
-    lambda w: {(w, 1): "a key"}, lambda w: Plain(w).__init__, lambda w: {"a": {w}}], ids=range(15))
+    lambda w: {w}, lambda w: frozenset([w]), Plain, Data, lambda w: SimpleNamespace(w=w),
+    lambda w: [Plain(w)], lambda w: Plain([{"a": (w,)}]), lambda w: {"a": {w}},
+    lambda w: {w: "a key"}, lambda w: {"a": w}.values(), lambda w: UserList([w]),
+    lambda w: np.array([[None, Holder(w)]])], ids=range(12))
 @pytest.mark.parametrize("it", [leaf(), nn.Linear(1, 1)], ids=["tensor", "layer"])
 def test_a_parameter_where_it_would_not_be_found_is_refused(kind, it):
     model = Holder(kind(it))
@@ -152,7 +138,7 @@ def test_a_parameter_where_it_would_not_be_found_is_refused(kind, it):
         model.parameters()
 
 
-@pytest.mark.parametrize("kind", [lambda w: {w}, Plain, closure])
+@pytest.mark.parametrize("kind", [lambda w: {w}, Plain])
 def test_a_hidden_parameter_that_is_found_elsewhere_is_no_fault(kind):
     weight = leaf()
     model = Holder(kind(weight))
@@ -164,8 +150,8 @@ def test_a_hidden_parameter_that_is_found_elsewhere_is_no_fault(kind):
 
 @pytest.mark.parametrize("it", [
     "text", b"bytes", range(3), {1, 2}, None, np.zeros(3), np.random.default_rng(0), np.random,
-    nn.Linear, len, np.exp, closure(3), partial(max, 3), Plain(3), {"a": {1}}, object(),
-    [nn.Tensor(1.0)], {nn.Tensor(1.0)}, open, SimpleNamespace(a=[nn.Tensor(1.0)])], ids=range(20))
+    nn.Linear, len, np.exp, Base, "text".upper, Plain(3), {"a": {1}}, object(), range(10**12),
+    [nn.Tensor(1.0)], {nn.Tensor(1.0)}, open, SimpleNamespace(a=[nn.Tensor(1.0)])], ids=range(21))
 def test_attributes_without_parameters_are_left_alone(it):
     assert Holder(it).parameters() == []
 
@@ -178,7 +164,7 @@ def test_an_iterator_is_refused_since_it_could_not_be_used_again(it):
 
 
 def test_two_parameters_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="two keys of a dict have one name as text; rename one"):
+    with pytest.raises(ValueError, match="two are called it.1; rename one"):
         Holder({1: leaf(), "1": leaf()}).parameters()
     model = Holder([leaf()])
     setattr(model, "it.0", leaf())

@@ -206,11 +206,11 @@ def test_parameters_come_from_any_iterable(w):
 
 @pytest.mark.parametrize("some, remedy", [
     (lambda w: w, r"a Tensor alone came; pass a list of parameters: \[tensor\]"),
-    (lambda w: nn.Linear(1, 1), r"a Linear came; pass .* from model.parameters\(\)"),
+    (lambda w: nn.Linear(1, 1), r"a Linear alone came; pass .* from model.parameters\(\)"),
     (lambda w: nn.Linear(1, 1).named_parameters(), r"parameter 0 is a tuple; pass Tensors"),
     (lambda w: {"w": w}, "parameter 0 is a str; pass Tensors"),
     (lambda w: [w.value], "parameter 0 is a ndarray; pass Tensors"),
-    (lambda w: None, "a NoneType came; pass a list")])
+    (lambda w: None, "a NoneType alone came; pass a list")])
 def test_what_is_no_list_of_parameters_is_refused(w, some, remedy):
     with pytest.raises(TypeError, match=remedy):
         nn.SGD(some(w), 0.1)
