@@ -598,7 +598,7 @@ def test_words_that_a_program_chose_are_shown(tmp_path, text, told):
 @pytest.mark.parametrize("text, line", [
     ("x = 1\nint('4711 euros')", 2), ("import json\njson.loads('[4711')", 2), ("{}[4711]", 1),
     ("import numpy as np\nnp.zeros(1).reshape(4711)", 2), ("[].index(4711)", 1),
-    ("import mpc\nmpc.World().held('alice', (1,), lambda: ['4711 euros'])", 2)])
+    ("import mpc\nmpc.World().held('alice', (1,), lambda: [float('4711 euros')])", 2)])
 def test_words_of_a_library_are_not(tmp_path, text, line):
     said = error_of(tmp_path, text)
     assert "4711" not in said and f" in erring.py, line {line}; its words are a library's" in said
