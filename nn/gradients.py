@@ -125,8 +125,8 @@ def refresh(x):
 def matmul(a, b):
     """y = a @ b, matrices:  da = g @ b.T,  db = a.T @ g.
 
-    A fixed-point type may aim g at the scale at which db meets b without a rounding; for that the
-    rule is `with_number`: it also gets the number c that will multiply db.
+    A fixed-point type may aim g at the scale at which db meets b without a rounding. For that its
+    rule is called with c too, the number that will multiply db.
     """
     if len(shape_of(a)) != 2 or len(shape_of(b)) != 2:
         raise ValueError(f"matmul: {shape_of(a)} @ {shape_of(b)} are not two matrices; "

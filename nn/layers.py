@@ -14,7 +14,7 @@ class Module:
 
     Set tensors and sub-modules as attributes, also in lists, tuples and dicts, and write `forward`;
     there is nothing to register and no ``super().__init__()`` to call. A parameter is a Tensor
-    with ``requires_grad=True`` that was not computed from others.
+    with ``requires_grad=True`` that was not computed; one that a set or an object holds is refused.
 
     >>> class Net(Module):
     ...     def __init__(self):

@@ -8,10 +8,9 @@ from .values import as_number
 class SGD:
     """Gradient descent: ``w = w - grad * lr`` for every parameter, once a batch.
 
-    `parameters` come from ``model.parameters()``; one that is there twice is moved once. Each step
-    gives them a new value, which has no tie to the graph that the gradient came from. The rate `lr`
-    is a public number; it multiplies the gradient alone, so that a fixed-point type can fold it
-    into the rounding which the gradient needs anyway.
+    `parameters` come from ``model.parameters()``; one that is there twice is moved once. The rate
+    `lr` is a public number; it multiplies the gradient alone, so that a fixed-point type can fold
+    it into the rounding which the gradient needs anyway.
     """
 
     def __init__(self, parameters, lr):
@@ -33,7 +32,7 @@ class SGD:
 
     def step(self):
         """Move every parameter against its gradient; none if one has no gradient that fits."""
-        lr = float(as_number(self.lr, "SGD(lr)", finite=True))     # it may have been set anew
+        lr = float(as_number(self.lr, "SGD(lr)", finite=True))      # it may have been set anew
         for i, parameter in enumerate(self.parameters):
             if parameter.grad is None:
                 raise ValueError(f"SGD.step: parameter {i}, of shape {parameter.shape}, has no "

@@ -11,7 +11,9 @@ def shape_of(value):
 
 def axes_of(shape, axis):
     """Return the axes that `axis` names, None all of them, as a tuple of integers from 0 on."""
-    axes = tuple(range(len(shape))) if axis is None else axis if type(axis) is tuple else (axis,)
+    if axis is None:
+        return tuple(range(len(shape)))
+    axes = axis if isinstance(axis, tuple) else (axis,)
     if any(isinstance(a, bool) or not isinstance(a, Integral) for a in axes):
         raise TypeError("sum: an axis is no integer; pass an integer, a tuple of them, or None")
     if any(not -len(shape) <= a < len(shape) for a in axes):

@@ -125,8 +125,7 @@ class Tensor(Refusals):
 
         It starts from `seed`, a number or a value of the shape of `self`; a tensor of more than one
         element needs the latter. Public numbers (the seed, the 1/64 of a mean) are carried beside
-        each gradient and meet it once, at the leaf, so that it keeps its digits: others choose such
-        a factor by trial and call it loss scaling; here it follows from the program.
+        each gradient and meet it once, at the leaf, so that it keeps its digits.
 
         One forward pass serves one backward pass: the links are let go on the way, so that a
         batch's memory is free when the next one comes. The walk has no limit of depth, and always

@@ -40,7 +40,7 @@ def is_number(x):
 
 
 def as_number(x, what, finite=False):
-    """Return one public real number as an int or a float; a `finite` one is no bool either."""
+    """Return one public real number as an int or a float; if `finite` is asked for, no bool."""
     x = x.item() if is_number(x) and hasattr(x, "item") else x
     if not isinstance(x, Real) or finite and isinstance(x, bool):
         raise TypeError(f"{what}: a {type(x).__name__} is no real number; pass an int or a float")
