@@ -284,18 +284,20 @@ class FixedPoint:
         if c == 0:
             return self._with(either.times_integer(self._number, 0))
         self._check_factors(abs(c))
-        short = as_fraction(c)
-        x, part = self._scaled(short), min(abs(short.numerator), short.denominator)
-        if x is None and short.denominator > 1 and self.scale * part > self._most:
-            x = self._operand()._scaled(short)
+        exact, c = c, as_fraction(c)
+        x, part = self._scaled(c), min(abs(c.numerator), c.denominator)
         if x is not None:
             return x
-        x = self._roomy() if short.denominator == 1 else self._upright(self._most // part)
-        scale = x.scale * short.denominator
-        if short.denominator > 1 and (x.scale * part > x._most
-                                      or scale > x.unit * most_divisor(x.ring)):
-            return x._by_digits(np.array(float(c)), either.multiply)
-        return x._with(either.times_integer(x._number, short.numerator), scale)
+        if c.denominator == 1:
+            x = self._roomy()
+            return x._with(either.times_integer(x._number, c.numerator))
+        x = self._upright(self._most // part)
+        if x._scaled(c) is not None:
+            return x._scaled(c)
+        scale = x.scale * c.denominator
+        if x.scale * part > x._most or scale > x.unit * most_divisor(x.ring):
+            return x._upright()._by_digits(np.array(float(exact)), either.multiply)
+        return x._with(either.times_integer(x._number, c.numerator), scale)
 
     def _check_factors(self, size):
         """Raise unless each of these sizes of public factors is 0 or of reasonable size."""
@@ -336,9 +338,19 @@ class FixedPoint:
         return self._upright()._by_digits(c, op)
 
     def _upright(self, most=0):
-        """At the scale of ordinary numbers, or a larger one up to `most`; no integer."""
-        x = self if self.scale <= most else self._operand()
-        return x._at(x.unit) if x.scale < x.unit else x
+        """At the scale of ordinary numbers, or a larger one up to `most`; no integer.
+
+        Of the scales that one truncation reaches it is the largest, so that few digits are lost.
+        """
+        if self.scale < self.unit:
+            return self._at(self.unit)
+        if self.scale <= most:
+            return self
+        least, units = -(-self.scale // max(most, 1)), self.scale // self.unit
+        divisor = next((d for d in range(least, least + 1000) if units % d == 0), units)
+        if divisor == units or self.scale <= self.unit * self.finer:
+            return self._operand()
+        return self._at(self.scale // divisor)
 
     def _by_digits(self, c, op):
         """`op` of this value and public numbers ``c = c_1 / D + c_2 / D^2 + ...``, c_k whole.

@@ -67,7 +67,7 @@ def test_a_gradient_is_as_exact_for_small_numbers_as_for_one(number):
     rng = np.random.default_rng(0)
     X, W = rng.uniform(-1, 1, (5, 4)).round(3), rng.uniform(-1, 1, (4, 3)).round(3)
     one, scaled = gradient(1).float_precision(), gradient(number).float_precision()
-    np.testing.assert_allclose(scaled / number, one, rtol=2e-6, atol=2 * 1.5 * UNIT)
+    np.testing.assert_allclose(scaled / number, one, rtol=2e-6, atol=UNIT / 50)
 
 
 @pytest.mark.parametrize("f", [
