@@ -12,7 +12,7 @@ checked, for everybody knows them.
 """
 
 import functools
-from numbers import Number
+from numbers import Integral, Number
 
 import numpy as np
 
@@ -41,19 +41,14 @@ def compared(name, reflected=False):
 
 def _worlds(values):
     """The Worlds of all shares among `values`, public arrays included."""
-    found = []
-    for v in values:
-        if isinstance(v, (list, tuple)):
-            found += _worlds(v)
-        elif isinstance(getattr(v, "value", None), Share):
-            found.append(v.value.world)
-    return found
+    values = [getattr(v, "value", None) for v in _flat(values)]
+    return [v.world for v in values if isinstance(v, Share)]
 
 
 def _check(name, worlds, result, operands, options):
     plain = [_decoded(v) for v in operands]
     with np.errstate(all="ignore"):
-        expected, bound = REFERENCES[name](1 / result.unit, *plain, **options)
+        expected, bound = REFERENCES[name](_step(name, result, operands), *plain, **options)
     found = _decoded(result)
     limit = raw_limit(result.ring) / float(result.scale)
     size = np.abs(expected).max(initial=0)
@@ -67,6 +62,22 @@ def _check(name, worlds, result, operands, options):
                          f"{np.abs(found - expected).max():.1e}: a product wrapped around or a "
                          f"truncation failed; numbers are as large as {size:.1e}, with "
                          f"{_format(result)}; {_remedy(worlds)}")
+
+
+def _step(name, result, operands):
+    """The distance of two neighbouring numbers, of the coarsest that take part."""
+    if name == "rescaled":
+        return 1 / float(result.scale)
+    finer = min(v.finer for v in _flat((result, *operands)) if hasattr(v, "finer"))
+    return 1 / (result.unit * finer)
+
+
+def _flat(values):
+    for v in values:
+        if isinstance(v, (list, tuple)):
+            yield from _flat(v)
+        else:
+            yield v
 
 
 def _format(x):
@@ -88,8 +99,8 @@ def _decoded(x):
         rows = strip(value.rows)
         raw = value.ring.sum(rows, axis=0) if isinstance(value, Share) else rows[0]
         return value.ring.to_int(raw) / float(x.scale)
-    if x is None or isinstance(x, int):
-        return x
+    if x is None or isinstance(x, Integral):
+        return x if x is None else int(x)
     return float(x) if isinstance(x, Number) else np.asarray(x)
 
 
@@ -122,7 +133,6 @@ def _quotient(ulp, x, y):
 
 
 def _total(ulp, x, axis=None, keepdims=False):
-    axis = tuple(axis) if isinstance(axis, list) else axis
     size, n = np.abs(x).sum(axis=axis, keepdims=keepdims), np.ones_like(x)
     return (x.sum(axis=axis, keepdims=keepdims),
             ulp * n.sum(axis=axis, keepdims=keepdims) + 1e-14 * size)
@@ -146,5 +156,6 @@ REFERENCES = {
     "**": lambda ulp, x, n: _product(np.multiply)(ulp, x, x),
     "drelu": lambda ulp, x: ((x >= 0).astype(float), 0), "eq": lambda ulp, x: (x == 0, 0),
     "max": lambda ulp, x, axis=None: (x.max(axis), ulp), "argmax": _argmax,
+    "rescaled": lambda ulp, x, scale, finer: (x, ulp),
     "get": lambda ulp, x, role=None: (x, ulp + ROUNDING * np.abs(x)),
 }

@@ -26,28 +26,16 @@ import functools
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Number, Real
-from typing import NamedTuple
 
 import numpy as np
 
 from mpc import beaver, either
 from mpc.checked import compared
 from mpc.either import Clear, Public
+from mpc.encoding import (LARGEST, PRECISE, SMALLEST, are_whole, as_fraction, digit_base, encode,
+                          exact_factor, limits, most_divisor, real_array)
 from mpc.ring import Z2k, raw_limit
-from mpc.share import Private, Share, concatenate as join
-
-PRECISE = 1e-6              # a public factor is right to one part in a million
-SMALLEST, LARGEST = 1e-15, 1e9                              # public factors other than 0
-DIGIT = 1000                # public arrays are split into digits of this base, or of the unit
-
-
-class Limits(NamedTuple):
-    """How large numbers of a format may be, in absolute value."""
-
-    value: float        # what may be encoded
-    product: float      # products of two secrets
-    public: float       # a value that meets a public number or array, and the product
-
+from mpc.share import Private, Share, concatenate as join, shown
 
 def _numeric(operator):
     """A binary operator of FixedPoint, left to the other operand if that is no number or array."""
@@ -73,7 +61,6 @@ class FixedPoint:
     they are shared or a result that was revealed to it). Shapes and axes are those of the array.
     """
 
-    __array_ufunc__ = None
     __hash__ = None
 
     def __init__(self, value, base=10, precision=3, scale=None, finer=1, is_bit=False):
@@ -130,22 +117,28 @@ class FixedPoint:
         value = either.times_integer(self._number, ratio.numerator)
         return self._with(either.scale_down(value, ratio.denominator), scale, finer)
 
-    def _operand(self):
-        """Ready for a product: the truncation that an earlier one left is done now, and once."""
-        if self.scale <= self.unit * self.finer:
-            return self._with(self._number)
+    def _ordinary(self):
+        """At the unit, the scale of ordinary numbers. A truncation that this takes is done once."""
+        if self.scale <= self.unit:
+            return self._at(self.unit)
         if self._truncated is None:
             self._truncated = self._at(self.unit)
         return self._truncated
 
-    def _roomy(self):
-        """The same number at a scale that leaves the range of products: for sums."""
-        return self._operand() if self.scale > self.unit**2 * self.finer else self
+    def _operand(self):
+        """Ready for a product: truncated, if an earlier product left that to do."""
+        return self if self.scale <= self.unit * self.finer else self._ordinary()
+
+    def _for_sum(self):
+        """At a scale that leaves the range of products."""
+        fits = self.scale <= self.unit**2 * self.finer and self.scale.denominator == 1
+        return self if fits else self._ordinary()
 
     def aimed(self, weight, x, c=1):
         """This gradient at the scale at which ``x.T @ gradient * c`` has that of a finer `weight`.
 
-        `c` is the public number that will multiply the product.
+        `c` is the public number that will multiply the product. Unchanged where there is no such
+        scale, or none that leaves the range of products: the product is then truncated.
         """
         if not (isinstance(weight, FixedPoint) and isinstance(x, FixedPoint) and weight.finer > 1
                 and c):
@@ -154,26 +147,29 @@ class FixedPoint:
         x_scale = min(x.scale, x.unit * x.finer)
         scale = Fraction(weight.scale) * abs(as_fraction(c)) / (x_scale * products)
         if scale == self.unit:
-            return self._operand()._with(self._operand().value, finer=weight.finer)
-        return self._at(scale, weight.finer)
+            return self._ordinary()._with(self._ordinary().value, finer=weight.finer)
+        for now in (lambda: self, self._ordinary):
+            x = now()
+            if x.scale * (scale / x.scale).numerator <= x.unit**2 * x.finer:
+                return x._rescaled(scale, weight.finer)
+        return self
+
+    @compared("rescaled")
+    def _rescaled(self, scale, finer):
+        return self._at(scale, finer)
 
     def _pair(self, other):
         """Both operands of a sum or comparison, at one scale."""
-        if not isinstance(other, FixedPoint):
-            return self._beside(real_array(other))
-        x, y = self._roomy(), other._roomy()
-        if (x.scale, x.finer) == (y.scale, y.finer):
-            return x, y
-        finer = min(x.finer, y.finer)
-        return x._at(x.unit * finer, finer), y._at(x.unit * finer, finer)
+        if isinstance(other, FixedPoint):
+            return _alike([self, other])
+        return self._with_public(real_array(other))
 
-    def _beside(self, numbers):
+    def _with_public(self, numbers):
         """This value and public `numbers` that it is added to or compared with, at one scale."""
-        x, largest = self._roomy(), np.abs(numbers.astype(float)).max(initial=0)
-        if x.scale < x.unit and not are_whole(numbers):
-            x = x._at(x.unit)
-        elif x.scale > x.unit and largest * x.scale >= raw_limit(x.ring) / 2:
-            x = x._operand()
+        x, largest = self._for_sum(), np.abs(numbers.astype(float)).max(initial=0)
+        if (x.scale < x.unit and not are_whole(numbers)
+                or x.scale > x.unit * x.finer and largest * x.scale >= raw_limit(x.ring) / 2):
+            x = x._ordinary()
         return x, x._public(numbers)
 
     def _public(self, numbers):
@@ -207,7 +203,7 @@ class FixedPoint:
 
     @compared("sum")
     def sum(self, axis=None, keepdims=False):
-        x = self._roomy()
+        x = self._for_sum()
         return x._with(x._number.sum(axis, keepdims))
 
     # ------------------------------------------------------------------ products
@@ -256,11 +252,8 @@ class FixedPoint:
     def __pow__(self, exponent):
         if not (isinstance(exponent, (Number, np.ndarray)) and np.ndim(exponent) == 0
                 and exponent == 2):
-            shown = exponent if isinstance(exponent, Number) else type(exponent).__name__
-            raise ValueError(f"** {shown} is not provided; ** 2 is, products give the rest")
-        x = self
-        if x.scale > x.unit:
-            x = x._operand() if x.finer == 1 else x._at(x.unit)
+            raise ValueError("fixed point: only ** 2 is provided; products give other powers")
+        x = self if self.scale <= self.unit else self._ordinary()
         return x._with(either.square(x._number), x.scale**2)
 
     def _product(self, other, op):
@@ -269,7 +262,7 @@ class FixedPoint:
         if x.scale * y.scale > x.unit**2 and not (x.is_bit or y.is_bit):
             x, y = x._operand(), y._operand()
             if x.finer > 1 and y.finer > 1:
-                y = y._at(y.unit)
+                y = y._ordinary()
         return x._with(op(x._number, y._number), x.scale * y.scale, max(x.finer, y.finer))
 
     # ------------------------------------------------------------------ public factors
@@ -285,32 +278,32 @@ class FixedPoint:
             return self._with(either.times_integer(self._number, 0))
         self._check_factors(abs(c))
         exact, c = c, as_fraction(c)
-        x, part = self._scaled(c), min(abs(c.numerator), c.denominator)
-        if x is not None:
-            return x
+        free, part = self._scaled(c), min(abs(c.numerator), c.denominator)
+        if free is not None:
+            return free
         if c.denominator == 1:
-            x = self._roomy()
+            x = self._for_sum()
             return x._with(either.times_integer(x._number, c.numerator))
-        x = self._upright(self._most // part)
-        if x._scaled(c) is not None:
-            return x._scaled(c)
-        scale = x.scale * c.denominator
-        if x.scale * part > x._most or scale > x.unit * most_divisor(x.ring):
-            return x._upright()._by_digits(np.array(float(exact)), either.multiply)
+        x = self._at_least_unit(self._widest_scale // part)
+        free, scale = x._scaled(c), x.scale * c.denominator
+        if free is not None:
+            return free
+        if x.scale * part > x._widest_scale or scale > x.unit * most_divisor(x.ring):
+            return x._at_least_unit()._by_digits(np.array(float(exact)), either.multiply)
         return x._with(either.times_integer(x._number, c.numerator), scale)
 
     def _check_factors(self, size):
         """Raise unless each of these sizes of public factors is 0 or of reasonable size."""
         slack = 1.001               # for what a float makes of the bounds
-        largest = min(LARGEST, raw_limit(self.ring) / (2 * self._digit))
+        largest = min(LARGEST, raw_limit(self.ring) / (2 * digit_base(self.unit)))
         if not np.all((size == 0) | (size >= SMALLEST / slack) & (size <= largest * slack)):
             raise ValueError("fixed point: a public factor is out of range; take 0 or one of size "
                              f"{SMALLEST:g} to {largest:g}, or scale the data")
 
     @property
-    def _most(self):
+    def _widest_scale(self):
         """The largest scale at which a product with a public number has its range."""
-        return self.unit * self.finer * self._digit
+        return self.unit * self.finer * digit_base(self.unit)
 
     def _scaled(self, c):
         """This value times `c` by another scale alone; None where there is no such scale."""
@@ -328,29 +321,27 @@ class FixedPoint:
         size = np.abs(c.astype(float))
         self._check_factors(size)
         if are_whole(c):
-            x = self._roomy()
+            x = self._for_sum()
             return x._with(op(x._number, x._integers(c)))
         x, least = self._operand(), size[size > 0].min()
         multiples, whole = c / least, np.rint(c / least)
-        if np.abs(whole).max() <= x._digit and np.all(
+        if np.abs(whole).max() <= digit_base(x.unit) and np.all(
                 np.abs(multiples - whole) <= 1e-12 * np.abs(whole)):
             return x._with(op(x._number, x._integers(whole)))._times_number(exact_factor(least))
-        return self._upright()._by_digits(c, op)
+        return self._at_least_unit()._by_digits(c, op)
 
-    def _upright(self, most=0):
+    def _at_least_unit(self, most=0):
         """At the scale of ordinary numbers, or a larger one up to `most`; no integer.
 
         Of the scales that one truncation reaches it is the largest, so that few digits are lost.
         """
         if self.scale < self.unit:
-            return self._at(self.unit)
-        if self.scale <= most:
+            return self._ordinary()
+        if self.scale <= max(most, self.unit * self.finer):
             return self
         least, units = -(-self.scale // max(most, 1)), self.scale // self.unit
         divisor = next((d for d in range(least, least + 1000) if units % d == 0), units)
-        if divisor == units or self.scale <= self.unit * self.finer:
-            return self._operand()
-        return self._at(self.scale // divisor)
+        return self._ordinary() if divisor == units else self._at(self.scale // divisor)
 
     def _by_digits(self, c, op):
         """`op` of this value and public numbers ``c = c_1 / D + c_2 / D^2 + ...``, c_k whole.
@@ -358,7 +349,7 @@ class FixedPoint:
         By Horner's rule: op(x, c_1) + (op(x, c_2) + ...) / D, a truncation for each further digit,
         as many as it takes to be right to one part in a million of each number.
         """
-        base, rest, digits = self._digit, np.asarray(c, float), []
+        base, rest, digits = digit_base(self.unit), np.asarray(c, float), []
         while not digits or np.any(np.abs(rest) > PRECISE / 2 * base**len(digits) * np.abs(c)):
             whole = np.rint(rest * base)
             digits.append(whole)
@@ -368,10 +359,6 @@ class FixedPoint:
             total = either.add(either.scale_down(total, base),
                                op(self._number, self._integers(digit)))
         return self._with(total, self.scale * base)
-
-    @property
-    def _digit(self):
-        return max(self.unit, DIGIT)
 
     def _integers(self, numbers):
         """Public whole `numbers` as ring elements that have no scale."""
@@ -421,32 +408,34 @@ class FixedPoint:
     @compared("max")
     def max(self, axis=None):
         """The largest element along `axis`, or of all."""
-        x = self._last(axis, "max")
+        x = self._axis_last(axis, "max")
         return x._with(either.maximum(x.value))
 
     @compared("argmax")
     def argmax(self, axis=None, one_hot=False):
         """The place of the first maximum: an integer, or a row of 0 and 1 along a new last axis."""
-        x = self._last(axis, "argmax")
+        x = self._axis_last(axis, "argmax")
         place = either.place_of_max(x.value)
         if not one_hot:
             index = np.arange(place.shape[-1]).astype(self.ring.dtype)
             place = place.times(index[None]).sum(-1)
         return x._with(place, 1, 1)
 
-    def _last(self, axis, name):
+    def _axis_last(self, axis, name):
         """The same numbers with `axis` last, or all in one row."""
         if not (axis is None or isinstance(axis, (int, np.integer))):
-            raise TypeError(f"{name}: axis {axis!r} is no integer; take one axis, or None for all")
+            raise TypeError(f"{name}: axis {shown(axis)} is no integer; take one axis, or None for "
+                            "all")
         x = self._operand()
-        return x._with(x.value.reshape(-1) if axis is None else x.value.moveaxis(axis, -1))
+        value = x._number
+        return x._with(value.reshape(-1) if axis is None else value.moveaxis(axis, -1))
 
     def __eq__(self, other):
         raise TypeError("no party knows whether secrets are equal; use .eq() for a secret answer")
 
     # ------------------------------------------------------------------ to plain Python
 
-    def _one(self, name):
+    def _single_number(self, name):
         """The only number of a value that this process knows, for bool(), float() and int()."""
         if is_secret(self.value):
             raise TypeError(f"{name}(): this value is secret, and no branch or plain number may "
@@ -462,13 +451,13 @@ class FixedPoint:
         return numbers.item()
 
     def __bool__(self):
-        return bool(self._one("bool"))
+        return bool(self._single_number("bool"))
 
     def __float__(self):
-        return self._one("float")
+        return self._single_number("float")
 
     def __int__(self):
-        return int(self._one("int"))
+        return int(self._single_number("int"))
 
     def __iter__(self):
         raise TypeError("a FixedPoint cannot be iterated; index it: x[i]")
@@ -478,8 +467,20 @@ class FixedPoint:
                         ".float_precision(), or use its own methods")
 
     def __array_function__(self, function, types, args, kwargs):
-        name = function.__name__
-        raise TypeError(f"np.{name} does not work on a FixedPoint; {INSTEAD.get(name, METHODS)}")
+        raise TypeError(_refusal(function.__name__))
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        """``array + x`` and ``np.add(array, x)`` are the operators above; others are refused."""
+        mine, reflected = OPERATORS.get(ufunc.__name__, (None, None))
+        name = mine if isinstance(inputs[0], FixedPoint) else reflected
+        if name is None or method != "__call__" or options:
+            raise TypeError(_refusal(ufunc.__name__))
+        first, *others = inputs if isinstance(inputs[0], FixedPoint) else inputs[::-1]
+        result = getattr(first, name)(*others)
+        if result is NotImplemented:        # NumPy's own message would show all operands
+            raise TypeError(f"np.{ufunc.__name__}: a FixedPoint meets a "
+                            f"{type(others[0]).__name__}, which is no number or array")
+        return result
 
     # ------------------------------------------------------------------ shape
 
@@ -531,14 +532,14 @@ class FixedPoint:
             raise ValueError(f"share: a value over {self.ring} does not fit a World over "
                              f"{world.ring}; encode it with fix_precision(..., ring=world.ring)")
         if owner is not None and str(owner) not in world.roles:
-            raise ValueError(f"share: no role of this World is called {owner}; the owner is one of "
-                             f"{', '.join(world.roles)}")
+            raise ValueError(f"share: no role of this World is called {_names([owner])}; the owner "
+                             f"is one of {', '.join(world.roles)}")
         if world.truncation == "local":
             self._check_local()
         if isinstance(self.value, Private):
             if owner is not None and str(owner) != self.value.role:
-                raise ValueError(f"share: {self.value.role} holds this value, not {owner}; leave "
-                                 "the owner out")
+                raise ValueError(f"share: {self.value.role} holds this value, not "
+                                 f"{_names([owner])}; leave the owner out")
             owner, rows = self.value.role, self.value.rows
         else:
             owner = world.server if owner is None else owner
@@ -558,7 +559,7 @@ class FixedPoint:
     def refresh(self):
         """The same number with fresh rows, after any truncation that waits."""
         x = self._operand()
-        return x._with(either.refresh(x.value))
+        return x._with(either.refresh(x._number))
 
     @compared("get")
     def get(self, role=None):
@@ -571,7 +572,7 @@ class FixedPoint:
         if isinstance(self.value, Private):
             if role is not None and str(role) != self.value.role:
                 raise ValueError(f"get: {self.value.role} alone holds this value and does not send "
-                                 f"it on to {role}; share() it first")
+                                 f"it on to {_names([role])}; share() it first")
             return self
         x = self.refresh()
         if isinstance(x.value, Clear):
@@ -595,11 +596,18 @@ class FixedPoint:
         return np.sign(raw) * (whole + rest / float(scale))
 
 
+OPERATORS = {                           # of a value on the left, and on the right
+    "add": ("__add__", "__radd__"), "subtract": ("__sub__", "__rsub__"),
+    "multiply": ("__mul__", "__rmul__"), "divide": ("__truediv__", "__rtruediv__"),
+    "matmul": ("__matmul__", "__rmatmul__"), "power": ("__pow__", None),
+    "negative": ("__neg__", None), "greater": ("__gt__", "__lt__"),
+    "greater_equal": ("__ge__", "__le__"), "less": ("__lt__", "__gt__"),
+    "less_equal": ("__le__", "__ge__")}
 METHODS = "use its operators and methods, or reveal it with .get() first"
 INSTEAD = {"sum": "call x.sum()", "mean": "divide x.sum() by the number of elements",
            "var": "compute it from x.sum() and (x * x).sum()",
            "dot": "write x @ y, or (x * y).sum()",
-           "matmul": "write x @ y", "max": "call x.max()", "amax": "call x.max()",
+           "max": "call x.max()", "amax": "call x.max()",
            "min": "call -(-x).max()", "amin": "call -(-x).max()", "argmax": "call x.argmax()",
            "argmin": "call (-x).argmax()", "reshape": "call x.reshape()",
            "ravel": "call x.reshape(-1)",
@@ -607,7 +615,9 @@ INSTEAD = {"sum": "call x.sum()", "mean": "divide x.sum() by the number of eleme
            "stack": "call mpc.concatenate() of x[None]", "vstack": "call mpc.concatenate()",
            "hstack": "call mpc.concatenate()", "where": "write bit * x + (1 - bit) * y",
            "maximum": "write (x - y).relu() + y", "clip": "write it with relu()",
-           "array_equal": "use x.eq(y)", "allclose": "compare what was revealed",
+           "array_equal": "use x.eq(y)", "equal": "use x.eq(y)", "not_equal": "write 1 - x.eq(y)",
+           "square": "write x ** 2", "abs": "write (x > 0) * 2 * x - x",
+           "allclose": "compare what was revealed",
            "shape": "read x.shape", "ndim": "read x.ndim", "size": "read x.shape"}
 
 
@@ -641,16 +651,18 @@ def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_se
         For elements that are no real numbers: complex numbers, strings, dates, masked arrays.
     """
     ring = Z2k(64) if ring is None else ring
-    if base not in (2, 10):
-        raise ValueError(f"fix_precision: base {base} is not provided; take 2 or 10")
+    if not isinstance(ring, Z2k):
+        raise TypeError(f"fix_precision: {shown(ring)} is no ring Z_2^l; take world.ring")
+    if not isinstance(base, (int, np.integer)) or base not in (2, 10):
+        raise ValueError(f"fix_precision: base {shown(base)} is not provided; take 2 or 10")
     if not isinstance(precision_fractional, (int, np.integer)) or not (
             0 <= precision_fractional <= 64):
-        raise ValueError(f"fix_precision: {precision_fractional} is no number of digits; take an "
-                         "integer from 0 on, as many as the ring has room for")
+        raise ValueError(f"fix_precision: {shown(precision_fractional)} is no number of digits; "
+                         "take an integer from 0 on, as many as the ring has room for")
     base, precision_fractional = int(base), int(precision_fractional)
     if not isinstance(finer, (int, np.integer)) or finer < 1:
-        raise ValueError(f"fix_precision: finer={finer} is no whole factor; take an integer from 1 "
-                         "on")
+        raise ValueError(f"fix_precision: finer={shown(finer)} is no whole factor; take an integer "
+                         "from 1 on")
     finer, unit = int(finer), base**precision_fractional
     if 1 < finer < unit:
         raise ValueError(f"fix_precision: finer={finer} would round gradients more coarsely than "
@@ -667,7 +679,6 @@ def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_se
     return FixedPoint(value, base, precision_fractional, finer=finer)
 
 
-@compared("concatenate")
 def concatenate(values, axis=0):
     """FixedPoint values of one format, all secret or all public, joined along an `axis`."""
     values = list(values)
@@ -680,103 +691,30 @@ def concatenate(values, axis=0):
         _same_format(values[0], v)
         if either.secret(v.value) != either.secret(values[0].value):
             raise TypeError("concatenate: some are secret and some public; share() these first")
-    values = [v._roomy() for v in values]
+    return _joined(values, axis)
+
+
+@compared("concatenate")
+def _joined(values, axis):
+    values = _alike(values)
+    return values[0]._with(join([v._number for v in values], axis))
+
+
+def _alike(values):
+    """The same numbers at one scale, which leaves room for their sum."""
+    values = [v._for_sum() for v in values]
     if len({(v.scale, v.finer) for v in values}) > 1:
         finer = min(v.finer for v in values)
-        values = [v._at(v.unit * finer, finer) for v in values]
-    return values[0]._with(join([v.value for v in values], axis))
+        values = [v._ordinary() if finer == 1 else v._at(v.unit * finer, finer) for v in values]
+    return values
 
 
-# ---------------------------------------------------------------------- limits and numbers
-
-
-def most_divisor(ring):
-    """The largest divisor with which every raw value up to R is truncated rightly."""
-    return max(ring.modulus // 64, 1)
-
-
-def limits(unit, ring, finer=1):
-    """The `Limits` of numbers of this `unit` over a `ring`."""
-    value = raw_limit(ring) / (2 * unit * finer)
-    return Limits(value, value / unit, value / max(unit, DIGIT))
+def _refusal(name):
+    return f"np.{name} does not work on a FixedPoint; {INSTEAD.get(name, METHODS)}"
 
 
 def is_secret(value):
     return isinstance(value, Share) and not isinstance(value, Clear)
-
-
-def real_array(numbers):
-    """`numbers` as an array of integers or float64; raises TypeError for other things.
-
-    Integers are kept, since a float64 holds 53 bits of them only.
-    """
-    if isinstance(numbers, np.ma.MaskedArray):
-        raise TypeError("fixed point: a masked array hides elements; fill it first")
-    try:
-        array = np.asarray(numbers)
-    except ValueError:
-        raise ValueError("fixed point: a list of rows of several lengths is no array; make them "
-                         "alike") from None
-    if array.dtype == object and all(
-            isinstance(v, (Number, np.generic)) and not isinstance(v, complex) for v in array.flat):
-        array = np.array([float(v) for v in array.flat]).reshape(array.shape)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"fixed point: elements of type {array.dtype} are no real numbers; give "
-                        "integers or floats")
-    if array.dtype.kind == "b":
-        return array.astype(np.int64)
-    return array if array.dtype.kind in "iu" else array.astype(np.float64)
-
-
-def are_whole(numbers):
-    return np.array_equal(np.rint(numbers), numbers)
-
-
-def encode(numbers, scale, ring, first=0):
-    """Real `numbers` as ring elements at `scale`, to the nearest; raises beyond the ring.
-
-    The whole part and the rest are scaled apart, so that no digit of a large number is lost. The
-    `first` axes are not the caller's, and not named in an error.
-    """
-    limit = Fraction(int(raw_limit(ring)), 2)
-    with np.errstate(over="ignore"):
-        bad = ~np.asarray(np.abs(numbers.astype(float)) * float(scale) < float(limit))
-    if bad.any():
-        place = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(bad)))[first:]
-        where = f" at {list(place)}" if numbers.ndim > first else ""
-        raise ValueError(f"fixed point: the number{where} cannot be represented at scale {scale} "
-                         f"in {ring}, whose limit is {float(limit) / float(scale):g}; take fewer "
-                         "fractional digits or scale the data")
-    if numbers.dtype.kind != "f":
-        return ring.from_int(numbers.astype(np.int64) * np.int64(scale))
-    whole = np.trunc(numbers)
-    rest = np.rint((numbers - whole) * float(scale))
-    return ring.from_int(whole.astype(np.int64) * np.int64(scale) + rest.astype(np.int64))
-
-
-def exact_factor(number):
-    """A public number as the fraction that it is; a float as the shortest decimal that reads so."""
-    if isinstance(number, (Fraction, int, np.integer)):
-        return Fraction(int(number)) if not isinstance(number, Fraction) else number
-    if isinstance(number, (np.ndarray, np.bool_)):
-        return exact_factor(number.item())
-    if isinstance(number, Decimal) and number.is_finite():
-        return Fraction(number)
-    if not np.isfinite(float(number)):
-        raise ValueError(f"fixed point: {number} is no factor; take a finite number")
-    return Fraction(str(float(number)))
-
-
-def as_fraction(number):
-    """A public number as a fraction of small integers, within one part in a million."""
-    exact = exact_factor(number)
-    size = abs(exact)
-    if max(abs(exact.numerator), exact.denominator) <= 10**6:
-        return exact
-    if size > 1:
-        return 1 / as_fraction(1 / exact)
-    return exact.limit_denominator(10**6) if size > Fraction(1, 10**6) else Fraction(
-        1 if exact > 0 else -1, round(1 / size))
 
 
 def _check_shapes(name, x, y):

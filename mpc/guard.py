@@ -15,15 +15,14 @@ and leave shared memory behind more often. On Windows there is the simulation.
 """
 
 import contextlib
+import dis
 import glob
-import linecache
 import os
 import re
 import signal
 import sys
 import threading
 import time
-import traceback
 from array import array
 
 # Launchers that MPI knows, and others, whose processes would not find each other: the names of the
@@ -169,30 +168,40 @@ def words_of(error):
         return "interrupted"
     while isinstance(error, ImportError) and isinstance(error.__cause__, ImportError):
         error = error.__cause__         # NumPy's own advice takes a page
-    kind, places = type(error).__name__, _places(error)
+    kind, frames = type(error).__name__, _frames(error)
     if isinstance(error, SyntaxError):
         return f"{kind}: {error.msg} ({os.path.basename(error.filename or '')}, {error.lineno})"
     if (isinstance(error, ImportError) or isinstance(error, OSError) and error.errno
-            or places and _wrote(*places[-1])):
+            or frames and _raises(frames[-1])):
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         return f"{kind}: {said}".removesuffix(": ")
-    own = [place for place in places if is_program(place[0])] or [
-        place for place in places if is_ours(place[0])]
-    where = f" in {os.path.basename(own[-1][0])}, line {own[-1][1]}" if own else ""
+    own = [f for f in frames if is_program(_file(f))] or [f for f in frames if is_ours(_file(f))]
+    where = f" in {os.path.basename(_file(own[-1]))}, line {own[-1].tb_lineno}" if own else ""
     return (f"{kind}{where}; its words are a library's, which may quote what this role keeps to "
             "itself: run the simulation on other numbers to read them")
 
 
-def _places(error):
-    """The (file, line) of every frame that `error` went through, where it was raised last."""
-    return [(frame.f_code.co_filename, line)
-            for frame, line in traceback.walk_tb(error.__traceback__)]
+def _frames(error):
+    """The frames that `error` went through, the one that raised it last."""
+    frames, frame = [], error.__traceback__
+    while frame:
+        frames.append(frame)
+        frame = frame.tb_next
+    return frames
 
 
-def _wrote(file, line):
-    """Is this line of a program or of these packages one that words an error?"""
-    return (is_program(file) or is_ours(file)) and re.search(
-        r"\b(raise|assert)\b", linecache.getline(file, line))
+def _file(frame):
+    return frame.tb_frame.f_code.co_filename
+
+
+def _raises(frame):
+    """Did a `raise` or `assert` of the program or of these packages word the error?
+
+    The instruction tells: a function that fails within such a line brings its own words.
+    """
+    instruction = frame.tb_frame.f_code.co_code[frame.tb_lasti]
+    return instruction == dis.opmap["RAISE_VARARGS"] and (
+        is_program(_file(frame)) or is_ours(_file(frame)))
 
 
 def is_ours(file):

@@ -5,7 +5,7 @@ import functools
 import math
 
 from mpc import save
-from mpc.fixed_point import DIGIT, as_fraction
+from mpc.encoding import as_fraction, digit_base
 from mpc.mpi import launched
 from mpc.ring import Z2k, raw_limit
 
@@ -245,7 +245,7 @@ def shortage(options):
 
     def problem(digits):
         unit, ring = options.base**digits, Z2k(options.ring_bits)
-        size = unit * (unit if simple else max(unit, DIGIT)) * _room(options)
+        size = unit * (unit if simple else digit_base(unit)) * _room(options)
         if size >= raw_limit(ring):
             return f"products need {math.ceil(math.log2(size / raw_limit(Z2k(2)))) + 2} bits"
         failures = (options.epochs * passes * FAILURES * max(options.batch_size, 8) / 64

@@ -349,7 +349,7 @@ def run(options):
     if problem:
         raise ValueError(problem)
     done = train(options, functools.partial(print, flush=True), note=console.note)
-    if options.world == "mpi":
+    if done.world:
         done.world.finish()
     for line in report(done, options):
         print(line)

@@ -437,12 +437,18 @@ class World:
                      link=Playback(self._link, role), **options)
 
     def finish(self):
-        """The end of a replay: raise `OutOfStep` if messages were left over."""
-        self._link.finish()
+        """The end of a program: raise `OutOfStep` if messages were left over.
+
+        A simulation has none, so that one program ends alike in every World.
+        """
+        if self.here != self.roles:
+            self._link.finish()
 
     @property
     def tape(self):
         """The messages of a recorded simulation, in order."""
+        if not isinstance(self._link, Tape):
+            raise ValueError("tape: this World kept no messages; make it with record=True")
         return self._link.parcels
 
 

@@ -31,7 +31,7 @@ class SGD:
                                  "trained; pass leaves, made by Tensor(value, requires_grad=True)")
 
     def step(self):
-        """Move every parameter against its gradient; none if one has no gradient that fits."""
+        """Move every parameter against its gradient, or none of them."""
         lr = float(as_number(self.lr, "SGD(lr)", finite=True))      # it may have been set anew
         for i, parameter in enumerate(self.parameters):
             if parameter.grad is None:
@@ -40,8 +40,9 @@ class SGD:
             if shape_of(parameter.grad) != parameter.shape:
                 raise ValueError(f"SGD.step: parameter {i} has shape {parameter.shape} and its "
                                  f"gradient {shape_of(parameter.grad)}; keep the gradient's shape")
-        for parameter in self.parameters:
-            parameter.value = parameter.value - parameter.grad * lr
+        moved = [p.value - p.grad * lr for p in self.parameters]
+        for parameter, value in zip(self.parameters, moved):
+            parameter.value = value
 
     def zero_grad(self):
         """Forget all gradients. Call it before each backward pass, or they add up."""

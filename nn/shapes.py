@@ -17,10 +17,10 @@ def axes_of(shape, axis):
     if any(isinstance(a, bool) or not isinstance(a, Integral) for a in axes):
         raise TypeError("sum: an axis is no integer; pass an integer, a tuple of them, or None")
     if any(not -len(shape) <= a < len(shape) for a in axes):
-        raise ValueError(f"sum: axis {axis} does not exist in shape {shape}; it has {len(shape)}")
+        raise ValueError(f"sum: this axis does not exist in shape {shape}; it has {len(shape)}")
     axes = tuple(int(a) % len(shape) for a in axes)
     if len(set(axes)) < len(axes):
-        raise ValueError(f"sum: axis {axis} names an axis twice; name each once")
+        raise ValueError(f"sum: one of the axes of shape {shape} is named twice; name each once")
     return axes
 
 
@@ -34,6 +34,6 @@ def shape_from(sizes, old):
     if list(shape).count(-1) == 1 and known:
         shape = [prod(old) // known if n == -1 else n for n in shape]
     if -1 in shape or prod(shape) != prod(old):
-        raise ValueError(f"reshape: shape {old} does not fit {tuple(shape)}; both need {prod(old)} "
+        raise ValueError(f"reshape: shape {old} does not fit what is asked for; both need {prod(old)} "
                          "elements")
     return tuple(map(int, shape))

@@ -61,7 +61,7 @@ def restless(folder, *words):
 
 def ahead(folder):
     """The workers sleep at first; the provider leaves how many messages were on their way then."""
-    world = MpiWorld(ahead=5)
+    world = MpiWorld(ahead=5, truncation="local")      # one message of the provider each
     x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
     if world.workers_here:
         seen = folder / "seen"

@@ -23,7 +23,7 @@ PACKAGES = ("mpc", "nn", "data")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))]
 # A module of mpc imports only modules that stand before it here.
 ORDER = ("threads siblings console ring randomness tags ledger masks share link world views provider "
-         "beaver truncation securenn carry_tree comparison argmax checked either fixed_point labs "
+         "beaver truncation securenn carry_tree comparison argmax checked encoding either fixed_point labs "
          "guard mpi save options train_mnist costs forecast show graph exercises").split()
 COMMANDS = ("train_mnist", "costs", "forecast")     # modules that bring all three packages together
 

@@ -71,9 +71,9 @@ def test_a_transpose_of_three_axes_reverses_them_on_arrays(check):
 
 @pytest.mark.parametrize("method", ["sum", "mean"])
 @pytest.mark.parametrize("axis, error, text", [
-    (2, ValueError, r"axis 2 does not exist in shape \(2, 3\)"), (-3, ValueError, "does not exist"),
-    ((0, 2), ValueError, "does not exist"), ((0, 0), ValueError, "names an axis twice"),
-    ((0, -2), ValueError, "names an axis twice"), (1.0, TypeError, "an axis is no integer; pass"),
+    (2, ValueError, r"this axis does not exist in shape \(2, 3\)"), (-3, ValueError, "does not exist"),
+    ((0, 2), ValueError, "does not exist"), ((0, 0), ValueError, "is named twice"),
+    ((0, -2), ValueError, "is named twice"), (1.0, TypeError, "an axis is no integer; pass"),
     ([0, 1], TypeError, "an axis is no integer; pass"), ("0", TypeError, "no integer; pass"),
     (True, TypeError, "an axis is no integer; pass")])
 def test_an_axis_that_does_not_exist_is_refused(make, method, axis, error, text):
