@@ -212,3 +212,37 @@ def test_small_public_gradients_are_not_rounded_away(S, loss, due):
     x, w = nn.Tensor(S(np.ones((64, 3)))), nn.Tensor(S(np.ones((3, 128))), True)
     loss(x @ w).backward()
     assert out(w.grad) == near(np.full((3, 128), due), by=0.003)
+
+
+@pytest.mark.parametrize("finer", [1, 1000, 2**20, 999_983, 1_600_000])
+@pytest.mark.parametrize("c", [1, 0.1234567, 1 / 64, 2 / 7, 0.02])
+@pytest.mark.parametrize("truncation", ["provider", "local"])
+def test_gradients_of_finer_weights_are_right_for_any_factor(finer, c, truncation):
+    rng, world = np.random.default_rng(finer), mpc.World(seed=1, checked=True, truncation=truncation)
+    X, W = rng.uniform(-1, 1, (6, 4)).round(3), rng.uniform(-1, 1, (4, 3)).round(3)
+    v, u = np.full((6, 3), 100.0), rng.uniform(-1, 1, (6, 3)).round(3)
+
+    def secret(array, **how):
+        return mpc.fix_precision(array, **how).share(*world.workers,
+                                                     crypto_provider=world.crypto_provider)
+
+    w = nn.Tensor(secret(W, finer=finer), True)
+    (((nn.Tensor(secret(X)) @ w) * secret(v) * secret(u)).sum() * c).backward()
+    due = X.T @ (v * u) * c
+    found = w.grad.get().float_precision()
+    np.testing.assert_allclose(found, due, atol=c * 6 * 0.12 + 0.002)
+    nn.SGD([w], 0.05).step()
+    np.testing.assert_allclose(w.value.get().float_precision(), W - 0.05 * due, atol=0.05)
+
+
+def test_a_rescaled_gradient_is_an_ordinary_number_too():
+    world = mpc.World(seed=1, checked=True)
+    g, w, x = (mpc.fix_precision(np.full((2, 2), n), finer=f).share(
+        *world.workers, crypto_provider=world.crypto_provider)
+        for n, f in ((0.5, 1), (1.0, 1000), (2.0, 1)))
+    for c in (2 / 7, 2 / 7 / 500, 1e-6):
+        rescaled = g.aimed(w, x, c)
+        for result, due in ((rescaled + 1000.0, 1000.5), (rescaled * g, 0.25), (rescaled / 4, 0.125),
+                            (rescaled.sum(), 2.0), (mpc.concatenate([rescaled, g]), 0.5)):
+            coarse = 1 / float(rescaled.scale)
+            np.testing.assert_allclose(result.get().float_precision(), due, atol=4 * coarse + 0.01)
