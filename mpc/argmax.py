@@ -55,13 +55,19 @@ def tournament(x):
     eye = lead(np.eye(m, dtype=x.ring.dtype)[None], x.ndim + 2)
     rows = [zero.reshape(*x.shape, 1).plus(eye)]        # the one-hot row of every candidate
     field = concatenate([x.reshape(*x.shape, 1), *rows], axis=-1)        # (..., m, 1 + m)
+    field = _knocked_out(field)
+    return field[..., 0, 0], field[..., 0, 1:]
+
+
+def _knocked_out(field):
+    """Of rows (..., m, c) the one whose first entry is the largest, (..., 1, c)."""
     while field.shape[-2] > 1:
         pairs = field.shape[-2] // 2 * 2
         left, right = field[..., 0:pairs:2, :], field[..., 1:pairs:2, :]
         wins = drelu((left - right)[..., 0])
         winner = right + multiply(wins.reshape(*wins.shape, 1), left - right)
         field = concatenate([winner, field[..., pairs:, :]], axis=-2)
-    return field[..., 0, 0], field[..., 0, 1:]
+    return field
 
 
 @step
@@ -132,8 +138,13 @@ def place_of_max(x):
 
 def maximum(x):
     """The maximum along the last axis, at the scale of x: by `all_pairs` and one product of n m
-    elements, or by `tournament`, which finds it on the way; chosen as in `place_of_max`."""
-    return multiply(all_pairs(x), x).sum(-1) if _few(x) else tournament(x)[0]
+    elements, or by a `tournament` without the one-hot rows; chosen as in `place_of_max`."""
+    if _few(x):
+        return multiply(all_pairs(x), x).sum(-1)
+    if x.ndim == 0 or x.shape[-1] == 0:
+        raise ValueError(f"max: shape {x.shape} has no candidates along its last axis; give one or "
+                         "more")
+    return _knocked_out(x.reshape(*x.shape, 1))[..., 0, 0]
 
 
 def _few(x):

@@ -12,7 +12,7 @@ A secret is opened once: x keeps its mask and epsilon (`Masked`) for all product
 import numpy as np
 
 from mpc.ledger import step
-from mpc.masks import moved
+from mpc.masks import moved, spoilt
 from mpc.provider import correct, frozen, mask
 from mpc.share import Share, matched
 
@@ -95,7 +95,7 @@ def _product(x, y, op):
     epsilon, delta = _opened((x, "masked", "epsilon"), (y, "masked", "delta"))
     # one worker adds epsilon op delta: it does so by adding delta to its row of b
     z = ring.sum_of(op, matched(epsilon, b.a.plus(delta).rows), matched(a.a.rows, delta))
-    return c._with(ring.add(c.rows, z))
+    return c._with(ring.add(c.rows, z), spoilt(x.masks) | spoilt(y.masks))
 
 
 def _opened(*operands):
@@ -175,7 +175,7 @@ def matmul_in_three(x, y):
     e, f = _opened((x, "doubled", "e"), (y, "masked", "f"))
     t_f = np.where(x.world.j(v.a.rows) == 0, ring.add(f, f), ring.neg(f))
     z = ring.matmul(*matched(ring.add(e, u.a.rows), ring.add(t_f, v.a.rows)))
-    return c._with(ring.add(c.rows, z))
+    return c._with(ring.add(c.rows, z), spoilt(x.masks) | spoilt(y.masks))
 
 
 @step
@@ -204,7 +204,7 @@ def square(x):
     c = correct(x.world, ring, ring.mul(a.clear, a.clear))
     epsilon, = _opened((x, "masked", "epsilon"))
     rest = a.a.times(ring.add(epsilon, epsilon)).plus(ring.mul(epsilon, epsilon))
-    return c._with(ring.add(c.rows, rest.rows))     # fresh rows: c hides what a hid before
+    return c._with(ring.add(c.rows, rest.rows), spoilt(x.masks))
 
 
 @step

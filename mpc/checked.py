@@ -31,6 +31,8 @@ def compared(name, reflected=False):
         @functools.wraps(operation)
         def run(*operands, **options):
             result = operation(*operands, **options)
+            if result is NotImplemented:
+                return result
             worlds = _worlds((result, *operands))
             if worlds and all(world.checked for world in worlds):
                 _check(name, worlds, result, operands[::-1] if reflected else operands, options)
@@ -46,9 +48,11 @@ def _worlds(values):
 
 
 def _check(name, worlds, result, operands, options):
-    plain = [_decoded(v) for v in operands]
+    plain, reference = [_decoded(v) for v in operands], REFERENCES[name]
+    if name in ("*", "@") and not all(hasattr(v, "finer") for v in operands):
+        reference = PUBLIC[name, hasattr(operands[0], "finer")]
     with np.errstate(all="ignore"):
-        expected, bound = REFERENCES[name](_step(name, result, operands), *plain, **options)
+        expected, bound = reference(_step(name, result, operands), *plain, **options)
     found = _decoded(result)
     limit = raw_limit(result.ring) / float(result.scale)
     size = np.abs(expected).max(initial=0)
@@ -123,8 +127,17 @@ def _product(op):
         size = op(np.abs(x), np.abs(y))
         one = np.ones_like(np.asarray(x, float)), np.ones_like(np.asarray(y, float))
         return op(np.asarray(x, float), np.asarray(y, float)), (
-            (1.1e-6 + ROUNDING) * size + ulp * (op(np.abs(x), one[1]) + op(one[0], np.abs(y))
+            1e-13 * size + ulp * (op(np.abs(x), one[1]) + op(one[0], np.abs(y))
                                                 + op(*one)))
+    return reference
+
+
+def _public_product(op, secret_first):
+    def reference(ulp, x, y):
+        x, y = np.asarray(x, float), np.asarray(y, float)
+        ones = np.ones_like(x), np.ones_like(y)
+        factor = op(ones[0], np.abs(y)) if secret_first else op(np.abs(x), ones[1])
+        return op(x, y), 1.1e-6 * op(np.abs(x), np.abs(y)) + ulp * (op(*ones) + factor)
     return reference
 
 
@@ -159,3 +172,5 @@ REFERENCES = {
     "rescaled": lambda ulp, x, scale, finer: (x, ulp),
     "get": lambda ulp, x, role=None: (x, ulp + ROUNDING * np.abs(x)),
 }
+PUBLIC = {(name, first): _public_product(op, first) for first in (True, False)
+          for name, op in (("*", np.multiply), ("@", np.matmul))}

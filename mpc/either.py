@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from mpc import argmax, beaver, comparison
+from mpc import argmax, beaver, comparison, masks
 from mpc.randomness import fresh_key, lesson_key, stream
 from mpc.ring import Z2k
 from mpc.share import Share, matched
@@ -60,7 +60,7 @@ class Clear(Share):
         best = self.ring.to_int(self.rows).argmax(-1)
         return self._with(np.eye(self.shape[-1], dtype=self.ring.dtype)[best])
 
-    def _with(self, rows, masks=frozenset()):
+    def _with(self, rows, masks=None):
         return Clear(self.world, self.ring, rows)
 
 
@@ -93,7 +93,7 @@ def matmul(x, y):
         raise ValueError(f"matmul: {x.shape} @ {y.shape} is no product of matrices; reshape a "
                          "vector to one row or one column")
     keeper = x if secret(x) else y
-    return keeper._with(keeper.ring.matmul(*matched(x.rows, y.rows)))
+    return keeper._with(keeper.ring.matmul(*matched(x.rows, y.rows)), masks.spoilt(keeper.masks))
 
 
 def square(x):

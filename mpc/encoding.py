@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
-from numbers import Number
+from numbers import Integral, Number
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from mpc.ring import raw_limit
 
 PRECISE = 1e-6              # a public factor is right to one part in a million
-SMALLEST, LARGEST = 1e-15, 1e9                              # public factors other than 0
+LARGEST = 1e9               # public factor
 
 
 class Limits(NamedTuple):
@@ -51,13 +51,22 @@ def real_array(numbers):
                          "alike") from None
     if array.dtype == object and all(
             isinstance(v, (Number, np.generic)) and not isinstance(v, complex) for v in array.flat):
-        array = np.array([float(v) for v in array.flat]).reshape(array.shape)
+        floats = np.array([float(v) for v in array.flat]).reshape(array.shape)
+        if any(isinstance(v, Integral) and v != f for v, f in zip(array.flat, floats.flat)):
+            raise ValueError("fixed point: among other numbers, an integer beyond 2^53 would lose "
+                             "digits; give an array of integers alone")
+        array = floats
     if array.dtype.kind not in "biuf":
         raise TypeError(f"fixed point: elements of type {array.dtype} are no real numbers; give "
                         "integers or floats")
     if array.dtype.kind == "b":
         return array.astype(np.int64)
-    return array if array.dtype.kind in "iu" else array.astype(np.float64)
+    if array.dtype.kind in "iu":
+        return array
+    if not np.all(np.isfinite(array)):
+        raise ValueError("fixed point: nan and inf are no numbers to compute with; take finite "
+                         "ones")
+    return array.astype(np.float64)
 
 
 def are_whole(numbers):

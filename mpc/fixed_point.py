@@ -32,7 +32,7 @@ import numpy as np
 from mpc import beaver, either
 from mpc.checked import compared
 from mpc.either import Clear, Public
-from mpc.encoding import (LARGEST, PRECISE, SMALLEST, are_whole, as_fraction, digit_base, encode,
+from mpc.encoding import (LARGEST, PRECISE, are_whole, as_fraction, digit_base, encode,
                           exact_factor, limits, most_divisor, real_array)
 from mpc.ring import Z2k, raw_limit
 from mpc.share import Private, Share, concatenate as join, shown
@@ -47,8 +47,9 @@ def _numeric(operator):
             other = real_array(other)
         elif not isinstance(other, (Number, np.bool_)):
             return NotImplemented
-        elif not isinstance(other, (Real, Decimal, np.bool_)):
-            raise TypeError("fixed point: a complex number is no operand; take real numbers")
+        elif not isinstance(other, (Real, Decimal, np.bool_)) or isinstance(other, np.timedelta64):
+            raise TypeError(f"fixed point: a {type(other).__name__} is no operand; take real "
+                            "numbers")
         _check_shapes(operator.__name__, self._number.shape, getattr(other, "shape", ()))
         return operator(self, other)
     return checked
@@ -144,7 +145,9 @@ class FixedPoint:
                 and c):
             return self
         products = 2 if either.in_three(x.value, self.value) else 1     # the doubled one, or one
-        x_scale = min(x.scale, x.unit * x.finer)
+        x_scale = x.scale if x.scale <= x.unit * x.finer else x.unit        # as an operand
+        if x_scale > x.unit:
+            return self         # it would be rounded to less than one part in `finer`
         scale = Fraction(weight.scale) * abs(as_fraction(c)) / (x_scale * products)
         if scale == self.unit:
             return self._ordinary()._with(self._ordinary().value, finer=weight.finer)
@@ -166,6 +169,7 @@ class FixedPoint:
 
     def _with_public(self, numbers):
         """This value and public `numbers` that it is added to or compared with, at one scale."""
+        encode(numbers, self.unit * self.finer, self.ring)      # refuses what is no value
         x, largest = self._for_sum(), np.abs(numbers.astype(float)).max(initial=0)
         if (x.scale < x.unit and not are_whole(numbers)
                 or x.scale > x.unit * x.finer and largest * x.scale >= raw_limit(x.ring) / 2):
@@ -277,6 +281,8 @@ class FixedPoint:
         if c == 0:
             return self._with(either.times_integer(self._number, 0))
         self._check_factors(abs(c))
+        if abs(c) * Fraction(2 * self.unit * self.finer * self.limits.value) < 1:
+            return self._with(either.times_integer(self._number, 0))    # of the largest value too
         exact, c = c, as_fraction(c)
         free, part = self._scaled(c), min(abs(c.numerator), c.denominator)
         if free is not None:
@@ -293,12 +299,11 @@ class FixedPoint:
         return x._with(either.times_integer(x._number, c.numerator), scale)
 
     def _check_factors(self, size):
-        """Raise unless each of these sizes of public factors is 0 or of reasonable size."""
-        slack = 1.001               # for what a float makes of the bounds
+        """Raise unless each of these sizes of public factors has room."""
         largest = min(LARGEST, raw_limit(self.ring) / (2 * digit_base(self.unit)))
-        if not np.all((size == 0) | (size >= SMALLEST / slack) & (size <= largest * slack)):
-            raise ValueError("fixed point: a public factor is out of range; take 0 or one of size "
-                             f"{SMALLEST:g} to {largest:g}, or scale the data")
+        if not np.all(size <= largest * 1.001):         # what a float makes of the bound
+            raise ValueError("fixed point: a public factor is out of range; take one of size up to "
+                             f"{largest:g}, or scale the data")
 
     @property
     def _widest_scale(self):
@@ -318,8 +323,10 @@ class FixedPoint:
         Whole numbers go into the raw value as they are, multiples of one number as whole numbers
         times that number, all others digit by digit.
         """
+        self._check_factors(np.abs(c.astype(float)))
+        lost = 0.5 / (self.unit * self.finer * self.limits.value)
+        c = np.where(np.abs(c) < lost, 0, c)            # less than a digit of the largest value
         size = np.abs(c.astype(float))
-        self._check_factors(size)
         if are_whole(c):
             x = self._for_sum()
             return x._with(op(x._number, x._integers(c)))

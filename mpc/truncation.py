@@ -4,6 +4,7 @@ import numpy as np
 
 from mpc.beaver import refresh
 from mpc.ledger import must_be_secret, step
+from mpc.masks import spoilt
 from mpc.ring import Z2k
 from mpc.share import shown
 
@@ -74,7 +75,8 @@ def truncate_locally(x, d):
                          "make the World with truncation='provider'")
     ring, j = x.ring, x.world.j(x.rows)
     sign = ring.reduce(np.uint64(1) - j - j)            # 1 for worker 0 and -1 for worker 1
-    return x._with(ring.mul(sign, ring.mul(sign, x.rows) // np.uint64(d)))
+    rows = ring.mul(sign, ring.mul(sign, x.rows) // np.uint64(d))
+    return x._with(rows, spoilt(x.masks))
 
 
 @step
@@ -122,7 +124,8 @@ def truncate_with_provider(x, d):
     wrapped = r_top.times((c >> top) ^ np.uint64(1))            # x' + r >= 2^l
     whole, left = divmod(ring.modulus, int(d))
     carried = ring.reduce(np.uint64(whole % 2**64) + (c % d + np.uint64(left)) // d)   # 2^l more
-    return (wrapped.times(carried) - r_over_d).plus(ring.sub(c // d, _public(off // int(d), x)))
+    quotient = (wrapped.times(carried) - r_over_d).plus(ring.sub(c // d, _public(off // int(d), x)))
+    return x._with(quotient.rows, spoilt(x.masks))
 
 
 def _public(number, like):

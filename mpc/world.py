@@ -101,7 +101,8 @@ class World:
                  record=False, coins=None, here=None, keys=None, link=None):
         names = role_names(n_workers)
         self.comparison = _choice("comparison", comparison, ("securenn", "carry-tree"), n_workers)
-        self.truncation = _choice("truncation", truncation, ("local", "provider"), n_workers)
+        self.truncation = _choice("truncation", truncation or "provider", ("local", "provider"),
+                                  n_workers)
         self.products = _choice("products", products, ("three", "beaver"), n_workers)
         self.server, *workers, self.crypto_provider = (Role(self, name) for name in names)
         self.roles, self.workers = names, tuple(workers)

@@ -34,6 +34,6 @@ def shape_from(sizes, old):
     if list(shape).count(-1) == 1 and known:
         shape = [prod(old) // known if n == -1 else n for n in shape]
     if -1 in shape or prod(shape) != prod(old):
-        raise ValueError(f"reshape: shape {old} does not fit what is asked for; both need {prod(old)} "
+        raise ValueError(f"reshape: shape {old} does not fit what is asked; both need {prod(old)} "
                          "elements")
     return tuple(map(int, shape))

@@ -246,3 +246,51 @@ def test_a_rescaled_gradient_is_an_ordinary_number_too():
                             (rescaled.sum(), 2.0), (mpc.concatenate([rescaled, g]), 0.5)):
             coarse = 1 / float(rescaled.scale)
             np.testing.assert_allclose(result.get().float_precision(), due, atol=4 * coarse + 0.01)
+
+
+def test_gradients_behind_products_of_finer_weights_are_not_rounded_away():
+    world = mpc.World(seed=1, checked=True)
+
+    def secret(array, finer):
+        return mpc.fix_precision(array, finer=finer).share(*world.workers,
+                                                           crypto_provider=world.crypto_provider)
+
+    for finer in (1, 1000, 10**6):
+        w = nn.Tensor(secret([[1.0]], finer), True)
+        h = secret(np.ones((10, 1)), 1) @ secret([[1.0]], finer)
+        ((nn.Tensor(h) @ w - 0.5) ** 2).mean().backward()
+        np.testing.assert_allclose(w.grad.get().float_precision(), [[1.0]], atol=0.02)
+
+
+def test_a_checked_world_meets_tensors_and_strangers_as_any_world_does():
+    for world in (mpc.World(seed=1, checked=True), mpc.World(seed=1)):
+        x = mpc.fix_precision([1.0, 2.0]).share(*world.workers,
+                                                crypto_provider=world.crypto_provider)
+        for left in (x, mpc.fix_precision([1.0, 2.0])):
+            product = left * nn.Tensor(x)
+            assert isinstance(product, nn.Tensor)
+            assert product.value.get().float_precision().tolist() == [1, 4]
+            for stranger in (None, {}):
+                with pytest.raises(TypeError, match="unsupported operand"):
+                    left * stranger
+            with pytest.raises(TypeError):
+                left * np.timedelta64(3)
+
+
+def test_a_checked_world_notices_a_matrix_product_whose_terms_leave_the_range():
+    world = mpc.World(seed=1, ring_bits=44, checked=True)
+    c = np.where(np.arange(1000) < 300, 1 / 600, 1 / 1400)[:, None]
+    x = mpc.fix_precision(np.full((1, 1000), 5e4), ring=world.ring).share(
+        *world.workers, crypto_provider=world.crypto_provider)
+    with pytest.raises(mpc.OutOfRange):
+        x @ c
+    mean = (x * c.T).sum().get().float_precision()
+    assert abs(mean - 5e4) < 1.1                    # the terms are truncated one by one
+
+
+def test_the_maximum_of_many_takes_no_square_of_memory():
+    world = mpc.World(seed=1, comparison="carry-tree")
+    numbers = np.random.default_rng(0).normal(size=5000).round(3)
+    x = mpc.fix_precision(numbers).share(*world.workers, crypto_provider=world.crypto_provider)
+    assert x.max().get().float_precision() == numbers.max()
+    assert sum(message.nbytes for message in world.ledger.messages) < 5000 * 400
