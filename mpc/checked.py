@@ -6,9 +6,9 @@ operands and the result are put together and decoded, the operation is repeated 
 numbers, and a difference beyond its error bound raises `OutOfRange`, at the line where it happens.
 Nothing is ever fed back: the shares are those of an unchecked World, bit for bit.
 
-What it notices, since only the values show it: a number that leaves its range, a product that wraps
-around the ring, a truncation that failed, a comparison beyond its range. Public values are always
-checked, for everybody knows them.
+It detects a number that leaves its range, a product that wraps around the ring, a truncation that
+failed, and a comparison beyond its range. Public values are always checked, since everybody knows
+them.
 """
 
 import functools

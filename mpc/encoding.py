@@ -47,8 +47,8 @@ def real_array(numbers):
     try:
         array = np.asarray(numbers)
     except ValueError:
-        raise ValueError("fixed point: a list of rows of several lengths is no array; make them "
-                         "alike") from None
+        raise ValueError("fixed point: rows of different lengths are not an array; make them "
+                         "equal") from None
     if array.dtype == object and all(
             isinstance(v, (Number, np.generic)) and not isinstance(v, complex) for v in array.flat):
         floats = np.array([float(v) for v in array.flat]).reshape(array.shape)

@@ -13,13 +13,13 @@ truncated or compared. Every operation is right within its error bound (docs/NUM
     by a public one  |x|, |x c| < R / (2 unit D)    by a number or array c, D = max(unit, 1000)
 
 and sums and differences of these within twice as much. `FixedPoint.limits` has the numbers. No
-scale may outgrow them: an operand whose scale would leave less room is truncated first. What only
-the values show, a checked World notices (`mpc.checked`).
+scale may outgrow them: an operand whose scale would leave less room is truncated first. Overflows
+that depend on the values are detected by a checked World (`mpc.checked`).
 
-A weight moves by far less than it is. It may be kept `finer` than other numbers, by a whole factor
-that narrows the range of its products as much. The gradient g from which its update x.T @ g is made
-is brought to just this factor beforehand (`aimed`): the product of 784 x 128 elements needs no
-truncation, since the 64 x 128 of g had one.
+An update is far smaller than its weight. A weight may therefore be kept `finer`, by a whole factor
+that narrows the range of its products as much. The gradient g is rescaled so that x.T @ g comes out
+at the scale of the weight (`aimed`): the 64 x 128 elements of g are truncated, and not the 784 x
+128 of the product.
 """
 
 import functools
@@ -91,7 +91,7 @@ class FixedPoint:
 
     @property
     def _number(self):
-        """The value as an operand: what one role alone holds is none."""
+        """The value as an operand; a value private to one role is none."""
         if isinstance(self.value, Private):
             raise TypeError(f"fixed point: {self.value.role} alone holds this value; share() it to "
                             "compute with it, or decode it with float_precision()")

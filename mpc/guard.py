@@ -1,4 +1,4 @@
-"""The last words of a role: a small process that waits for it, and ends the run if it fails.
+"""The supervisor of a role: a small process that reports why the role died and stops the run.
 
 Run as a script by `begin`, in the process that the launcher of MPI started; the role is its child.
 A launcher ends all processes of a run when one of them is killed, so that no other role could still

@@ -10,12 +10,12 @@ of the order in which its elements lie.
     r repeated along an axis, r + r[::-1], r times an array, joined with itself
                                         none: some elements have no element of r for themselves
 
-Whoever shows a share leans on the *newest* coin in it that did not cancel. This coin must have a
+A share that is shown is protected by the *newest* coin in it that did not cancel. It must have a
 factor that can be undone (3 can, 2 in Z_2^l cannot and would show a parity), and no value that was
 shown before may have leaned on it. Then nothing is told by all that is shown together: every shown
 element has an element of its newest coin for itself, as the rows of a triangular matrix have, and
 older coins do not matter. So a step that deals a fresh coin takes any operand, whatever other coins
-are in it, and spends none of them. A share that was joined from several leans on all its coins, of
+are in it, and spends none of them. A share that was joined from several needs all its coins, of
 which each hides a part. A share without coins may be shown; one whose coins cancelled may not.
 
 All this follows from shapes and from the lines of the program, never from a held value: every role
@@ -29,7 +29,7 @@ import numpy as np
 
 
 class MaskReused(RuntimeError):
-    """A coin was about to hide a second value, or no value: somebody would read a difference."""
+    """A coin was about to hide a second value, or hides nothing: a difference would leak."""
 
 
 class Mask:

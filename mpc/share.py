@@ -162,7 +162,8 @@ class Share:
         wrong = [k for k in key if not _public_place(k)]
         if wrong:
             raise TypeError(f"indexing a share with {_a(wrong[0])}: only integers, slices, None "
-                            "and ... are public positions; select by a secret with a product")
+                            "and ... are public positions; join slices with concatenate, and "
+                            "select by a secret with a product")
         try:
             rows = self.rows[(slice(None), *key)]
         except (IndexError, ValueError):

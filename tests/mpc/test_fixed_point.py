@@ -633,7 +633,7 @@ UNFIT = [
     ("s * fix_precision(np.ones(3))", "shapes (2,) and (3,) do not broadcast; reshape one"),
     ("s.reshape(1, 2) @ s.reshape(1, 2)", "the inner sizes, 2 and 1, must be equal"),
     ("mpc.concatenate([])", "concatenate: there is nothing to join; give one value or more"),
-    ("s + [[1], [1, 2]]", "a list of rows of several lengths is no array"),
+    ("s + [[1], [1, 2]]", "rows of different lengths are not an array"),
     ("s.get('alice').get('bob')", "alice alone holds this value and does not send it on to bob"),
     ("s @ s", "is no product of matrices; reshape a vector to one row or one column"),
     ("s @ np.eye(2)", "(2,) @ (2, 2) is no product of matrices; reshape a vector"),
