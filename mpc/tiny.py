@@ -15,6 +15,7 @@ The package does the same with care. This file leaves out:
     a record of messages         mpc.ledger: the rounds and bytes of every step
     more than two workers        mpc.beaver, mpc.carry_tree
     checks of range              mpc.checked; overflow goes undetected here
+    one mask in 2^64             mpc.securenn; share_convert is wrong for r = 0
 """
 
 import numpy as np
@@ -70,6 +71,10 @@ def refresh(x):
 # -------------------------------------------- products and truncation
 
 
+def matmul(x, y):
+    return np.einsum("...ij,...jk->...ik", x, y)        # on integers faster than x @ y
+
+
 def product(op, x, y):
     """Beaver: x y = (epsilon + a) (delta + b), with a, b and c = a b dealt by P2."""
     a_p2, b_p2 = uniform(x.shape[1:]), uniform(y.shape[1:])
@@ -92,8 +97,8 @@ def truncate(x, d=SCALE):
 
 def odd_sum(*terms):
     """L is 1 in this ring: a carry out of the top comes back in at the bottom."""
-    total = terms[0]
-    for y in terms[1:]:
+    total, *others = terms
+    for y in others:
         total = total + y
         total = total + (total < y)
     return total * (total != L - 1)
@@ -133,54 +138,67 @@ def xor(b, c):
 
 
 def private_compare(x, r, beta):
-    """P2 learns beta XOR (x > r) from shared bits of x. Algorithm 3."""
+    """P2 learns beta XOR (x > r), for shared bits of x. Algorithm 3.
+
+    If beta is 0, c_i is 0 at the highest bit where x and r differ, provided that x has
+    the 1 there, and nowhere else: x > r if some c_i is 0. For beta = 1, x < r + 1.
+    """
     l = x.shape[-1]
-    t = bits(np.where(beta == 1, r + 1, r), l)          # x > r, or x < r + 1      [1]
+    t = bits(np.where(beta == 1, r + 1, r), l)      # x > r, or x < r + 1          [1]
     never, beta = ((beta == 1) & (r == 2**l - 1))[..., None], beta[..., None]
     j = np.int32([0, 1]).reshape(2, *[1] * t.ndim)      # alice is 0, bob 1
-    w = x + j * t - 2 * t * x                           # the bits of x XOR t   [5, 8]
-    sum_w = w[..., ::-1].cumsum(-1, np.int32)[..., ::-1] - w  # of the bits above
-    c = np.where(beta == 0, j * t - x, x - j * t) + j + sum_w               #   [6, 9]
-    c = np.where(never, j * (np.arange(l) > 0), c)      # a zero: x <= r        [10, 11]
+    w = x + j * t - 2 * t * x                       # x_i XOR t_i               [5, 8]
+    sum_w = w[..., ::-1].cumsum(-1, np.int32)[..., ::-1] - w  # bits above i
+    c = np.where(beta == 0, j * t - x, x - j * t) + j + sum_w                 # [6, 9]
+    c = np.where(never, j * (np.arange(l) > 0), c)  # one 0: x <= r           [10, 11]
     s, u = 1 + uniform(t.shape, P - 1, np.int32), uniform(t.shape, P, np.int32)
-    d = (s * c + np.stack([u, -u])) % P                 # zeros stay, others hide
+    d = (s * c + np.stack([u, -u])) % P                 # 0 stays 0
     pi = rng.permuted(np.broadcast_to(np.arange(l), t.shape), axis=-1)
-    d_p2 = to_p2(np.take_along_axis(d, pi[None], axis=-1))                  #     [14]
-    return (d_p2.sum(axis=0) % P == 0).any(axis=-1).astype(np.uint64)       #     [15]
+    d_p2 = to_p2(np.take_along_axis(d, pi[None], axis=-1))                      # [14]
+    return (d_p2.sum(axis=0) % P == 0).any(axis=-1).astype(np.uint64)           # [15]
 
 
 def share_convert(a):
-    """Shares mod L - 1 from shares mod L, for a != L - 1. Algorithm 4."""
+    """Shares mod L - 1 from shares mod L, for a != L - 1. Algorithm 4.
+
+    The integers a_0 and a_1 add up to a, or to a + L if they wrap around. L is 1 in the
+    new ring, so theta = [they wrap around] is all that has to be taken away.
+    """
     r_j, eta_2 = uniform(a.shape), uniform(a.shape[1:], 2)      # common to the workers
-    r, alpha = reveal(r_j), wrap(r_j[0], r_j[1])                            #      [1]
-    a_tilde, beta = a + r_j, wrap(a, r_j)                                   #      [2]
-    a_tilde_p2 = to_p2(a_tilde)                                             #      [3]
-    x_p2, delta_p2 = a_tilde_p2.sum(axis=0), wrap(*a_tilde_p2)              #      [4]
-    x, delta = share_bits(x_p2), share_odd(delta_p2)                        #   [5, 6]
-    eta_1_p2 = private_compare(x, r - 1, eta_2)     # for r = 0 see mpc.securenn   [7]
-    eta_1, one = share_odd(eta_1_p2), as_shares(np.ones_like(r))            #      [8]
-    eta = np.where(eta_2 == 1, odd_sum(one, L - 1 - eta_1), eta_1)          #  [9, 10]
-    theta = odd_sum(beta, as_shares(L - 1 - (alpha + 1)), delta, eta)       #     [11]
+    r, alpha = r_j.sum(axis=0), wrap(*r_j)                                       # [1]
+    a_tilde, beta = a + r_j, wrap(a, r_j)                                        # [2]
+    a_tilde_p2 = to_p2(a_tilde)                                                  # [3]
+    x_p2, delta_p2 = a_tilde_p2.sum(axis=0), wrap(*a_tilde_p2)                   # [4]
+    x, delta = share_bits(x_p2), share_odd(delta_p2)                          # [5, 6]
+    eta_1_p2 = private_compare(x, r - 1, eta_2)                                  # [7]
+    eta_1, one = share_odd(eta_1_p2), as_shares(np.ones_like(r))                 # [8]
+    eta = np.where(eta_2 == 1, odd_sum(one, L - 1 - eta_1), eta_1)           # [9, 10]
+    theta = odd_sum(beta, as_shares(L - 1 - (alpha + 1)), delta, eta)           # [11]
     u = share_odd(np.zeros_like(r))                 # common to the workers
-    return odd_sum(a, L - 1 - theta, u)             # theta: did a's shares wrap? [12]
+    return odd_sum(a, L - 1 - theta, u)                                         # [12]
 
 
 def msb(a):
-    """Shares mod L of the top bit of a, from shares mod L - 1. Algorithm 5."""
+    """Shares mod L of the top bit of a, from shares mod L - 1. Algorithm 5.
+
+    That is the lowest bit of 2a, and the workers open r = 2a + x. The lowest bit of r
+    is off by that of x, and by one more if the sum wrapped around, that is, if x > r.
+    """
     x_p2, beta = uniform(a.shape[1:], L - 1), uniform(a.shape[1:], 2)
-    x, x_bits, x_0 = share_odd(x_p2), share_bits(x_p2), share(x_p2 & 1)     #   [1, 2]
-    r = reveal(odd_sum(a, a, x), odd_sum)                                   #   [3, 4]
-    beta_1_p2 = private_compare(x_bits, r, beta)    # x > r: the sum wrapped       [5]
-    beta_1 = share(beta_1_p2)                                               #      [6]
-    gamma = xor(beta_1, beta)                                               #      [7]
-    delta = xor(x_0, r & 1)                                                 #      [8]
-    theta = product(np.multiply, gamma, delta)                              #      [9]
+    x, x_bits, x_0 = share_odd(x_p2), share_bits(x_p2), share(x_p2 & 1)       # [1, 2]
+    r = reveal(odd_sum(a, a, x), odd_sum)                                     # [3, 4]
+    beta_1_p2 = private_compare(x_bits, r, beta)    # has 2a + x wrapped?          [5]
+    beta_1 = share(beta_1_p2)                                                    # [6]
+    gamma = xor(beta_1, beta)                                                    # [7]
+    delta = xor(x_0, r & 1)                                                      # [8]
+    theta = product(np.multiply, gamma, delta)                                   # [9]
     return refresh(gamma + delta - 2 * theta)       # gamma XOR delta             [10]
 
 
 def drelu(a):
     """Shares of 1 where a >= 0 and of 0 elsewhere, for |a| < L / 4. Algorithm 6."""
-    return as_shares(np.ones_like(a[0])) - msb(share_convert(2 * a))
+    one = as_shares(np.ones(a.shape[1:], np.uint64))
+    return one - msb(share_convert(2 * a))
 
 
 # -------------------------------------------- gradients
@@ -199,9 +217,9 @@ class Tensor:
 
     def __matmul__(self, weight):
         x, w = self.value, weight.value
-        return Tensor(truncate(product(np.matmul, x, w)),
-                      (self, lambda g: truncate(product(np.matmul, g, w.mT))),
-                      (weight, lambda g: truncate(product(np.matmul, x.mT, g))))
+        return Tensor(truncate(product(matmul, x, w)),
+                      (self, lambda g: truncate(product(matmul, g, w.mT))),
+                      (weight, lambda g: truncate(product(matmul, x.mT, g))))
 
     def relu(self):
         bit = drelu(self.value)
@@ -252,7 +270,7 @@ def train_batch(layers, x, t, lr=0.02):
     n, output = x.shape[1], forward(layers, Tensor(x, constant=True))
     loss = output.squared_error(t)
     loss.backward()
-    for p in (p for layer in layers for p in layer):
+    for p in (p for pair in layers for p in pair):
         p.value = p.value - truncate(p.grad, round(n / lr))     # lr times the mean
         p.grad = None
     total = loss.value.sum(axis=(1, 2), keepdims=True)
