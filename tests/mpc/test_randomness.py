@@ -101,8 +101,9 @@ def imported(path):
 
 
 # Programs, not protocols: their generators choose public initial weights and numbers to measure
-# with, and in the labs show what becomes of masks that NumPy's generator made.
-PROGRAMS = {"train_mnist", "options", "save", "costs", "forecast", "mpi", "guard", "labs", "show",
+# with, and in the labs show what becomes of masks that NumPy's generator made. The overture hides
+# with such masks, says so at its top, and is imported by nobody.
+PROGRAMS = {"tiny", "train_mnist", "options", "save", "costs", "forecast", "mpi", "guard", "labs", "show",
             "graph", "exercises"}
 PROTOCOLS = [path for path in SOURCES if path.stem not in PROGRAMS]
 

@@ -154,7 +154,8 @@ def test_few_candidates_meet_in_pairs_and_many_in_a_tournament():
         for step in (argmax.maximum, argmax.place_of_max):
             world = World(seed=1, comparison="carry-tree")
             step(give(world, np.arange(m)))
-            assert {"all_pairs", "tournament"} & set(world.ledger.calls) == {chosen}, m
+            calls = {"all_pairs", "tournament"} & set(world.ledger.calls)
+            assert calls in ({chosen}, {chosen} - {"tournament"}), m    # max plays without rows
             widest = max((m.shape[0] for m in world.ledger.messages
                           if m.name == "c" and m.path.endswith("masked_bits")), default=0)
             assert widest == (m * (m - 1) // 2 if chosen == "all_pairs" else m // 2)

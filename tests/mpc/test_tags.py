@@ -280,7 +280,8 @@ def calls_that_take_tags_off(path):
 def test_no_protocol_step_calls_what_takes_tags_off():
     edges = {"ring": {"_words", "pack", "uniform", "candidates",        # bytes and words
                       "limbs_of"},                                       # untagged arrays only
-             "share": {"__repr__"}, "checked": {"_decoded", "reference", "_product"}, "world": {"j", "_exactly", "announce"}}     # print, load, tell
+             "share": {"__repr__"}, "checked": {"_decoded", "reference", "_product", "_public_product"},
+             "encoding": {"real_array", "encode"}, "world": {"j", "_exactly", "announce"}}     # print, load, tell
     no_steps = ("tags", "views", "labs", "train_mnist", "options", "save", "costs", "forecast",
                 "mpi", "guard", "show", "graph", "exercises", "fixed_point")         # programs
     found = {path.stem: set(calls_that_take_tags_off(path))
