@@ -101,9 +101,10 @@ def imported(path):
 
 
 # Programs, not protocols: their generators choose public initial weights and numbers to measure
-# with, and in the labs show what becomes of masks that NumPy's generator made.
-PROGRAMS = {"train_mnist", "options", "save", "costs", "forecast", "mpi", "guard", "labs", "show",
-            "graph", "exercises"}
+# with, and in the labs show what becomes of masks that NumPy's generator made. The overture, `tiny`,
+# takes its masks from one and says so at its top; no other module may import it.
+PROGRAMS = {"tiny", "train_mnist", "options", "save", "costs", "forecast", "mpi", "guard", "labs",
+            "show", "graph", "exercises"}
 PROTOCOLS = [path for path in SOURCES if path.stem not in PROGRAMS]
 
 
