@@ -9,13 +9,13 @@ reveal adds their shares; to_p2 sends them to P2.
 
 The package does the same with care. This file leaves out:
 
-    masks that nobody predicts   mpc.randomness; NumPy's generator can be predicted
+    unpredictable masks          mpc.randomness; NumPy's generator can be predicted
     parties that live apart      mpc.world, mpc.mpi; this process holds all shares
     tests of privacy             mpc.views counts what each party sees, over all masks
     a record of messages         mpc.ledger: the rounds and bytes of every step
     more than two workers        mpc.beaver, mpc.carry_tree
     checks of range              mpc.checked; overflow goes undetected here
-    one mask in 2^64             mpc.securenn; share_convert is wrong for r = 0
+    the case r = 0               mpc.securenn; share_convert errs once in 2^64 times
 """
 
 import numpy as np
