@@ -101,17 +101,10 @@ def imported(path):
 
 
 # Programs, not protocols: their generators choose public initial weights and numbers to measure
-<<<<<<< HEAD
 # with, and in the labs show what becomes of masks that NumPy's generator made. The overture hides
 # with such masks, says so at its top, and is imported by nobody.
 PROGRAMS = {"tiny", "train_mnist", "options", "save", "costs", "forecast", "mpi", "guard", "labs", "show",
             "graph", "exercises"}
-=======
-# with, and in the labs show what becomes of masks that NumPy's generator made. The overture, `tiny`,
-# takes its masks from one and says so at its top; no other module may import it.
-PROGRAMS = {"tiny", "train_mnist", "options", "save", "costs", "forecast", "mpi", "guard", "labs",
-            "show", "graph", "exercises"}
->>>>>>> refs/heads/tiny
 PROTOCOLS = [path for path in SOURCES if path.stem not in PROGRAMS]
 
 
