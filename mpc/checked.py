@@ -31,7 +31,8 @@ def compared(name, reflected=False):
         @functools.wraps(operation)
         def run(*operands, **options):
             result = operation(*operands, **options)
-            if result is NotImplemented:
+            world = getattr(getattr(result, "value", None), "world", None)
+            if result is NotImplemented or world is not None and not world.checked:
                 return result
             worlds = _worlds((result, *operands))
             if worlds and all(world.checked for world in worlds):

@@ -281,7 +281,7 @@ class FixedPoint:
         if c == 0:
             return self._with(either.times_integer(self._number, 0))
         self._check_factors(abs(c))
-        if abs(c) * Fraction(2 * self.unit * self.finer * self.limits.value) < 1:
+        if abs(float(c)) * self.limits.value < 0.5 / (self.unit * self.finer):
             return self._with(either.times_integer(self._number, 0))    # of the largest value too
         exact, c = c, as_fraction(c)
         free, part = self._scaled(c), min(abs(c.numerator), c.denominator)
