@@ -26,7 +26,8 @@ def walk(root, seed):
             n, value = result if isinstance(result, tuple) else (1, result)
             if isinstance(value, Number):
                 n, value = exact(n) * exact(value), 1
-            pair, before = (exact(c * exact(n)), value), collected.get(id(parent))
+            pair = (c if n == 1 else exact(c * exact(n)), value)
+            before = collected.get(id(parent))
             collected[id(parent)] = pair if before is None else added(before, pair)
         tensor._parents = None
 
