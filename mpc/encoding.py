@@ -10,7 +10,7 @@ import numpy as np
 from mpc.ring import raw_limit
 
 PRECISE = 1e-6              # a public factor is right to one part in a million
-LARGEST = 1e9               # public factor
+LARGEST = 1e9               # public factor, where the ring has room for it
 
 
 class Limits(NamedTuple):

@@ -37,6 +37,7 @@ from mpc.encoding import (LARGEST, PRECISE, are_whole, as_fraction, digit_base, 
 from mpc.ring import Z2k, raw_limit
 from mpc.share import Private, Share, concatenate as join, shown
 
+
 def _numeric(operator):
     """A binary operator of FixedPoint, left to the other operand if that is no number or array."""
     @functools.wraps(operator)
@@ -150,12 +151,14 @@ class FixedPoint:
             return self         # it would be rounded to less than one part in `finer`
         scale = Fraction(weight.scale) * abs(as_fraction(c)) / (x_scale * products)
         if scale == self.unit:
-            return self._ordinary()._with(self._ordinary().value, finer=weight.finer)
-        for now in (lambda: self, self._ordinary):
-            x = now()
-            if x.scale * (scale / x.scale).numerator <= x.unit**2 * x.finer:
-                return x._rescaled(scale, weight.finer)
-        return self
+            g = self._ordinary()                # which the layer below needs too
+            return g._with(g.value, finer=weight.finer)
+        g = self if self._has_room_at(scale) else self._ordinary()
+        return g._rescaled(scale, weight.finer) if g._has_room_at(scale) else self
+
+    def _has_room_at(self, scale):
+        """Does the numerator that leads to this `scale` leave the range of products?"""
+        return self.scale * (scale / self.scale).numerator <= self.unit**2 * self.finer
 
     @compared("rescaled")
     def _rescaled(self, scale, finer):
