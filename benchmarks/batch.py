@@ -18,11 +18,12 @@ from typing import NamedTuple
 import numpy as np
 import threadpoolctl
 
+from mpc.audit.replay import RecordedWorld
 import mpc
 import nn
 from benchmarks.measure import interleaved
-from mpc import costs
-from mpc.options import parser
+from mpc.train_mnist import costs
+from mpc.train_mnist.options import parser
 from mpc.train_mnist import Net, train, train_batch
 
 
@@ -63,7 +64,7 @@ def plain():
 
 def alone(setting, batches):
     """{role: a function that runs its part of the next of so many batches, by replay}."""
-    recorded = mpc.World(2, record=True, **setting._asdict())
+    recorded = RecordedWorld(2, **setting._asdict())
     run = batch(recorded)
     for _ in range(batches):
         run()

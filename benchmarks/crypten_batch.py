@@ -24,7 +24,7 @@ def crypten():
         from torch.onnx._internal.torchscript_exporter import registration
         sys.modules["torch.onnx._internal.registration"] = registration
     import crypten
-    crypten.cfg.mpc.provider = "TTP"
+    crypten.cfg.mpc.beaver = "TTP"
     return crypten
 
 
@@ -37,7 +37,7 @@ def role(rank, meeting, orders, results):
     library = crypten()
     if rank == 2:
         threading.Thread(target=tell_cpu, args=(orders, results), daemon=True).start()
-        library.mpc.provider.TTPServer()
+        library.mpc.beaver.TTPServer()
         return
     library.init()
     torch.manual_seed(0)

@@ -22,7 +22,7 @@ import tempfile
 import time
 
 from benchmarks.processes import mpiexec
-from mpc.forecast import forecast_parser, lines, network
+from mpc.train_mnist.forecast import forecast_parser, lines, network
 
 SUBNET, MTU = "10.77.0.", 9000
 HOST = 254                  # the address of this namespace, where mpiexec runs

@@ -12,8 +12,8 @@ import threadpoolctl
 
 import mpc
 from benchmarks.measure import interleaved
-from mpc import costs
-from mpc.options import parser
+from mpc.train_mnist import costs
+from mpc.train_mnist.options import parser
 from mpc.train_mnist import train
 
 SIZES = 8, 16, 32, 64, 128, 256, 512
@@ -64,11 +64,11 @@ def main(argv=None):
 
 def draw(tables, path):
     """Both tables as curves, side by side."""
-    from mpc import show
-    figure, panels = show.panels(2, (8.4, 3.2))
+    from mpc.course import pictures
+    figure, panels = pictures.panels(2, (8.4, 3.2))
     for axes, (title, table) in zip(panels, tables.items()):
         xlabel, ylabel = title.split(" | ")
-        for (name, (x, y)), (colour, line, marker) in zip(table.items(), show.SERIES):
+        for (name, (x, y)), (colour, line, marker) in zip(table.items(), pictures.SERIES):
             axes.plot(x, y, color=colour, linestyle=line, marker=marker, label=name)
         axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log", yscale="log")
         for axis, ticks in ((axes.xaxis, x), (axes.yaxis, YTICKS)):

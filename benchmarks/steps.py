@@ -13,7 +13,7 @@ import threadpoolctl
 import mpc
 from benchmarks.measure import interleaved
 from mpc import beaver, carry_tree, securenn, truncation
-from mpc.views import Watched
+from mpc.audit.views import Watched
 
 N = 8192
 
@@ -21,8 +21,8 @@ N = 8192
 def shared(world, shape):
     """Shares of small random numbers."""
     numbers = np.random.default_rng(0).integers(-2**20, 2**20, shape)
-    rows = world.held(world.server, shape, lambda: world.ring.from_int(numbers), np.uint64).rows
-    return world.share(world.server, (rows, world.ring), name="x")
+    rows = world.private_input(world.server, shape, lambda: world.ring.from_int(numbers), np.uint64).rows
+    return world.share(world.server, x=(rows, world.ring))[0]
 
 
 def stream_of(step, *shapes):

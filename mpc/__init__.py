@@ -1,28 +1,36 @@
-"""Machine learning on secret shares, in NumPy: see `mpc.world` for the idea and the parties."""
+"""Machine learning on secret shares, in NumPy.
 
-from mpc import guard, threads
+Read `mpc.tiny` for the whole idea in one file, then `mpc.world` for the parties.
+"""
 
-guard.stand_by()    # before NumPy is loaded: a role of MPI may fail to do that, too
-threads.limit()     # likewise: NumPy reads the number of threads once
+from mpc.transport import blas, supervisor
 
-from mpc.argmax import all_pairs, tournament
+supervisor.stand_by()       # before NumPy is loaded, which may fail in a process of MPI
+blas.limit_threads()        # before NumPy is loaded, which reads the number of threads once
+
+from mpc.audit.checked import OutOfRange
+from mpc.audit.tags import RoleError, TaggedWorld
 from mpc.beaver import matmul, matmul_in_three, multiply, refresh, square
-from mpc.checked import OutOfRange
-from mpc.comparison import drelu, equal, relu
+from mpc.comparison import all_pairs, drelu, equal, relu, tournament
 from mpc.fixed_point import FixedPoint, concatenate, fix_precision
-from mpc.link import OutOfStep, PeerFailed, ProtocolError
 from mpc.masks import MaskReused
-from mpc.securenn import (CompareCoins, compute_msb, private_compare, select_share,
-                          share_convert)
-from mpc.share import Private, Share
-from mpc.tags import RoleError
+from mpc.securenn import (
+    CompareCoins,
+    compute_msb,
+    private_compare,
+    select_share,
+    share_convert,
+)
+from mpc.share import Local, Share
+from mpc.transport.link import OutOfStep, PeerFailed, ProtocolError
+from mpc.transport.threads import run_threads
 from mpc.truncation import truncate
-from mpc.world import Role, World, run_threads
+from mpc.world import Role, World
 
 __all__ = [
-    "CompareCoins", "FixedPoint", "MaskReused", "OutOfRange", "OutOfStep", "PeerFailed", "Private",
-    "ProtocolError", "Role", "RoleError", "Share", "World", "all_pairs", "compute_msb",
-    "concatenate", "drelu", "equal", "fix_precision", "matmul", "matmul_in_three", "multiply",
-    "private_compare", "refresh", "relu", "run_threads", "select_share", "share_convert", "square",
-    "tournament", "truncate",
+    "CompareCoins", "FixedPoint", "Local", "MaskReused", "OutOfRange", "OutOfStep",
+    "PeerFailed", "ProtocolError", "Role", "RoleError", "Share", "TaggedWorld", "World",
+    "all_pairs", "compute_msb", "concatenate", "drelu", "equal", "fix_precision",
+    "matmul", "matmul_in_three", "multiply", "private_compare", "refresh", "relu",
+    "run_threads", "select_share", "share_convert", "square", "tournament", "truncate",
 ]

@@ -9,12 +9,14 @@ is linear in the shares. `op` is any product that distributes over sums: element
 A secret is opened once: x keeps its mask and epsilon (`Masked`) for all products of the same x.
 """
 
+import functools
+import weakref
+
 import numpy as np
 
 from mpc.ledger import step
 from mpc.masks import moved, spoilt
-from mpc.provider import correct, frozen, mask
-from mpc.share import Share, matched
+from mpc.share import Share, matched, reversed_axes
 
 
 @step
@@ -91,7 +93,7 @@ def matmul(x, y):
 
 def _product(x, y, op):
     ring, a, b = x.ring, mask(x, "a"), mask(y, "b")
-    c = correct(x.world, ring, op(*matched(a.clear, b.clear)))
+    c = deal_product(x.world, ring, op(*matched(a.mask_value, b.mask_value)))
     epsilon, delta = _opened((x, "masked", "epsilon"), (y, "masked", "delta"))
     # one worker adds epsilon op delta: it does so by adding delta to its row of b
     z = ring.sum_of(op, matched(epsilon, b.a.plus(delta).rows), matched(a.a.rows, delta))
@@ -99,25 +101,27 @@ def _product(x, y, op):
 
 
 def _opened(*operands):
-    """What the workers know of each (x, kind, name), kind saying which mask of x; opened now, in
-    one round, if it never was before."""
+    """The opening of each (x, kind, name): epsilon, opened now if it never was before.
+
+    `kind` says under which mask of x. All that is missing is opened in one round.
+    """
     waiting = []
     for x, kind, name in operands:
         twice = any(x is other and kind == k for other, k, _ in waiting)
-        if getattr(x, kind).epsilon is None and not twice:
+        if masked(x, kind).epsilon is None and not twice:
             waiting.append((x, kind, name))
     if waiting:
-        hidden = (x - x.masked.a if kind == "masked" else x + x - _doubled(x.doubled.a)
-                  for x, kind, _ in waiting)
-        opened = waiting[0][0].world.open(*hidden, name=", ".join(name for *_, name in waiting))
-        for (x, kind, _), epsilon in zip(waiting, opened if len(waiting) > 1 else (opened,)):
-            getattr(x, kind).epsilon = frozen(epsilon)
-    return [getattr(x, kind).epsilon for x, kind, _ in operands]
+        hidden = {name: x - masked(x).a if kind == "masked" else
+                  x + x - _doubled(masked(x, kind).a) for x, kind, name in waiting}
+        opened = x.world.open(**hidden)
+        for (x, kind, _), epsilon in zip(waiting, opened):
+            masked(x, kind).epsilon = frozen(epsilon)
+    return [masked(x, kind).epsilon for x, kind, _ in operands]
 
 
 def _doubled(u):
     """The mask 2 u_0 - u_1 for a doubled secret."""
-    first = u.world.j(u.rows) == 0
+    first = u.world.party_index(u.rows) == 0
     rows = np.where(first, u.ring.add(u.rows, u.rows), u.ring.neg(u.rows))
     return u._with(rows, moved(u.masks, "doubled"))
 
@@ -169,11 +173,11 @@ def matmul_in_three(x, y):
         raise ValueError(f"matmul_in_three: a protocol of two workers, not {len(x.world.workers)}; "
                          "call matmul")
     ring, u, v = x.ring, mask(x, "u", "doubled"), mask(y, "v")
-    (u_0, u_1), (v_0, v_1) = ((m.apart[:, 0], m.apart[:, 1]) for m in (u, v))
+    (u_0, u_1), (v_0, v_1) = ((m.dealer_rows[:, 0], m.dealer_rows[:, 1]) for m in (u, v))
     left, right = matched(ring.sub(u_0, u_1), ring.add(v_0, ring.add(v_1, v_1)))
-    c = correct(x.world, ring, ring.matmul(left, right))
+    c = deal_product(x.world, ring, ring.matmul(left, right))
     e, f = _opened((x, "doubled", "e"), (y, "masked", "f"))
-    t_f = np.where(x.world.j(v.a.rows) == 0, ring.add(f, f), ring.neg(f))
+    t_f = np.where(x.world.party_index(v.a.rows) == 0, ring.add(f, f), ring.neg(f))
     z = ring.matmul(*matched(ring.add(e, u.a.rows), ring.add(t_f, v.a.rows)))
     return c._with(ring.add(c.rows, z), spoilt(x.masks) | spoilt(y.masks))
 
@@ -201,7 +205,7 @@ def square(x):
     Source: x^2 = epsilon^2 + 2 epsilon a + a^2 with epsilon = x - a and a dealt pair (a, a^2).
     """
     ring, a = x.ring, mask(x, "a")
-    c = correct(x.world, ring, ring.mul(a.clear, a.clear))
+    c = deal_product(x.world, ring, ring.mul(a.mask_value, a.mask_value))
     epsilon, = _opened((x, "masked", "epsilon"))
     rest = a.a.times(ring.add(epsilon, epsilon)).plus(ring.mul(epsilon, epsilon))
     return c._with(ring.add(c.rows, rest.rows), spoilt(x.masks))
@@ -253,3 +257,87 @@ def _matrices(x, y, name):
         np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
     except ValueError:
         raise ValueError(f"{product}: the stacks do not broadcast; reshape one of them") from None
+
+
+# ---- masked values, and the products of masks that the provider deals
+
+
+class Masked:
+    """A secret x under a dealt mask a, kept so that x is opened only once.
+
+    The workers know epsilon = x - a. Every product of the same x may use it again with
+    another partner, since nothing new is shown; another value needs another mask.
+
+    Attributes
+    ----------
+    a : Share
+        The mask.
+    dealer_rows : local to the provider, (provider_here, n_workers, *shape)
+        The shares of the mask, which the provider knows.
+    epsilon : common (1, *shape), or None until it is opened
+    """
+
+    def __init__(self, a, dealer_rows, epsilon=None):
+        self.a, self.dealer_rows, self.epsilon = a, dealer_rows, epsilon
+
+    @functools.cached_property
+    def mask_value(self):
+        """The mask as the provider knows it, (provider_here, *shape)."""
+        return frozen(self.a.ring.sum(self.dealer_rows, axis=1))
+
+    @property
+    def T(self):
+        turned = Masked(self.a.T, reversed_axes(self.dealer_rows, 2),
+                        reversed_axes(self.epsilon))
+        if "mask_value" in vars(self):
+            turned.mask_value = reversed_axes(self.mask_value)
+        return turned
+
+
+_masked = {}        # (id of a Share, kind): a weak reference to the Share, its Masked
+
+
+def masked(x, kind="masked"):
+    """The `Masked` under which `x` is kept, or None; the transpose of an opened x is open.
+
+    `kind` "doubled" is a second mask beside it, for `matmul_in_three`.
+    """
+    share, known = _masked.get((id(x), kind), (lambda: None, None))
+    if share() is x:
+        return known
+    original = None if x.transpose_of is None else masked(x.transpose_of, kind)
+    if original is not None and original.epsilon is not None:
+        return _keep(x, kind, original.T)
+    return None
+
+
+def _keep(x, kind, known):
+    key = id(x), kind
+    _masked[key] = weakref.ref(x, lambda _: _masked.pop(key, None)), known
+    return known
+
+
+def mask(x, name, kind="masked"):
+    """The `Masked` of the secret `x`, under a freshly dealt mask if it has none yet."""
+    known = masked(x, kind)
+    if known is None:
+        a, dealer_rows = x.world.deal(x.ring, x.shape, name)
+        frozen(x.rows), frozen(a.rows)
+        known = _keep(x, kind, Masked(a, dealer_rows))
+    return known
+
+
+def frozen(array):
+    """`array` made read-only, with the arrays that it is a view of."""
+    owner = array
+    while isinstance(owner, np.ndarray):
+        owner.flags.writeable = False
+        owner = owner.base
+    return array
+
+
+def deal_product(world, ring, product):
+    """Shares of a product of masks, which the provider knows: its only message."""
+    with world.ledger.offline():
+        c, = world.share(world.crypto_provider, c=(product, ring))
+    return c

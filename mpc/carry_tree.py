@@ -20,7 +20,7 @@ import numpy as np
 from mpc.beaver import multiply
 from mpc.ledger import step
 from mpc.ring import Bits, Z2k, pack_bits, unpack_bits
-from mpc.securenn import flip
+from mpc.securenn import xor_public
 from mpc.share import concatenate, shown
 
 BITS = Bits()
@@ -53,12 +53,12 @@ def masked_bits(x):
     if not isinstance(ring, Z2k) or x.ndim == 0:
         raise ValueError(f"masked_bits: shape {x.shape} over {ring} has no bits to pack; take a "
                          "share over Z_2^l, and reshape a single number to (1,)")
-    r, r_apart = world.dealt(ring, x.shape, "r")
+    r, r_apart = world.deal(ring, x.shape, "r")
     r_clear = ring.sum(r_apart, axis=1)
     with world.ledger.offline():
-        r_bits = world.share(world.crypto_provider, (pack_bits(ring.bits_of(r_clear)), BITS),
-                             name="r bits")
-    c = world.open(x + r, name="c")
+        r_bits, = world.share(world.crypto_provider,
+                              r_bits=(pack_bits(ring.bits_of(r_clear)), BITS))
+    c, = world.open(c=x + r)
     return pack_bits(ring.bits_of(c)), r_bits
 
 
@@ -129,7 +129,7 @@ def msb(x):
 
 
 @step
-def to_ring(bits, n, ring):
+def bit_to_arithmetic(bits, n, ring):
     """The workers get shares over `ring` of n packed bits, and learn nothing.
 
     Parameters
@@ -153,14 +153,14 @@ def to_ring(bits, n, ring):
     """
     world = bits.world
     if bits.ring != BITS or not isinstance(n, int) or bits.shape[-1:] != (-(-n // 8),):
-        raise ValueError(f"to_ring: shape {bits.shape} over {bits.ring} does not hold {shown(n)} "
+        raise ValueError(f"bit_to_arithmetic: shape {bits.shape} over {bits.ring} does not hold {shown(n)} "
                          "packed bits; give a byte along the last axis for each eight")
-    b, b_apart = world.dealt(BITS, bits.shape, "b")
+    b, b_apart = world.deal(BITS, bits.shape, "b")
     b_clear = BITS.sum(b_apart, axis=1)
     with world.ledger.offline():
-        b_ring = world.share(world.crypto_provider, (_unpacked(b_clear, n, ring), ring), name="b")
-    m = world.open(bits + b, name="m")
-    return flip(b_ring, _unpacked(m, n, ring))
+        b_ring, = world.share(world.crypto_provider, b=(_unpacked(b_clear, n, ring), ring))
+    m, = world.open(m=bits + b)
+    return xor_public(b_ring, _unpacked(m, n, ring))
 
 
 def _unpacked(packed, n, ring):
@@ -191,12 +191,12 @@ def drelu(x):
     Source: the carry tree of this module; SecureNN's DReLU has the same 8 rounds.
     """
     flat = x.reshape(-1)
-    bit = to_ring(msb(flat), flat.shape[0], x.ring)
+    bit = bit_to_arithmetic(msb(flat), flat.shape[0], x.ring)
     return (-bit).plus(1).reshape(x.shape)
 
 
 @step
-def all_of(bits):
+def and_all(bits):
     """The workers get shares of the AND of several rows of packed bits, and learn nothing.
 
     Parameters
@@ -241,10 +241,10 @@ def is_zero(x):
     Bytes: (k - 1)*k*(w*n + (2*l - 1)*ceil(n/8)) online, w*n + (2*l - 1)*ceil(n/8) offline
         for n elements of w bytes and l bits, k workers; levels(l) is log2 l, rounded up. At
         l = 64 and two workers each sends 23.9 bytes for an element, less than for one comparison.
-    Security: that of masked_bits, all_of and to_ring.
+    Security: that of masked_bits, and_all and bit_to_arithmetic.
     Source: x is zero if and only if c = x + r and r have the same bits.
     """
     flat = x.reshape(-1)
     c, r = masked_bits(flat)
-    same = all_of(r.plus(c ^ np.uint8(255)))                # not (c XOR r)
-    return to_ring(same, flat.shape[0], x.ring).reshape(x.shape)
+    same = and_all(r.plus(c ^ np.uint8(255)))                # not (c XOR r)
+    return bit_to_arithmetic(same, flat.shape[0], x.ring).reshape(x.shape)

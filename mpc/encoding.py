@@ -31,9 +31,9 @@ def digit_base(unit):
     return max(unit, 1000)
 
 
-def limits(unit, ring, finer=1):
+def limits(unit, ring, weight_scale=1):
     """The `Limits` of numbers of this `unit` over a `ring`."""
-    value = raw_limit(ring) / (2 * unit * finer)
+    value = raw_limit(ring) / (2 * unit * weight_scale)
     return Limits(value, value / unit, value / digit_base(unit))
 
 

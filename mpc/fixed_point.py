@@ -14,7 +14,7 @@ truncated or compared. Every operation is right within its error bound (docs/NUM
 
 and sums and differences of these within twice as much. `FixedPoint.limits` has the numbers. No
 scale may outgrow them: an operand whose scale would leave less room is truncated first. Overflows
-that depend on the values are detected by a checked World (`mpc.checked`).
+that depend on the values are detected by a checked World (`mpc.audit.checked`).
 
 An update is far smaller than its weight. A weight may therefore be kept `finer`, by a whole factor
 that narrows the range of its products as much. The gradient g is rescaled so that x.T @ g comes out
@@ -29,13 +29,13 @@ from numbers import Number, Real
 
 import numpy as np
 
-from mpc import beaver, either
-from mpc.checked import compared
-from mpc.either import Clear, Public
+from mpc import beaver, public
+from mpc.audit.checked import compared
+from mpc.public import PublicArray, PublicWorld
 from mpc.encoding import (LARGEST, PRECISE, are_whole, as_fraction, digit_base, encode,
                           exact_factor, limits, most_divisor, real_array)
 from mpc.ring import Z2k, raw_limit
-from mpc.share import Private, Share, concatenate as join, shown
+from mpc.share import Local, Share, concatenate as join, shown
 
 
 def _numeric(operator):
@@ -65,11 +65,11 @@ class FixedPoint:
 
     __hash__ = None
 
-    def __init__(self, value, base=10, precision=3, scale=None, finer=1, is_bit=False):
+    def __init__(self, value, base=10, precision=3, scale=None, weight_scale=1, is_bit=False):
         self.value, self.base, self.precision = value, base, precision
         self.unit = base**precision
-        self.scale = self.unit * finer if scale is None else scale  # what raw values are divided by
-        self.finer = finer
+        self.scale = self.unit * weight_scale if scale is None else scale  # what raw values are divided by
+        self.weight_scale = weight_scale
         self.is_bit = is_bit        # the answer of a comparison, 0 or 1: no product with it grows
         self._truncated = None      # the same number as an operand, once a product needed it
 
@@ -88,36 +88,36 @@ class FixedPoint:
     @property
     def limits(self):
         """The `Limits` of this format: base, digits, ring, and how much finer it is."""
-        return limits(self.unit, self.ring, self.finer)
+        return limits(self.unit, self.ring, self.weight_scale)
 
     @property
     def _number(self):
         """The value as an operand; a value private to one role is none."""
-        if isinstance(self.value, Private):
+        if isinstance(self.value, Local):
             raise TypeError(f"fixed point: {self.value.role} alone holds this value; share() it to "
                             "compute with it, or decode it with float_precision()")
         return self.value
 
-    def _with(self, value, scale=None, finer=None):
+    def _with(self, value, scale=None, weight_scale=None):
         return FixedPoint(value, self.base, self.precision, self.scale if scale is None else scale,
-                          self.finer if finer is None else finer)
+                          self.weight_scale if weight_scale is None else weight_scale)
 
     def __repr__(self):
         unit = f"{self.precision} {'decimal' if self.base == 10 else f'base-{self.base}'} digits"
         scale = f", scale {self.scale}" * (self.scale != self.unit)
         if is_secret(self.value):
             return f"FixedPoint({unit}{scale}) > {self.value!r}"
-        holder = "public" if isinstance(self.value, Clear) else f"known to {self.value.role}"
+        holder = "public" if isinstance(self.value, PublicArray) else f"known to {self.value.role}"
         numbers = np.array2string(self.float_precision(), prefix=" " * 4)
         return f"FixedPoint({unit}{scale}), {holder}\n    {numbers}"
 
     # ------------------------------------------------------------------ scales
 
-    def _at(self, scale, finer=1):
+    def _at(self, scale, weight_scale=1):
         """The same number at another scale: multiplied up for free, or truncated."""
         ratio = Fraction(scale) / self.scale
-        value = either.times_integer(self._number, ratio.numerator)
-        return self._with(either.scale_down(value, ratio.denominator), scale, finer)
+        value = public.times_integer(self._number, ratio.numerator)
+        return self._with(public.scale_down(value, ratio.denominator), scale, weight_scale)
 
     def _ordinary(self):
         """At the unit, the scale of ordinary numbers. A truncation that this takes is done once."""
@@ -129,40 +129,40 @@ class FixedPoint:
 
     def _operand(self):
         """Ready for a product: truncated, if an earlier product left that to do."""
-        return self if self.scale <= self.unit * self.finer else self._ordinary()
+        return self if self.scale <= self.unit * self.weight_scale else self._ordinary()
 
     def _for_sum(self):
         """At a scale that leaves the range of products."""
-        fits = self.scale <= self.unit**2 * self.finer and self.scale.denominator == 1
+        fits = self.scale <= self.unit**2 * self.weight_scale and self.scale.denominator == 1
         return self if fits else self._ordinary()
 
-    def aimed(self, weight, x, c=1):
+    def rescaled_for(self, weight, x, c=1):
         """This gradient at the scale at which ``x.T @ gradient * c`` has that of a finer `weight`.
 
         `c` is the public number that will multiply the product. Unchanged where there is no such
         scale, or none that leaves the range of products: the product is then truncated.
         """
-        if not (isinstance(weight, FixedPoint) and isinstance(x, FixedPoint) and weight.finer > 1
+        if not (isinstance(weight, FixedPoint) and isinstance(x, FixedPoint) and weight.weight_scale > 1
                 and c):
             return self
-        products = 2 if either.in_three(x.value, self.value) else 1     # the doubled one, or one
-        x_scale = x.scale if x.scale <= x.unit * x.finer else x.unit        # as an operand
+        products = 2 if public.in_three(x.value, self.value) else 1     # the doubled one, or one
+        x_scale = x.scale if x.scale <= x.unit * x.weight_scale else x.unit        # as an operand
         if x_scale > x.unit:
             return self         # it would be rounded to less than one part in `finer`
         scale = Fraction(weight.scale) * abs(as_fraction(c)) / (x_scale * products)
         if scale == self.unit:
             g = self._ordinary()                # which the layer below needs too
-            return g._with(g.value, finer=weight.finer)
+            return g._with(g.value, weight_scale=weight.weight_scale)
         g = self if self._has_room_at(scale) else self._ordinary()
-        return g._rescaled(scale, weight.finer) if g._has_room_at(scale) else self
+        return g._rescaled(scale, weight.weight_scale) if g._has_room_at(scale) else self
 
     def _has_room_at(self, scale):
         """Does the numerator that leads to this `scale` leave the range of products?"""
-        return self.scale * (scale / self.scale).numerator <= self.unit**2 * self.finer
+        return self.scale * (scale / self.scale).numerator <= self.unit**2 * self.weight_scale
 
     @compared("rescaled")
-    def _rescaled(self, scale, finer):
-        return self._at(scale, finer)
+    def _rescaled(self, scale, weight_scale):
+        return self._at(scale, weight_scale)
 
     def _pair(self, other):
         """Both operands of a sum or comparison, at one scale."""
@@ -172,10 +172,10 @@ class FixedPoint:
 
     def _with_public(self, numbers):
         """This value and public `numbers` that it is added to or compared with, at one scale."""
-        encode(numbers, self.unit * self.finer, self.ring)      # refuses what is no value
+        encode(numbers, self.unit * self.weight_scale, self.ring)      # refuses what is no value
         x, largest = self._for_sum(), np.abs(numbers.astype(float)).max(initial=0)
         if (x.scale < x.unit and not are_whole(numbers)
-                or x.scale > x.unit * x.finer and largest * x.scale >= raw_limit(x.ring) / 2):
+                or x.scale > x.unit * x.weight_scale and largest * x.scale >= raw_limit(x.ring) / 2):
             x = x._ordinary()
         return x, x._public(numbers)
 
@@ -183,7 +183,7 @@ class FixedPoint:
         """Public `numbers` at the scale of this value."""
         raw = encode(numbers, self.scale, self.ring)[None]
         like = self._number
-        return self._with(Clear(Public() if either.secret(like) else like.world, like.ring, raw))
+        return self._with(PublicArray(PublicWorld() if public.secret(like) else like.world, like.ring, raw))
 
     # ------------------------------------------------------------------ sums
 
@@ -191,7 +191,7 @@ class FixedPoint:
     @_numeric
     def __add__(self, other):
         x, y = self._pair(other)
-        return x._with(either.add(x.value, y.value))
+        return x._with(public.add(x.value, y.value))
 
     def __neg__(self):
         return self._with(-self._number)
@@ -200,7 +200,7 @@ class FixedPoint:
     @_numeric
     def __sub__(self, other):
         x, y = self._pair(other)
-        return x._with(either.add(x.value, -y.value))
+        return x._with(public.add(x.value, -y.value))
 
     @_numeric
     def __rsub__(self, other):
@@ -219,10 +219,10 @@ class FixedPoint:
     @_numeric
     def __mul__(self, other):
         if isinstance(other, FixedPoint):
-            return self._product(other, either.multiply)
+            return self._product(other, public.multiply)
         if np.ndim(other) == 0:
             return self._times_number(exact_factor(other))
-        return self._times_array(other, either.multiply)
+        return self._times_array(other, public.multiply)
 
     __rmul__ = __mul__
 
@@ -244,16 +244,16 @@ class FixedPoint:
     @_numeric
     def __matmul__(self, other):
         if not isinstance(other, FixedPoint):
-            return self._times_array(real_array(other), either.matmul)
-        if either.in_three(self.value, other.value):
+            return self._times_array(real_array(other), public.matmul)
+        if public.in_three(self.value, other.value):
             twice = self._product(other, beaver.matmul_in_three)
             return twice._with(twice.value, 2 * twice.scale)
-        return self._product(other, either.matmul)
+        return self._product(other, public.matmul)
 
     @compared("@", reflected=True)
     @_numeric
     def __rmatmul__(self, other):
-        return self._times_array(real_array(other), lambda x, c: either.matmul(c, x))
+        return self._times_array(real_array(other), lambda x, c: public.matmul(c, x))
 
     @compared("**")
     def __pow__(self, exponent):
@@ -261,16 +261,16 @@ class FixedPoint:
                 and exponent == 2):
             raise ValueError("fixed point: only ** 2 is provided; products give other powers")
         x = self if self.scale <= self.unit else self._ordinary()
-        return x._with(either.square(x._number), x.scale**2)
+        return x._with(public.square(x._number), x.scale**2)
 
     def _product(self, other, op):
         """`op` of two values; an operand whose scale would leave too little room is truncated."""
         x, y = self, other
         if x.scale * y.scale > x.unit**2 and not (x.is_bit or y.is_bit):
             x, y = x._operand(), y._operand()
-            if x.finer > 1 and y.finer > 1:
+            if x.weight_scale > 1 and y.weight_scale > 1:
                 y = y._ordinary()
-        return x._with(op(x._number, y._number), x.scale * y.scale, max(x.finer, y.finer))
+        return x._with(op(x._number, y._number), x.scale * y.scale, max(x.weight_scale, y.weight_scale))
 
     # ------------------------------------------------------------------ public factors
 
@@ -282,24 +282,24 @@ class FixedPoint:
         the range of such products, or else digit by digit.
         """
         if c == 0:
-            return self._with(either.times_integer(self._number, 0))
+            return self._with(public.times_integer(self._number, 0))
         self._check_factors(abs(c))
-        if abs(float(c)) * self.limits.value < 0.5 / (self.unit * self.finer):
-            return self._with(either.times_integer(self._number, 0))    # of the largest value too
+        if abs(float(c)) * self.limits.value < 0.5 / (self.unit * self.weight_scale):
+            return self._with(public.times_integer(self._number, 0))    # of the largest value too
         exact, c = c, as_fraction(c)
         free, part = self._scaled(c), min(abs(c.numerator), c.denominator)
         if free is not None:
             return free
         if c.denominator == 1:
             x = self._for_sum()
-            return x._with(either.times_integer(x._number, c.numerator))
+            return x._with(public.times_integer(x._number, c.numerator))
         x = self._at_least_unit(self._widest_scale // part)
         free, scale = x._scaled(c), x.scale * c.denominator
         if free is not None:
             return free
         if x.scale * part > x._widest_scale or scale > x.unit * most_divisor(x.ring):
-            return x._at_least_unit()._by_digits(np.array(float(exact)), either.multiply)
-        return x._with(either.times_integer(x._number, c.numerator), scale)
+            return x._at_least_unit()._by_digits(np.array(float(exact)), public.multiply)
+        return x._with(public.times_integer(x._number, c.numerator), scale)
 
     def _check_factors(self, size):
         """Raise unless each of these sizes of public factors has room."""
@@ -311,7 +311,7 @@ class FixedPoint:
     @property
     def _widest_scale(self):
         """The largest scale at which a product with a public number has its range."""
-        return self.unit * self.finer * digit_base(self.unit)
+        return self.unit * self.weight_scale * digit_base(self.unit)
 
     def _scaled(self, c):
         """This value times `c` by another scale alone; None where there is no such scale."""
@@ -327,7 +327,7 @@ class FixedPoint:
         times that number, all others digit by digit.
         """
         self._check_factors(np.abs(c.astype(float)))
-        lost = 0.5 / (self.unit * self.finer * self.limits.value)
+        lost = 0.5 / (self.unit * self.weight_scale * self.limits.value)
         c = np.where(np.abs(c) < lost, 0, c)            # less than a digit of the largest value
         size = np.abs(c.astype(float))
         if are_whole(c):
@@ -347,7 +347,7 @@ class FixedPoint:
         """
         if self.scale < self.unit:
             return self._ordinary()
-        if self.scale <= max(most, self.unit * self.finer):
+        if self.scale <= max(most, self.unit * self.weight_scale):
             return self
         least, units = -(-self.scale // max(most, 1)), self.scale // self.unit
         divisor = next((d for d in range(least, least + 1000) if units % d == 0), units)
@@ -366,7 +366,7 @@ class FixedPoint:
             rest = rest * base - whole
         total = op(self._number, self._integers(digits[-1]))
         for digit in reversed(digits[:-1]):
-            total = either.add(either.scale_down(total, base),
+            total = public.add(public.scale_down(total, base),
                                op(self._number, self._integers(digit)))
         return self._with(total, self.scale * base)
 
@@ -379,7 +379,7 @@ class FixedPoint:
     @compared("drelu")
     def drelu(self):
         """[self >= 0], an integer 0 or 1."""
-        return self._bits(either.drelu(self._number))
+        return self._bits(public.drelu(self._number))
 
     def _bits(self, value):
         return FixedPoint(value, self.base, self.precision, 1, is_bit=True)
@@ -413,19 +413,19 @@ class FixedPoint:
 
     @compared("eq")
     def _is_zero(self):
-        return self._bits(either.is_zero(self._number))
+        return self._bits(public.is_zero(self._number))
 
     @compared("max")
     def max(self, axis=None):
         """The largest element along `axis`, or of all."""
         x = self._axis_last(axis, "max")
-        return x._with(either.maximum(x.value))
+        return x._with(public.maximum(x.value))
 
     @compared("argmax")
     def argmax(self, axis=None, one_hot=False):
         """The place of the first maximum: an integer, or a row of 0 and 1 along a new last axis."""
         x = self._axis_last(axis, "argmax")
-        place = either.place_of_max(x.value)
+        place = public.argmax_one_hot(x.value)
         if not one_hot:
             index = np.arange(place.shape[-1]).astype(self.ring.dtype)
             place = place.times(index[None]).sum(-1)
@@ -546,20 +546,20 @@ class FixedPoint:
                              f"is one of {', '.join(world.roles)}")
         if world.truncation == "local":
             self._check_local()
-        if isinstance(self.value, Private):
+        if isinstance(self.value, Local):
             if owner is not None and str(owner) != self.value.role:
                 raise ValueError(f"share: {self.value.role} holds this value, not "
                                  f"{_names([owner])}; leave the owner out")
             owner, rows = self.value.role, self.value.rows
         else:
             owner = world.server if owner is None else owner
-            rows = world.held(owner, self.shape, lambda: self.value.rows[0], np.uint64).rows
-        share = world.share(owner, (rows, world.ring), name="value")
+            rows = world.private_input(owner, self.shape, lambda: self.value.rows[0], np.uint64).rows
+        share, = world.share(owner, value=(rows, world.ring))
         return self._with(share)
 
     def _check_local(self):
         """Refuse digits with which even small products would fail under local truncation."""
-        often = self.ring.modulus // (self.unit**2 * self.finer)
+        often = self.ring.modulus // (self.unit**2 * self.weight_scale)
         if often < 10**6:
             raise ValueError(f"share: with {self.precision} digits in base {self.base} over "
                              f"{self.ring}, local truncation of the product 1 * 1 would fail in "
@@ -569,7 +569,7 @@ class FixedPoint:
     def refresh(self):
         """The same number with fresh rows, after any truncation that waits."""
         x = self._operand()
-        return x._with(either.refresh(x._number))
+        return x._with(public.refresh(x._number))
 
     @compared("get")
     def get(self, role=None):
@@ -579,18 +579,18 @@ class FixedPoint:
         refreshed after this last truncation: the rows that arrive tell their sum and no more.
         Rounds: 1.
         """
-        if isinstance(self.value, Private):
+        if isinstance(self.value, Local):
             if role is not None and str(role) != self.value.role:
                 raise ValueError(f"get: {self.value.role} alone holds this value and does not send "
                                  f"it on to {_names([role])}; share() it first")
             return self
         x = self.refresh()
-        if isinstance(x.value, Clear):
+        if isinstance(x.value, PublicArray):
             return x
         world = x.value.world
         role = world.server if role is None else role
-        rows = world.gather(role, x.value, name="revealed")
-        return x._with(Private(str(role), x.ring.sum(rows, axis=1), x.ring))
+        rows, = world.gather(role, revealed=x.value)
+        return x._with(Local(str(role), x.ring.sum(rows, axis=1), x.ring))
 
     def float_precision(self):
         """The numbers as float64; NaN of the right shape where they are not known."""
@@ -631,8 +631,8 @@ INSTEAD = {"sum": "call x.sum()", "mean": "divide x.sum() by the number of eleme
            "shape": "read x.shape", "ndim": "read x.ndim", "size": "read x.shape"}
 
 
-def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_seed=None, finer=1):
-    """Encode real numbers in fixed point: a public array, or what one role holds as `Private`.
+def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_seed=None, weight_scale=1):
+    """Encode real numbers in fixed point: a public array, or what one role holds as `Local`.
 
     Parameters
     ----------
@@ -670,23 +670,23 @@ def fix_precision(array, precision_fractional=3, base=10, ring=None, rounding_se
         raise ValueError(f"fix_precision: {shown(precision_fractional)} is no number of digits; "
                          "take an integer from 0 on, as many as the ring has room for")
     base, precision_fractional = int(base), int(precision_fractional)
-    if not isinstance(finer, (int, np.integer)) or finer < 1:
-        raise ValueError(f"fix_precision: finer={shown(finer)} is no whole factor; take an integer "
+    if not isinstance(weight_scale, (int, np.integer)) or weight_scale < 1:
+        raise ValueError(f"fix_precision: weight_scale={shown(weight_scale)} is no whole factor; take an integer "
                          "from 1 on")
-    finer, unit = int(finer), base**precision_fractional
-    if 1 < finer < unit:
-        raise ValueError(f"fix_precision: finer={finer} would round gradients more coarsely than "
+    weight_scale, unit = int(weight_scale), base**precision_fractional
+    if 1 < weight_scale < unit:
+        raise ValueError(f"fix_precision: weight_scale={weight_scale} would round gradients more coarsely than "
                          f"other numbers; take 1, or {unit} and more")
-    if unit**2 * finer >= raw_limit(ring):
-        extra = f", {finer} times finer," * (finer > 1)
+    if unit**2 * weight_scale >= raw_limit(ring):
+        extra = f", {weight_scale} times finer," * (weight_scale > 1)
         raise ValueError(f"fix_precision: {precision_fractional} digits in base {base}{extra} "
                          f"leave no room for a product in {ring}; take fewer")
-    if isinstance(array, Private):
-        value = Private(array.role, encode(array.rows, unit * finer, ring, first=1), ring)
+    if isinstance(array, Local):
+        value = Local(array.role, encode(array.rows, unit * weight_scale, ring, first=1), ring)
     else:
-        value = Clear(Public(rounding_seed), ring, encode(real_array(array), unit * finer,
+        value = PublicArray(PublicWorld(rounding_seed), ring, encode(real_array(array), unit * weight_scale,
                                                           ring)[None])
-    return FixedPoint(value, base, precision_fractional, finer=finer)
+    return FixedPoint(value, base, precision_fractional, weight_scale=weight_scale)
 
 
 def concatenate(values, axis=0):
@@ -699,7 +699,7 @@ def concatenate(values, axis=0):
             raise TypeError(f"concatenate: a {type(v).__name__} is no FixedPoint; encode it with "
                             "fix_precision() and share() it")
         _same_format(values[0], v)
-        if either.secret(v.value) != either.secret(values[0].value):
+        if public.secret(v.value) != public.secret(values[0].value):
             raise TypeError("concatenate: some are secret and some public; share() these first")
     return _joined(values, axis)
 
@@ -713,9 +713,9 @@ def _joined(values, axis):
 def _alike(values):
     """The same numbers at one scale, which leaves room for their sum."""
     values = [v._for_sum() for v in values]
-    if len({(v.scale, v.finer) for v in values}) > 1:
-        finer = min(v.finer for v in values)
-        values = [v._ordinary() if finer == 1 else v._at(v.unit * finer, finer) for v in values]
+    if len({(v.scale, v.weight_scale) for v in values}) > 1:
+        weight_scale = min(v.weight_scale for v in values)
+        values = [v._ordinary() if weight_scale == 1 else v._at(v.unit * weight_scale, weight_scale) for v in values]
     return values
 
 
@@ -724,7 +724,7 @@ def _refusal(name):
 
 
 def is_secret(value):
-    return isinstance(value, Share) and not isinstance(value, Clear)
+    return isinstance(value, Share) and not isinstance(value, PublicArray)
 
 
 def _check_shapes(name, x, y):

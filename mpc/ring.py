@@ -274,7 +274,7 @@ def matmul_mod(bits, *pairs):
 
 
 @dataclass(frozen=True)
-class Odd(Ring):
+class Z2kMinus1(Ring):
     """Integers mod 2^bits - 1 in uint64: what exceeds 2^bits comes back in at the low end."""
 
     bits: int = 64

@@ -25,7 +25,7 @@ import numpy as np
 from mpc.beaver import multiply, refresh
 from mpc.ledger import must_be_secret, step
 from mpc.masks import spoilt
-from mpc.ring import Odd, Ring, Z2k, Zm, bits_of, prime_above
+from mpc.ring import Z2kMinus1, Ring, Z2k, Zm, bits_of, prime_above
 from mpc.share import Share, shown
 
 BIT = Zm(2)
@@ -70,10 +70,10 @@ class CompareCoins(NamedTuple):
     @classmethod
     def draw(cls, world, field, l, shape, name="beta"):
         """Fresh coins for elements of `shape`, compared in Z_p = `field`; `name` is beta's."""
-        return cls(world.common(BIT, shape, name),
-                   world.common(field.units, (l, *shape), "s"),
+        return cls(world.common_coins(BIT, shape, name),
+                   world.common_coins(field.units, (l, *shape), "s"),
                    world.zero_share(field, (l, *shape), "z"),
-                   world.common(Zm(l), shape, "turn"))
+                   world.common_coins(Zm(l), shape, "turn"))
 
 
 @step
@@ -134,7 +134,7 @@ def private_compare(x_bits, r, coins, *, known=None):
 
     # 16-bit rows, one for each bit position: negative terms wrap around, and 2 p lifts c above 0
     word = np.uint16
-    j = world.j(x_bits.rows[:, 0].astype(word))
+    j = world.party_index(x_bits.rows[:, 0].astype(word))
     flip_j, keep = (1 - 2 * beta.astype(np.int16)).astype(word), 1 - forge.astype(word)
     forged, lowest = (1 - keep) * j, (1 - keep) * j * ~has_zero
     above = np.zeros_like(j)                            # sum of w_k over k > i
@@ -145,7 +145,7 @@ def private_compare(x_bits, r, coins, *, known=None):
         c = keep * c + (forged if i else lowest)                                    #     [11]
         d[:, i] = field.reduce(s[:, i] * field.reduce(c, word) + zero.rows[:, i])   #     [14]
         above = above + x + t * (j + word(p) - x - x)   # w = x + j t - 2 t x = x XOR t   [5, 8]
-    d = world.gather(world.crypto_provider, x_bits._with(rotate(d, turn)), name="d")
+    d, = world.gather(world.crypto_provider, d=x_bits._with(rotate(d, turn)))
     return np.any(field.sum(d, axis=1) == 0, axis=1).astype(np.uint8)     # some d_i = 0?    [15]
 
 
@@ -204,7 +204,7 @@ def _over(ring, kind, name, remedy):
         raise ValueError(f"{name}: a share over {came} is of the wrong ring; {remedy}")
 
 
-def flip(b, c):
+def xor_public(b, c):
     """Shares of ``b XOR c``, b a shared bit and c one that both workers know: 1 - b where c = 1."""
     return b._with(np.where(c == 1, (-b).plus(1).rows, b.rows), spoilt(b.masks))
 
@@ -245,22 +245,22 @@ def share_convert(a):
     world, ring, n = a.world, a.ring, a.shape
     _two_workers(world, "share_convert")
     _over(ring, Z2k, "share_convert", "convert from Z_2^l only")
-    odd, field = Odd(ring.bits), Zm(prime_above(ring.bits))
-    r_0, r_1 = (world.common(ring, n, name) for name in ("r_0", "r_1"))
-    compare = CompareCoins.draw(world, field, ring.bits, n, "eta''")
+    odd, field = Z2kMinus1(ring.bits), Zm(prime_above(ring.bits))
+    r_0, r_1 = (world.common_coins(ring, n, name) for name in ("r_0", "r_1"))
+    compare = CompareCoins.draw(world, field, ring.bits, n, "eta_2")
 
-    j = world.j(a.rows)
+    j = world.party_index(a.rows)
     r, alpha = ring.add(r_0, r_1), wrap(r_0, r_1, ring)                               # [1]
     r_j = np.where(j == 0, r_0, r_1)
     a_tilde = a._with(ring.add(a.rows, r_j))                                          # [2]
     beta = Share(world, odd, wrap(a.rows, r_j, ring))           # beta_j, not the coin beta
-    a_01 = world.gather(world.crypto_provider, a_tilde, name="a~")                    # [3]
+    a_01, = world.gather(world.crypto_provider, a_tilde=a_tilde)                      # [3]
     x, delta = ring.sum(a_01, axis=1), wrap(a_01[:, 0], a_01[:, 1], ring)             # [4]
-    x_bits, delta = world.share(world.crypto_provider, (ring.bits_of(x), field),
-                                (delta, odd), name="x bits, delta")                   # [5, 6]
+    x_bits, delta = world.share(world.crypto_provider, x_bits=(ring.bits_of(x), field),
+                                delta=(delta, odd))                                   # [5, 6]
     eta_1 = private_compare(x_bits, ring.sub(r, np.ones_like(r)), compare, known=r == 0)  # [7]
-    eta_1 = world.share(world.crypto_provider, (eta_1.astype(odd.dtype), odd), name="eta'")  # [8]
-    eta = flip(eta_1, compare.beta)                                                   # [9, 10]
+    eta_1, = world.share(world.crypto_provider, eta_1=(eta_1.astype(odd.dtype), odd)) # [8]
+    eta = xor_public(eta_1, compare.beta)                                                   # [9, 10]
     theta = (beta + delta + eta).plus(odd.neg(alpha + np.uint64(1)))                  # [11]
     y = Share(world, odd, odd.reduce(a.rows)) - theta                                 # [12]
     return refresh(y)
@@ -306,22 +306,20 @@ def compute_msb(a, ring):
     """
     world, odd, n = a.world, a.ring, a.shape
     _two_workers(world, "compute_msb")
-    _over(odd, Odd, "compute_msb", "share_convert it first")
+    _over(odd, Z2kMinus1, "compute_msb", "share_convert it first")
     _over(ring, Z2k, "compute_msb", "the result needs Z_2^l, such as world.ring")
     field = Zm(prime_above(odd.bits))
     compare = CompareCoins.draw(world, field, odd.bits, n)
-    x, x_apart = world.dealt(odd, n, "x")                                             # [1]
+    x, x_apart = world.deal(odd, n, "x")                                             # [1]
     bits = odd.bits_of(odd.sum(x_apart, axis=1))
     with world.ledger.offline():
-        x_bits, x_lsb = world.share(world.crypto_provider, (bits, field),
-                                    (bits[:, 0].astype(ring.dtype), ring),            # [2]
-                                    name="x bits, x[0]")
-    r = world.open(a + a + x, name="r")                                               # [3, 4]
+        x_bits, x_lsb = world.share(world.crypto_provider, x_bits=(bits, field),
+                                    x_lsb=(bits[:, 0].astype(ring.dtype), ring))      # [2]
+    r, = world.open(r=a + a + x)                                                      # [3, 4]
     beta_1 = private_compare(x_bits, r, compare)                                      # [5]
-    beta_1 = world.share(world.crypto_provider, (beta_1.astype(ring.dtype), ring),    # [6]
-                         name="beta'")
-    gamma = flip(beta_1, compare.beta)                                                # [7] x > r
-    delta = flip(x_lsb, r & np.uint64(1))                                    # [8] x[0] XOR r[0]
+    beta_1, = world.share(world.crypto_provider, beta_1=(beta_1.astype(ring.dtype), ring)) # [6]
+    gamma = xor_public(beta_1, compare.beta)                                                # [7] x > r
+    delta = xor_public(x_lsb, r & np.uint64(1))                                    # [8] x[0] XOR r[0]
     theta = multiply(gamma, delta)                                                    # [9]
     return refresh(gamma + delta - theta - theta)                                     # [10] XOR
 

@@ -29,20 +29,25 @@ INSTEAD = {
 }
 
 
-class Share:
-    """The rows of a secret array that live here; `shape` and all axes are those of the secret."""
+class RingArray:
+    """An array of ring elements over its holders: the base of `Share` and `PublicArray`.
 
-    __hash__ = None             # an error of a dict would show what it did not find
+    `rows` has shape (holders_here, *shape); `shape` and all axes are those of the value.
+    `masks` are the dealt coins in it (`mpc.masks`); public arrays have none.
+    """
+
+    __hash__ = None             # an error of a dict would show the value it did not find
 
     def __init__(self, world, ring, rows, masks=None):
         if not isinstance(rows, np.ndarray) or rows.dtype != ring.dtype or not rows.ndim:
-            came = f"{rows.dtype} {rows.shape}" if isinstance(rows, np.ndarray) else shown(rows)
-            raise TypeError(f"Share: {came} holds no elements of {ring}; compute in {ring.dtype}, "
-                            "a row for each worker")       # int64 beside uint64 makes float64
+            array = isinstance(rows, np.ndarray)
+            came = f"{rows.dtype} {rows.shape}" if array else shown(rows)
+            raise TypeError(f"{type(self).__name__}: {came} holds no elements of {ring}; "
+                            f"compute in {ring.dtype}, a row for each worker")
         self.world, self.ring, self._rows = world, ring, rows.view()
         self._rows.flags.writeable = False
-        self.masks = masks or {}            # the dealt coins in it, and how: see `mpc.masks`
-        self.masked = self.doubled = None   # this value, and twice it, under a mask once opened
+        self.masks = masks or {}
+        self.transpose_of = None
 
     @property
     def rows(self):
@@ -57,19 +62,11 @@ class Share:
         return self._rows.ndim - 1
 
     def _with(self, rows, masks=None):
-        return Share(self.world, self.ring, rows, masks)
+        return type(self)(self.world, self.ring, rows, masks)
 
     def _moved(self, rows, *how):
-        """The elements of this share in other places: `rows`, a view or a sum of them."""
+        """The elements in other places: `rows`, a view or a sum of these."""
         return self._with(rows, masks.moved(self.masks, self.shape, *how))
-
-    def __repr__(self):
-        def text(row):
-            return np.array2string(row, threshold=6, edgeitems=2, prefix=" " * 8)
-
-        rows = zip(self.world.workers_here, np.asarray(self.rows))
-        held = "".join(f"\n  -> {name}: {text(row)}" for name, row in rows)
-        return f"Share({self.ring}, shape {self.shape})" + held
 
     # ---- share and share, share and public or common value (axis 0 of size 1 for the holders)
 
@@ -89,7 +86,7 @@ class Share:
     def plus(self, value):
         """Add a `value` that all workers know, (1, *shape) or a public integer: one adds it."""
         rows, value = matched(self.rows, self._known(value, "plus"))
-        first = self.world.j(rows) == 0
+        first = self.world.party_index(rows) == 0
         rows = self.ring.add(rows, np.where(first, value, self.ring.dtype.type(0)))
         return self._with(rows, masks.spread(self.masks, self.shape, rows.shape[1:]))
 
@@ -146,10 +143,7 @@ class Share:
         if self.ndim < 2:
             return self
         transposed = self._moved(reversed_axes(self.rows), "T")
-        for kind in ("masked", "doubled"):          # an opening of x is one of x.T
-            known = getattr(self, kind)
-            if known is not None and known.epsilon is not None:
-                setattr(transposed, kind, known.T)
+        transposed.transpose_of = self      # whose openings are its own
         return transposed
 
     def moveaxis(self, source, destination):
@@ -170,6 +164,14 @@ class Share:
             raise IndexError(f"this index does not fit a share of shape {self.shape}; count its "
                              "axes and elements as those of the secret") from None
         return self._moved(rows, "index", str(key))
+
+    def __repr__(self):
+        def text(row):
+            return np.array2string(row, threshold=6, edgeitems=2, prefix=" " * 8)
+
+        rows = zip(self.world.workers_here, np.asarray(self.rows))
+        held = "".join(f"\n  -> {name}: {text(row)}" for name, row in rows)
+        return f"{type(self).__name__}({self.ring}, shape {self.shape})" + held
 
     # ---- what a secret cannot do
 
@@ -207,7 +209,11 @@ class Share:
                         "along; reveal it and keep the numbers, and share them anew")
 
 
-class Private:
+class Share(RingArray):
+    """A secret: the workers' shares of it that live in this process."""
+
+
+class Local:
     """What one `role` alone holds: rows (1, *shape) where it lives, (0, *shape) elsewhere.
 
     `ring` is that of encoded or revealed numbers; None for what is not encoded yet.

@@ -73,7 +73,7 @@ def truncate_locally(x, d):
     if len(x.world.workers) != 2:
         raise ValueError(f"truncate: local truncation is wrong for {len(x.world.workers)} workers; "
                          "make the World with truncation='provider'")
-    ring, j = x.ring, x.world.j(x.rows)
+    ring, j = x.ring, x.world.party_index(x.rows)
     sign = ring.reduce(np.uint64(1) - j - j)            # 1 for worker 0 and -1 for worker 1
     rows = ring.mul(sign, ring.mul(sign, x.rows) // np.uint64(d))
     return x._with(rows, spoilt(x.masks))
@@ -115,12 +115,12 @@ def truncate_with_provider(x, d):
     world, ring = x.world, x.ring
     l, off = ring.bits, d * (ring.modulus // 4 // d)
     d, top = np.uint64(d), np.uint64(l - 1)
-    r, r_apart = world.dealt(ring, x.shape, "r")
+    r, r_apart = world.deal(ring, x.shape, "r")
     r_clear = ring.sum(r_apart, axis=1)
     with world.ledger.offline():
-        r_top, r_over_d = world.share(world.crypto_provider, (r_clear >> top, ring),
-                                      (r_clear // d, ring), name="top bit of r, r / d")
-    c = world.open((x + r).plus(_public(off, x)), name="c")
+        r_top, r_over_d = world.share(world.crypto_provider, r_top=(r_clear >> top, ring),
+                                      r_over_d=(r_clear // d, ring))
+    c, = world.open(c=(x + r).plus(_public(off, x)))
     wrapped = r_top.times((c >> top) ^ np.uint64(1))            # x' + r >= 2^l
     whole, left = divmod(ring.modulus, int(d))
     carried = ring.reduce(np.uint64(whole % 2**64) + (c % d + np.uint64(left)) // d)   # 2^l more

@@ -2,13 +2,14 @@
 
 import pytest
 
+from mpc.audit.tags import TaggedWorld
 from mpc import World
 
 
 @pytest.fixture
 def world():
     """A tagged simulation of two workers whose masks repeat."""
-    return World(seed=7, tagged=True)
+    return TaggedWorld(seed=7)
 
 
 def pytest_terminal_summary(terminalreporter):

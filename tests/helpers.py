@@ -2,15 +2,20 @@
 
 import numpy as np
 
-from mpc import FixedPoint, Private, Share, World, run_threads
-from mpc.tags import strip
+from mpc import FixedPoint, Local, Share, World, run_threads
+from mpc.audit.replay import RecordedWorld
+from mpc.audit.tags import TaggedWorld, strip
+
+
+class TaggedRecord(TaggedWorld, RecordedWorld):
+    """A tagged simulation that can be replayed."""
 
 
 def rows_of(value):
     """The plain rows (holders here, *shape) behind a Share, FixedPoint, Private or held array."""
     if isinstance(value, FixedPoint):
         value = value.value
-    return strip(value.rows if isinstance(value, (Share, Private)) else value)
+    return strip(value.rows if isinstance(value, (Share, Local)) else value)
 
 
 def reconstruct(share):
@@ -22,15 +27,15 @@ def give(world, values, ring=None, owner="server"):
     """Shares of public ring elements `values`, as their owner would deal them."""
     ring = world.ring if ring is None else ring
     values = np.asarray(values, ring.dtype)
-    held = world.held(owner, values.shape, lambda: values, ring.dtype)
-    return world.share(owner, (held.rows, ring), name="given")
+    held = world.private_input(owner, values.shape, lambda: values, ring.dtype)
+    return world.share(owner, given=(held.rows, ring))[0]
 
 
 def common(world, values, dtype=np.uint64):
     """`values` as something that all workers know and nobody else, (workers here, at most 1)."""
     values = np.asarray(values, dtype)
     rows = np.broadcast_to(values, (int(bool(world.workers_here)), *values.shape)).copy()
-    return world._tag(rows, "common")
+    return world._wrap(rows, "common")
 
 
 def everywhere(program, n_workers=2, seed=7, **options):
@@ -39,18 +44,18 @@ def everywhere(program, n_workers=2, seed=7, **options):
     The program returns a dict of Shares, FixedPoints, Privates or held arrays. All must agree bit
     for bit, and so must all ledgers. Returns (world, results) of the simulation.
     """
-    world = World(n_workers, seed=seed, tagged=True, record=True, **options)
+    world = TaggedRecord(n_workers, seed=seed, **options)
     expected = program(world)
     alone = {}
     for role in world.roles:
-        replay = world.replay(role, tagged=True, **options)
+        replay = world.replay(role, kind=TaggedWorld, **options)
         alone[role] = (program(replay), replay.ledger)
         replay.finish()
 
     def with_ledger(own):
         return program(own), own.ledger
 
-    threads = run_threads(with_ledger, n_workers, seed, tagged=True, **options)
+    threads = run_threads(with_ledger, n_workers, seed, kind=TaggedWorld, **options)
     for results in (alone, threads):
         for role in world.roles:
             values, ledger = results[role]
@@ -69,8 +74,8 @@ def assert_own_rows(world, role, name, own, everybodys):
     if isinstance(everybodys, Share):
         due = whole[[workers.index(role)]] if role in workers else whole[:0]
     else:                               # common, or private to one role: all of it or nothing
-        kind = (everybodys.rows if isinstance(everybodys, Private) else everybodys).kind
-        holders = workers if kind == "common" else [kind.removeprefix("private to ")]
+        kind = (everybodys.rows if isinstance(everybodys, Local) else everybodys).kind
+        holders = workers if kind == "common" else [kind.removeprefix("local to ")]
         due = whole if role in holders else whole[:0]
     assert own.dtype == whole.dtype and own.shape == due.shape, f"{name} at {role}"
     np.testing.assert_array_equal(own, due, err_msg=f"{name} at {role}")
@@ -79,7 +84,7 @@ def assert_own_rows(world, role, name, own, everybodys):
 def with_rows(world, rows, ring=None):
     """A Share with exactly these `rows`, one for each worker of a simulation."""
     ring = world.ring if ring is None else ring
-    return Share(world, ring, world._tag(np.asarray(rows, ring.dtype), "share"))
+    return Share(world, ring, world._wrap(np.asarray(rows, ring.dtype), "share"))
 
 
 def every_sharing(world, values, ring=None):

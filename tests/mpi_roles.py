@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mpc import fix_precision, guard, train_mnist
-from mpc import mpi as mpc_mpi
-from mpc.link import Parcel
-from mpc.mpi import MESSAGE, MpiLink, MpiWorld, as_role, launched, mpi
-from mpc.options import parser
+from mpc import fix_precision, train_mnist
+from mpc.transport import supervisor
+from mpc.transport import mpi as mpc_mpi
+from mpc.transport.link import Parcel
+from mpc.transport.mpi import MESSAGE, MpiLink, MpiWorld, as_role, launched, mpi
+from mpc.train_mnist.options import parser
 
 
 def digest(parcels):
@@ -145,7 +146,7 @@ def several(folder):
 
 def seeds(folder, who):
     """One role with seed=True, which equals 1 and gives other keys."""
-    role = guard.role_of(*launched())
+    role = supervisor.role_of(*launched())
     MpiWorld(seed=True if role == who else 1)
 
 
@@ -153,7 +154,7 @@ def shapes(folder):
     """The server alone is mistaken about a shape; no message has another size."""
     world = MpiWorld()
     shape = (3, 2) if world.has("server") else (2, 3)
-    held = world.held("alice", shape, lambda: np.ones(shape))
+    held = world.private_input("alice", shape, lambda: np.ones(shape))
     with world.ledger.step("mistaken"):
         x = fix_precision(held).share(*world.workers, crypto_provider=world.crypto_provider)
         x.get()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 import view_steps as steps
-from mpc.views import Experiment
+from mpc.audit.views import Experiment
 from view_steps import (ALICE, BOB, JOINT, P2, SERVER, WORKER3, GivenOwnCoins, less_bits,
                         outsider_varies)
 
@@ -265,7 +265,7 @@ SETTINGS = {
         _both(lambda r: [[dict(x=_rows(r, [1], [p]), y=_rows(r, [[0], [1]], [[g], [q]]))
                           for p, g, q in product(range(2), repeat=3)]])),
     "carry tree, bit to ring": Setting(
-        steps.to_ring, ["to_ring/b"], _both(lambda r: list(steps.splits("x", r, (2,))))),
+        steps.bit_to_arithmetic, ["bit_to_arithmetic/b"], _both(lambda r: list(steps.splits("x", r, (2,))))),
     "drelu as a whole": Setting(
         less_bits(steps.drelu), JOINT,
         {P2: [steps.every("a", (4,))[::3]],
@@ -282,7 +282,7 @@ SETTINGS = {
             steps.splits("xy", r, (4, 4), own=[(1, 3)]))), patches=DRELU),
     # the carry tree's ANDs, and the first maximum
     "AND of three bits": Setting(
-        steps.all_of, PRODUCT, _both(lambda r: [
+        steps.and_all, PRODUCT, _both(lambda r: [
             [dict(x=_rows(r, (1, 0, 1), other)) for other in product(range(2), repeat=3)]])),
     "first of three maxima": Setting(
         steps.all_pairs, [], {ALICE: [steps.some_candidates(2, (ALICE,))]}, ignored=()),
@@ -524,14 +524,14 @@ MUTANTS = [
     Mutant("carry tree, node", "b", "b = a",
            lambda v, c: np.repeat(c["multiply/a"][:, None], 2, axis=1), (ALICE, BOB),
            "p_hi XOR g_lo"),
-    Mutant("carry tree, bit to ring", "to_ring/b#1", "b = 0", lambda v, c: np.stack([v[0], v[0]]),
+    Mutant("carry tree, bit to ring", "bit_to_arithmetic/b#1", "b = 0", lambda v, c: np.stack([v[0], v[0]]),
            (ALICE, BOB), "the bit"),
-    Mutant("carry tree, bit to ring", "to_ring/b#1", "alice's XOR row is 0", row(0, 0), (BOB,),
+    Mutant("carry tree, bit to ring", "bit_to_arithmetic/b#1", "alice's XOR row is 0", row(0, 0), (BOB,),
            "the bit"),
-    Mutant("carry tree, bit to ring", "to_ring/b#2", "alice's row in the ring is 0", always(0),
+    Mutant("carry tree, bit to ring", "bit_to_arithmetic/b#2", "alice's row in the ring is 0", always(0),
            (BOB,), "b, so the bit"),
-    Mutant("carry tree, bit to ring", "to_ring/b#2", "alice's row in the ring is her XOR row",
-           lambda v, c: c["to_ring/b"][:1], (BOB,), "b, in part"),
+    Mutant("carry tree, bit to ring", "bit_to_arithmetic/b#2", "alice's row in the ring is her XOR row",
+           lambda v, c: c["bit_to_arithmetic/b"][:1], (BOB,), "b, in part"),
     # coins tied across steps pass every table of a step; the joint table sees them
     Mutant("drelu as a whole", "eta''", "eta'' = beta", like("drelu/compute_msb/beta"), (P2,),
            "a relation of the two answers"),
@@ -566,18 +566,18 @@ MUTANTS = [
     Mutant("AND of three bits", "multiply/a#1", "a = 0", lambda v, c: np.stack([v[0], v[0]]),
            (ALICE, BOB), "a bit"),
     Mutant("AND of three bits", "multiply/a#2", "a of the first level again",
-           like("all_of/multiply/a"), (ALICE, BOB), "a relation of two levels"),
+           like("and_all/multiply/a"), (ALICE, BOB), "a relation of two levels"),
     Mutant("AND of three bits", "multiply/b#2", "alice's row is 0", row(0, 0), (BOB,), "a bit"),
     Mutant("AND of three bits", "multiply/c#1", "alice's row is 0", always(0), (BOB,), "a b"),
     Mutant("first of three maxima", "masked_bits/r", "one mask for two pairs", shared, (ALICE,),
            "differences of differences"),
     Mutant("first of three maxima", "multiply/a", "one mask for the first candidate and the last",
            lambda v, c: v[:, :, [0, 1, 0]], (ALICE,), "whether two signs agree"),
-    Mutant("first of three maxima", "to_ring/b#1", "one bit for two candidates", shared, (ALICE,),
+    Mutant("first of three maxima", "bit_to_arithmetic/b#1", "one bit for two candidates", shared, (ALICE,),
            "whether one of them is the first maximum"),
-    Mutant("first of three maxima, signs and ANDs ideal", "to_ring/b#1", "b = 0",
+    Mutant("first of three maxima, signs and ANDs ideal", "bit_to_arithmetic/b#1", "b = 0",
            lambda v, c: np.stack([v[0], v[0]]), (ALICE, BOB), "the place"),
-    Mutant("first of three maxima, signs and ANDs ideal", "to_ring/b#2",
+    Mutant("first of three maxima, signs and ANDs ideal", "bit_to_arithmetic/b#2",
            "alice's row for two candidates", shared, (BOB,),
            "whether one of them is the first maximum"),
     Mutant("first of three maxima, signs and ANDs ideal", "and", "alice's row is 0", always(0),
@@ -613,9 +613,9 @@ MUTANTS = [
            "g_lo and p_lo"),
     Mutant("tree's top bit, three workers", "multiply/c", "bob's row is 0", row(1, 0), (OUTER,),
            "a b"),
-    Mutant("equality by masks, three workers", "to_ring/b#1", "worker3's XOR row is 0", row(2, 0),
+    Mutant("equality by masks, three workers", "bit_to_arithmetic/b#1", "worker3's XOR row is 0", row(2, 0),
            (LAST,), "equality"),
-    Mutant("equality by masks, three workers", "to_ring/b#2", "alice's row in the ring is 0",
+    Mutant("equality by masks, three workers", "bit_to_arithmetic/b#2", "alice's row in the ring is 0",
            row(0, 0), (FIRST,), "b, so equality"),
 ]
 

@@ -7,7 +7,7 @@ import pytest
 import mpc
 from benchmarks import batch, scale, steps
 from benchmarks.measure import interleaved
-from mpc.options import complaint, parser
+from mpc.train_mnist.options import check_options, parser
 
 
 def test_tasks_run_in_turn_and_a_short_one_several_times():
@@ -33,7 +33,7 @@ def test_a_task_may_bring_its_own_times():
 def test_every_setting_is_one_of_the_training_commands():
     assert len(set(batch.SETTINGS)) == 8
     for setting in batch.SETTINGS:
-        assert complaint(parser().parse_args(setting.words)) is None
+        assert check_options(parser().parse_args(setting.words)) is None
 
 
 def test_a_role_by_itself_runs_the_batches_of_the_simulation():

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mpc import World, costs, train_mnist
-from mpc.options import parser
+from mpc import World, train_mnist
+from mpc.train_mnist import costs
+from mpc.train_mnist.options import parser
 
 PAGE = (Path(__file__).parents[1] / "docs/COSTS.md").read_text(encoding="utf-8")
 ROWS = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.splitlines()

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mpc import train_mnist
-from mpc.forecast import forecast_parser
-from mpc.options import parser
+from mpc.train_mnist.forecast import forecast_parser
+from mpc.train_mnist.options import parser
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -105,7 +105,7 @@ def test_nothing_is_imported_but_the_dependencies_and_the_standard_library():
 
 
 def test_without_the_extra_mpi_everything_can_be_imported():
-    code = "import sys; sys.modules['mpi4py'] = None; import mpc.mpi, mpc.train_mnist, mpc.forecast"
+    code = "import sys; sys.modules['mpi4py'] = None; import mpc.transport.mpi, mpc.train_mnist, mpc.train_mnist.forecast"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
@@ -151,7 +151,7 @@ def test_the_commands_of_the_readme_are_those_that_are_run():
     for line in [*(full + others + foreseen).splitlines(), *started]:
         python, _, module, *words = line.partition("#")[0].split()
         assert python == ".venv/bin/python"
-        if module == "mpc.forecast":
+        if module == "mpc.train_mnist.forecast":
             forecast_parser().parse_args(words)
         elif module != "data.mnist":
             assert module in {f"mpc.{name}" for name in COMMANDS}

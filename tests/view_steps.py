@@ -10,11 +10,11 @@ from itertools import combinations, product
 
 import numpy as np
 
-from mpc import argmax, beaver, carry_tree, comparison, securenn, truncation
-from mpc.ring import Odd, Zm, pack_bits, prime_above, unpack_bits
+from mpc import beaver, carry_tree, comparison, securenn, truncation
+from mpc.ring import Z2kMinus1, Zm, pack_bits, prime_above, unpack_bits
 from mpc.securenn import CompareCoins
 from mpc.share import Share
-from mpc.views import Experiment
+from mpc.audit.views import Experiment
 
 ALICE, BOB, WORKER3, P2, SERVER = "alice", "bob", "worker3", "crypto_provider", "server"
 WORKERS = [ALICE, BOB, WORKER3, "worker4"]
@@ -98,14 +98,14 @@ def less_bits(step):
 
 def reveal(world, x):
     """Server gets the refreshed rows of x."""
-    world.gather(world.server, beaver.refresh(world.given(x)), name="x")
+    world.gather(world.server, x=beaver.refresh(world.given(x)))
 
 
 def share_by(owner):
     """`owner` shares the value x."""
     def step(world, x):
         rows = world._repeat(np.array([x], np.uint64), 0)
-        return world.share(owner, (rows, world.ring), name="x")
+        return world.share(owner, x=(rows, world.ring))[0]
     return step
 
 
@@ -115,13 +115,13 @@ def multiply(world, x, y):
 
 def product_opened(world, x, y):
     """All workers learn x y."""
-    world.open(multiply(world, x, y), name="z")
+    world.open(z=multiply(world, x, y))
 
 
 def product_revealed(world, x, y):
     """Server learns x y, by refreshed rows; the workers keep theirs."""
     z = beaver.refresh(multiply(world, x, y))
-    world.gather(world.server, z, name="z")
+    world.gather(world.server, z=z)
     return z
 
 
@@ -195,7 +195,7 @@ def share_convert(world, a):
 
 
 def compute_msb(world, a):
-    odd = Odd(world.ring.bits)
+    odd = Z2kMinus1(world.ring.bits)
     bit = securenn.compute_msb(world.given(a, odd), world.ring)
     clear = np.asarray(sum(np.asarray(a)) % odd.modulus)
     expected = (clear >= 2 ** (odd.bits - 1)).astype(np.uint64)
@@ -255,9 +255,9 @@ def bits_and(world, x, y):
     return beaver.multiply(_packed(world, x), _packed(world, y))
 
 
-def all_of(world, x):
+def and_all(world, x):
     """The AND of bits whose XOR rows are `x`, (workers, l)."""
-    bit = carry_tree.all_of(_packed(world, x))
+    bit = carry_tree.and_all(_packed(world, x))
     clear = np.bitwise_xor.reduce(np.array(x, np.uint8), axis=0).all()
     assert np.all(unpack_bits(bit.ring.sum(bit.rows, axis=0), world.n) == clear)
     return bit
@@ -277,9 +277,9 @@ def _packed(world, rows):
     return Share(world, carry_tree.BITS, pack_bits(bits))
 
 
-def to_ring(world, x):
+def bit_to_arithmetic(world, x):
     """A dealt bit brings one XOR-shared bit into the ring."""
-    return carry_tree.to_ring(_packed(world, x), world.n, world.ring)
+    return carry_tree.bit_to_arithmetic(_packed(world, x), world.n, world.ring)
 
 
 def one_hot_step(world, bit, pair):

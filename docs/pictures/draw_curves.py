@@ -7,8 +7,9 @@ installs. Shares find their signs by the carry tree here, which is the faster wa
 import sys
 from pathlib import Path
 
-from mpc import show, train_mnist
-from mpc.options import parser
+from mpc import train_mnist
+from mpc.course import pictures
+from mpc.train_mnist.options import parser
 
 RUNS = {"floating point": "--arithmetic float",
         "fixed point, in the clear": "--arithmetic fixed --reproducible",
@@ -24,7 +25,7 @@ def losses_and_accuracies(text):
 
 def draw(folder):
     """Write curves.png into `folder`."""
-    figure = show.training({name: losses_and_accuracies(text) for name, text in RUNS.items()})
+    figure = pictures.training({name: losses_and_accuracies(text) for name, text in RUNS.items()})
     Path(folder).mkdir(parents=True, exist_ok=True)
     figure.savefig(Path(folder) / "curves.png", dpi=100)
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import mpc
-from mpc import show
+from mpc.course import pictures
 
 
 def messages():
@@ -22,7 +22,7 @@ def messages():
 def draw(folder):
     """Write relu.png into `folder`."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    show.sequence(messages(), show.RELU_NOTES).savefig(Path(folder) / "relu.png", dpi=100)
+    pictures.sequence(messages(), pictures.RELU_NOTES).savefig(Path(folder) / "relu.png", dpi=100)
 
 
 if __name__ == "__main__":

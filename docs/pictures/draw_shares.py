@@ -8,7 +8,7 @@ from pathlib import Path
 
 import data
 import mpc
-from mpc import show
+from mpc.course import pictures
 
 
 def digit_and_shares(item=0):
@@ -23,7 +23,7 @@ def digit_and_shares(item=0):
 
 def draw(folder):
     """Write shares.png into `folder`."""
-    figure = show.images(digit_and_shares(), ("the digit", "alice's share", "bob's share"),
+    figure = pictures.images(digit_and_shares(), ("the digit", "alice's share", "bob's share"),
                          signs="=+", note="(mod $2^{64}$)")
     Path(folder).mkdir(parents=True, exist_ok=True)
     figure.savefig(Path(folder) / "shares.png", dpi=100)

@@ -122,7 +122,7 @@ def test_all_pairs_without_a_pair_are_refused(shape):
 
 def test_equal_over_two_rings_is_refused(world):
     with pytest.raises(ValueError, match="do not add; convert one first"):
-        mpc.equal(give(world, [1]), give(world, [1], mpc.ring.Odd(64)))
+        mpc.equal(give(world, [1]), give(world, [1], mpc.ring.Z2kMinus1(64)))
 
 
 def test_equal_of_shapes_that_do_not_broadcast_is_refused(world):

@@ -5,11 +5,13 @@ import operator
 import numpy as np
 import pytest
 
+from mpc.audit.tags import TaggedWorld
+from mpc.audit.replay import RecordedWorld
 import mpc
 from helpers import (Injected, common, every_sharing, everywhere, give, reconstruct, rows_of,
                      with_rows)
 from mpc import World
-from mpc.ring import Odd, Z2k
+from mpc.ring import Z2kMinus1, Z2k
 
 EDGES = [0, 1, -1, 2**62, -2**62, 2**63 - 1, -2**63, 1000, -1000]
 
@@ -19,7 +21,7 @@ def signed(values):
 
 
 def toy(bits, seed=1):
-    return World(seed=seed, tagged=True, ring_bits=bits)
+    return TaggedWorld(seed=seed, ring_bits=bits)
 
 
 # ---- answers
@@ -60,7 +62,7 @@ def test_multiply_by_hand():
     and 28 + 14 = 42 = 6 * 7.
     """
     coins = Injected({"multiply/a": [[3], [4]], "multiply/b": [[5], [6]], "multiply/c": [[9]]})
-    world = World(seed=1, ring_bits=5, coins=coins, record=True)
+    world = RecordedWorld(seed=1, ring_bits=5, coins=coins)
     z = mpc.multiply(with_rows(world, [[20], [18]]), with_rows(world, [[10], [29]]))
     np.testing.assert_array_equal(z.rows, [[28], [14]])
     sent = [(p.src, p.dst, p.header[1], p.payload[0]) for p in world.tape]
@@ -118,7 +120,7 @@ def test_matmul_of_random_matrices_is_that_of_numpy(x, y):
 
 @pytest.mark.parametrize("n_workers", [2, 3, 4])
 def test_products_are_right_for_any_number_of_workers(n_workers):
-    world = World(n_workers, seed=1, tagged=True, ring_bits=5)
+    world = TaggedWorld(n_workers, seed=1, ring_bits=5)
     x, y = np.indices((32, 32))
     a, b = give(world, x), give(world, y)
     np.testing.assert_array_equal(reconstruct(mpc.multiply(a, b)), x * y % 32)
@@ -160,7 +162,7 @@ def test_products_and_refresh_are_the_same_in_every_way_to_run_them():
 
 @pytest.mark.parametrize("protocol", [mpc.multiply, mpc.matmul])
 def test_operands_of_two_rings_are_refused(world, protocol):
-    x, y = give(world, np.eye(2)), give(world, np.eye(2), Odd(64))
+    x, y = give(world, np.eye(2)), give(world, np.eye(2), Z2kMinus1(64))
     with pytest.raises(ValueError, match=r"Z_2\^64 and Z_\(2\^64 - 1\); convert one first"):
         protocol(x, y)
 

@@ -11,7 +11,7 @@ import pytest
 import mpc
 from helpers import common, give
 from mpc import World
-from mpc.ring import Bits, Odd, Zm, prime_above
+from mpc.ring import Bits, Z2kMinus1, Zm, prime_above
 from mpc.securenn import CompareCoins
 from price import TABLE_1, paid, promised, table_1
 
@@ -60,16 +60,16 @@ PRICED = {
     "securenn.select_share": (lambda w: zeros(w, (7,), (7,), (7,)), dict(n=7), TWO),
     "securenn.private_compare": (compare_arguments(7), dict(n=7), TWO),
     "securenn.share_convert": (lambda w: zeros(w, (7,)), dict(n=7), TWO),
-    "securenn.compute_msb": (lambda w: (*zeros(w, (7,), ring=Odd(w.ring.bits)), w.ring), dict(n=7),
+    "securenn.compute_msb": (lambda w: (*zeros(w, (7,), ring=Z2kMinus1(w.ring.bits)), w.ring), dict(n=7),
                              TWO),
     "securenn.drelu": (lambda w: zeros(w, (7,)), dict(n=7), TWO),
     "carry_tree.masked_bits": (lambda w: zeros(w, (20,)), dict(n=20), TREE),
     "carry_tree.carry": (lambda w: zeros(w, (w.ring.bits, 3), (w.ring.bits, 3), ring=Bits()),
                          dict(m=3), TREE),
     "carry_tree.msb": (lambda w: zeros(w, (20,)), dict(n=20), TREE),
-    "carry_tree.to_ring": (lambda w: (*zeros(w, (3,), ring=Bits()), 20, w.ring), dict(n=20), TREE),
+    "carry_tree.bit_to_arithmetic": (lambda w: (*zeros(w, (3,), ring=Bits()), 20, w.ring), dict(n=20), TREE),
     "carry_tree.drelu": (lambda w: zeros(w, (4, 5)), dict(n=20), TREE),
-    "carry_tree.all_of": (lambda w: zeros(w, (w.ring.bits, 3), ring=Bits()), dict(m=3), TREE),
+    "carry_tree.and_all": (lambda w: zeros(w, (w.ring.bits, 3), ring=Bits()), dict(m=3), TREE),
     "carry_tree.is_zero": (lambda w: zeros(w, (20,)), dict(n=20), TREE),
     "comparison.relu": (lambda w: zeros(w, (7,)), dict(n=7, x=7, y=7, z=7), TWO + TREE),
     "comparison.equal": (lambda w: zeros(w, (7,), (7,)), dict(n=7, x=7, y=7, z=7), TWO + TREE),
@@ -141,7 +141,7 @@ ONE = {
     "securenn.select_share": (lambda w: zeros(w, (), (), ()), {}, 40),
     "securenn.private_compare": (compare_arguments(), {}, 128),
     "securenn.share_convert": (lambda w: zeros(w, ()), {}, 304),
-    "securenn.compute_msb": (lambda w: (*zeros(w, (), ring=Odd(64)), w.ring), {}, 360),
+    "securenn.compute_msb": (lambda w: (*zeros(w, (), ring=Z2kMinus1(64)), w.ring), {}, 360),
     "securenn.drelu": (lambda w: zeros(w, ()), {}, 664),
     "comparison.relu": (lambda w: zeros(w, ()), {}, 704),
     "argmax.tournament": (lambda w: zeros(w, (10,)), dict(m=10), 6696),

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from mpc.audit.replay import RecordedWorld
 import mpc
 import nn
 from helpers import everywhere, reconstruct, rows_of
@@ -75,7 +76,7 @@ def test_a_number_out_of_range_is_refused_with_its_place_scale_and_limit(world, 
     with pytest.raises(ValueError, match=remedy):
         fix_precision([1.0, number])
     with pytest.raises(ValueError, match=remedy):       # at its owner, before anything is sent
-        fix_precision(world.held(world.workers[0], (2,), lambda: np.array([1.0, float(number)])))
+        fix_precision(world.private_input(world.workers[0], (2,), lambda: np.array([1.0, float(number)])))
     with pytest.raises(ValueError, match=remedy):
         share(world, [1.0, 2.0]) + np.array([1.0, float(number)])
 
@@ -305,18 +306,18 @@ def truncated_elements(world):
 
 
 @pytest.mark.parametrize("finer, c, each", [(5000, 1, 2), (32_000, 1 / 32, 1), (32_000, 3 / 32, 1)])
-def test_the_update_of_a_finer_weight_takes_no_truncation_but_that_of_its_gradient(finer, c, each):
+def test_the_update_of_a_finer_weight_takes_no_truncation_but_that_of_its_gradient(weight_scale, c, each):
     """One is enough for the layer below too, where it is at the scale of ordinary numbers."""
     world = World(seed=1, truncation="provider")
     exact, x_exact, g_exact = numbers(6, 3), numbers(4, 6), numbers(4, 3)
-    weight = fix_precision(exact, finer=finer).share(*world.workers,
+    weight = fix_precision(exact, weight_scale=weight_scale).share(*world.workers,
                                                      crypto_provider=world.crypto_provider)
     x = share(world, x_exact)
     for _ in range(3):
         g = share(world, g_exact) * share(world, np.ones(3))
         (g @ share(world, np.ones((3, 1))))
-        weight = weight - x.T @ g.aimed(weight, x, c) * c
-    assert (weight.finer, weight.scale) == (finer, 1000 * finer)
+        weight = weight - x.T @ g.rescaled_for(weight, x, c) * c
+    assert (weight.weight_scale, weight.scale) == (weight_scale, 1000 * weight_scale)
     assert truncated_elements(world) == [12] * each * 3
     np.testing.assert_allclose(decode(weight), exact - 3 * c * x_exact.T @ g_exact, atol=0.02)
     assert len(truncated_elements(world)) == 3 * each       # it is revealed as it is
@@ -330,38 +331,38 @@ def test_the_update_of_a_finer_weight_takes_no_truncation_but_that_of_its_gradie
     ("(s * w).relu()", 1000, 1), ("s.aimed(s, s)", 1000, 1), ("s.aimed(w, s)", 4000, 4000),
     ("s * s.aimed(w, s)", 4 * 10**6, 4000),
 ])
-def test_what_is_finer_stays_so_until_a_truncation(line, scale, finer):
+def test_what_is_finer_stays_so_until_a_truncation(line, scale, weight_scale):
     world = World(seed=1)
     s = share(world, [1.0, 2.0])
-    w = fix_precision([3.0025, 4.0], finer=4000).share(*world.workers,
+    w = fix_precision([3.0025, 4.0], weight_scale=4000).share(*world.workers,
                                                        crypto_provider=world.crypto_provider)
     got = eval(line, dict(s=s, w=w))
-    assert (got.scale, got.finer) == (scale, finer)
+    assert (got.scale, got.weight_scale) == (scale, weight_scale)
     exact = eval(line.replace("s.aimed(w, s)", "s").replace("s.aimed(s, s)", "s")
                  .replace(".relu()", ""), dict(s=np.array([1.0, 2.0]), w=np.array([3.0025, 4.0])))
     np.testing.assert_allclose(decode(got), exact, atol=0.009)
 
 
 def test_a_finer_number_keeps_the_digits_that_others_lose():
-    for finer, kept in ((1, 1.235), (1000, 1.234567), (7000, 8641969 / 7_000_000)):
-        assert fix_precision([1.234567], finer=finer).float_precision().tolist() == [kept]
+    for weight_scale, kept in ((1, 1.235), (1000, 1.234567), (7000, 8641969 / 7_000_000)):
+        assert fix_precision([1.234567], weight_scale=weight_scale).float_precision().tolist() == [kept]
 
 
-@pytest.mark.parametrize("finer", [0, -1, 1.5])
-def test_finer_by_no_whole_factor_is_refused(finer):
-    with pytest.raises(ValueError, match=f"finer={finer} is no whole factor; take an integer"):
-        fix_precision([1.0], finer=finer)
+@pytest.mark.parametrize("weight_scale", [0, -1, 1.5])
+def test_finer_by_no_whole_factor_is_refused(weight_scale):
+    with pytest.raises(ValueError, match=f"weight_scale={weight_scale} is no whole factor; take an integer"):
+        fix_precision([1.0], weight_scale=weight_scale)
 
 
 def test_finer_by_less_than_the_unit_would_make_gradients_coarser_and_is_refused():
     with pytest.raises(ValueError, match="finer=10 would round gradients more coarsely than other "
                                          "numbers; take 1, or 1000 and more"):
-        fix_precision([1.0], finer=10)
+        fix_precision([1.0], weight_scale=10)
 
 
 def test_finer_than_the_ring_has_room_for_is_refused():
     with pytest.raises(ValueError, match="3 digits in base 10, 4398047 times finer, leave no room"):
-        fix_precision([1.0], finer=4398047, ring=Z2k(44))
+        fix_precision([1.0], weight_scale=4398047, ring=Z2k(44))
 
 
 def test_many_products_with_public_factors_do_not_outgrow_the_ring():
@@ -374,14 +375,14 @@ def test_many_products_with_public_factors_do_not_outgrow_the_ring():
 def test_a_count_is_no_bit_and_leaves_no_truncation_to_later():
     world = World(seed=1, truncation="provider", ring_bits=44)
     s, ones = share(world, [2.0]), share(world, np.ones(640))
-    w = fix_precision([1.0], ring=world.ring, finer=21990).share(
+    w = fix_precision([1.0], ring=world.ring, weight_scale=21990).share(
         *world.workers, crypto_provider=world.crypto_provider)
     assert decode((ones > 0).sum() * (s * w)).tolist() == [1280.0]
 
 
 def test_a_factor_of_many_digits_leaves_room_for_a_finer_product():
     world = World(seed=1, truncation="provider")
-    w = fix_precision([10.0], finer=1_600_000).share(*world.workers,
+    w = fix_precision([10.0], weight_scale=1_600_000).share(*world.workers,
                                                      crypto_provider=world.crypto_provider)
     np.testing.assert_allclose(decode((share(world, [10.0]) * w) * 0.123457), 12.3457, atol=0.01)
 
@@ -515,7 +516,7 @@ def test_get_tells_the_server_and_nan_to_everybody_else():
 
 
 def test_get_refreshes_after_the_last_truncation():
-    world = World(seed=1, record=True)
+    world = RecordedWorld(seed=1)
     product = share(world, [1.0, 2.0]) * share(world, [3.0, 4.0])
     assert decode(product).tolist() == [3, 8]
     assert [*world.ledger.calls] == ["multiply", "truncate_with_provider", "refresh"]
@@ -534,7 +535,7 @@ def test_refresh_truncates_first_and_keeps_the_number():
 
 def test_what_one_worker_holds_is_shared_by_that_worker(world):
     alice, bob = world.workers
-    x = fix_precision(world.held(bob, (2,), lambda: [1.5, -2]))
+    x = fix_precision(world.private_input(bob, (2,), lambda: [1.5, -2]))
     s = x.share(alice, bob, crypto_provider=world.crypto_provider)
     assert decode(s).tolist() == [1.5, -2]
     assert {m.src for m in world.ledger.messages} == {"alice", "bob"}
@@ -690,7 +691,7 @@ def test_sharing_names_all_parties_of_one_world(world):
 
 def test_what_one_role_holds_is_shared_by_no_other(world):
     alice, bob = world.workers
-    x = fix_precision(world.held(bob, (2,), lambda: [1.5, -2]))
+    x = fix_precision(world.private_input(bob, (2,), lambda: [1.5, -2]))
     with pytest.raises(ValueError, match="bob holds this value, not alice; leave the owner out"):
         x.share(alice, bob, crypto_provider=world.crypto_provider, owner=alice)
     revealed = share(world, [1.0]).get(alice)

@@ -16,8 +16,9 @@ import pytest
 import mpc
 import nn
 from helpers import common, give
-from mpc import CompareCoins, FixedPoint, Private, Role, Share, World, run_threads, tags
-from mpc.ring import Bits, Odd, Z2k, Zm
+from mpc import CompareCoins, FixedPoint, Local, Role, Share, World, run_threads
+from mpc.audit import tags
+from mpc.ring import Bits, Z2kMinus1, Z2k, Zm
 from mpc.share import INSTEAD, concatenate
 from mpc.world import make_keys
 
@@ -30,7 +31,7 @@ def secret(world, shape=(2, 3), ring=None):
     """A share all of whose rows hold the pattern."""
     ring = ring or world.ring
     rows = np.full((len(world.workers_here), *shape), DIGITS % ring.modulus, ring.dtype)
-    return Share(world, ring, world._tag(rows, tags.SHARE))
+    return Share(world, ring, world._wrap(rows, tags.SHARE))
 
 
 def fixed(world, shape=(2, 3)):
@@ -38,7 +39,7 @@ def fixed(world, shape=(2, 3)):
 
 
 def private(world):
-    return Private("alice", tags.strip(secret(world).rows)[:1], world.ring)
+    return Local("alice", tags.strip(secret(world).rows)[:1], world.ring)
 
 
 # what is swept: {name: value of a World}; an operand is its own left side too
@@ -47,7 +48,7 @@ OPERANDS = {
     "a vector": lambda w: secret(w, (3,)),
     "a single number": lambda w: secret(w, ()),
     "a share of another shape": lambda w: secret(w, (4, 5)),
-    "a share of another ring": lambda w: secret(w, ring=Odd(64)),
+    "a share of another ring": lambda w: secret(w, ring=Z2kMinus1(64)),
     "a share of another World": lambda w: secret(World(seed=2)),
     "a fixed-point number": fixed,
     "a revealed number": lambda w: FixedPoint(private(w)),
@@ -90,8 +91,8 @@ NUMPY = [np.add, np.matmul, np.multiply.outer, np.add.reduce, np.mean, np.dot, n
          np.full_like, np.take, np.bincount, np.einsum]
 PROTOCOLS = [getattr(mpc, name) for name in mpc.__all__
              if inspect.isfunction(getattr(mpc, name)) and name != "run_threads"]
-PROTOCOLS += [concatenate, mpc.carry_tree.to_ring, mpc.carry_tree.carry, mpc.carry_tree.msb,
-              mpc.argmax.maximum, mpc.argmax.place_of_max]
+PROTOCOLS += [concatenate, mpc.carry_tree.bit_to_arithmetic, mpc.carry_tree.carry, mpc.carry_tree.msb,
+              mpc.comparison.maximum, mpc.comparison.argmax_one_hot]
 
 
 def texts_of(error):
@@ -153,27 +154,27 @@ def test_no_operation_with_wrong_operands_shows_digits_of_a_row(name, options):
 
 
 VERBS = {
-    "open": lambda w, v: (w.open(v, name="x"), w.open(secret(w), name=v)),
+    "open": lambda w, v: (w.open(x=v), w.open(secret(w), name=v)[0]),
     "open, a wrong name": lambda w, v: w.open(secret(w), name=v),
-    "gather": lambda w, v: w.gather("bob", v, name="x"),
-    "gather at": lambda w, v: w.gather(v, secret(w), name="x"),
-    "share": lambda w, v: w.share("alice", (v, w.ring), name="x"),
-    "share over": lambda w, v: w.share("alice", (secret(w).rows[:1], v), name="x"),
-    "share by": lambda w, v: w.share(v, (secret(w).rows[:1], w.ring), name="x"),
-    "share at all": lambda w, v: w.share("alice", v, name="x"),
-    "held": lambda w, v: w.held("alice", (2, 3), lambda: v),
-    "held, of integers": lambda w, v: w.held("alice", (2, 3), lambda: v, np.uint64),
-    "held by": lambda w, v: w.held(v, (2, 3), lambda: np.ones((2, 3))),
-    "held in": lambda w, v: w.held("alice", v, lambda: np.ones((2, 3))),
-    "announce": lambda w, v: w.announce("alice", v, 1),
-    "announce one": lambda w, v: w.announce("alice", [v], 1),
-    "announce by": lambda w, v: w.announce(v, [1], 1),
-    "announce n": lambda w, v: w.announce("alice", [1], v),
+    "gather": lambda w, v: w.gather("bob", x=v),
+    "gather at": lambda w, v: w.gather(v, x=secret(w)),
+    "share": lambda w, v: w.share("alice", x=(v, w.ring)),
+    "share over": lambda w, v: w.share("alice", x=(secret(w).rows[:1], v)),
+    "share by": lambda w, v: w.share(v, x=(secret(w).rows[:1], w.ring)),
+    "share at all": lambda w, v: w.share("alice", x=v),
+    "held": lambda w, v: w.private_input("alice", (2, 3), lambda: v),
+    "held, of integers": lambda w, v: w.private_input("alice", (2, 3), lambda: v, np.uint64),
+    "held by": lambda w, v: w.private_input(v, (2, 3), lambda: np.ones((2, 3))),
+    "held in": lambda w, v: w.private_input("alice", v, lambda: np.ones((2, 3))),
+    "announce": lambda w, v: w.broadcast("alice", v, 1),
+    "announce one": lambda w, v: w.broadcast("alice", [v], 1),
+    "announce by": lambda w, v: w.broadcast(v, [1], 1),
+    "announce n": lambda w, v: w.broadcast("alice", [1], v),
     "has": lambda w, v: w.has(v),
-    "dealt": lambda w, v: w.dealt(v, (2,), "x"),
-    "dealt in": lambda w, v: w.dealt(w.ring, v, "x"),
-    "dealt as": lambda w, v: w.dealt(w.ring, (2,), v),
-    "common": lambda w, v: w.common(w.ring, v, "x"),
+    "dealt": lambda w, v: w.deal(v, (2,), "x"),
+    "dealt in": lambda w, v: w.deal(w.ring, v, "x"),
+    "dealt as": lambda w, v: w.deal(w.ring, (2,), v),
+    "common": lambda w, v: w.common_coins(w.ring, v, "x"),
     "zero_share": lambda w, v: w.zero_share(v, (2,), "x"),
     "spend": lambda w, v: w.spend(v),
     "replay": lambda w, v: w.replay(v),
@@ -187,7 +188,7 @@ VERBS = {
     "threads": lambda w, v: run_threads(lambda own: None, v),
     "a share of rows": lambda w, v: Share(w, w.ring, v),
     "a share in a ring": lambda w, v: Share(w, v, secret(w).rows),
-    "rings": lambda w, v: (Z2k(v), Odd(v), Zm(v)),
+    "rings": lambda w, v: (Z2k(v), Z2kMinus1(v), Zm(v)),
 }
 
 
@@ -226,10 +227,10 @@ def test_an_error_of_what_an_owner_loaded_speaks_of_place_and_type_not_of_the_va
     for bad in (["9912345678901234"], [2**53 + 1], [1j], [-1.5e300, None], [[1], [1, 2]],
                 np.ma.array([9912345678901234.0], mask=[True]), object()):
         if role == "server":
-            world.held("alice", (1,), lambda bad=bad: bad)      # not loaded here
+            world.private_input("alice", (1,), lambda bad=bad: bad)      # not loaded here
             continue
         with pytest.raises(ValueError) as stopped:
-            world.held("alice", (1,), lambda bad=bad: bad)
+            world.private_input("alice", (1,), lambda bad=bad: bad)
         assert not re.search(r"99123|90071|1.5e", "".join(texts_of(stopped.value)))
 
 
@@ -315,12 +316,12 @@ def test_a_share_is_not_pickled_whatever_was_done_with_it(history, hold):
 
 def test_a_private_value_is_pickled_alone():
     world = World(seed=1)
-    one = mpc.fix_precision(world.held("alice", (2,), lambda: [1.5, 2])).share(
+    one = mpc.fix_precision(world.private_input("alice", (2,), lambda: [1.5, 2])).share(
         *world.workers, crypto_provider=world.crypto_provider)
     text = pickle.dumps(one.get())
     assert pickle.loads(text).float_precision().tolist() == [1.5, 2]
     assert not any(key in text for key in world._keys.values()) and b"World" not in text
-    assert isinstance(copy.deepcopy(one.get()).value, Private)
+    assert isinstance(copy.deepcopy(one.get()).value, Local)
 
 
 def test_a_role_is_not_pickled_with_its_world():

@@ -5,7 +5,7 @@ import pytest
 from helpers import everywhere, give
 from mpc import World, compute_msb, multiply
 from mpc.ledger import Cost, Ledger, step
-from mpc.ring import Odd
+from mpc.ring import Z2kMinus1
 
 
 def message(nbytes=8, src="alice", dst="bob", name="x"):
@@ -139,7 +139,7 @@ def test_the_transcript_is_a_line_for_each_message(ledger):
 def test_all_roles_keep_the_same_ledger():
     def program(world):
         with world.ledger.step("lesson"):
-            x = give(world, [1, 2, 3], Odd(8))
+            x = give(world, [1, 2, 3], Z2kMinus1(8))
             return {"msb": compute_msb(x, world.ring)}
 
     world, _ = everywhere(program, ring_bits=8)

@@ -13,12 +13,12 @@ import pytest
 import mpc
 from helpers import everywhere, give
 from mpc import MaskReused, World, comparison, run_threads, securenn
-from mpc.ring import Bits, Odd, Z2k, Zm
+from mpc.ring import Bits, Z2kMinus1, Z2k, Zm
 from mpc.share import concatenate
 
 
 def coin(world, shape=(3,), name="r", ring=None):
-    return world.dealt(ring or world.ring, shape, name)[0]
+    return world.deal(ring or world.ring, shape, name)[0]
 
 
 def secret(world, shape=(3,), ring=None):
@@ -31,7 +31,7 @@ ONES = np.ones((1, 3), np.uint64)
 ALONE = {
     "a coin repeated by times": lambda w, s: s + coin(w, (1,)).times(ONES),
     "a coin repeated by plus": lambda w, s: s + coin(w, (1,)).plus(ONES),
-    "a coin repeated by a public flip": lambda w, s: s + securenn.flip(coin(w, (1,)), ONES),
+    "a coin repeated by a public flip": lambda w, s: s + securenn.xor_public(coin(w, (1,)), ONES),
     "a coin repeated by a sum": lambda w, s: s + coin(w, (1,)),
     "a coin repeated by a difference": lambda w, s: s - coin(w, ()),
     "a coin repeated by another share": lambda w, s: coin(w, (1,)) + s,
@@ -71,8 +71,8 @@ def test_a_coin_that_does_not_hide_each_element_once_is_refused_when_shown(progr
     def run(world):
         shown = program(world, secret(world))
         before = len(world.ledger.messages)
-        for show in (lambda: world.open(shown, name="x"),
-                     lambda: world.gather("server", shown, name="x")):
+        for show in (lambda: world.open(x=shown),
+                     lambda: world.gather("server", x=shown)):
             with pytest.raises(MaskReused, match="the coin r of step .* each element once.* deal a "
                                                  r"fresh one of shape \("):
                 show()
@@ -100,12 +100,12 @@ TWICE = {
 def test_a_coin_hides_one_value_only(program):
     world = World(seed=1)
     first, second = program(world, secret(world), coin(world))
-    world.open(first, name="first")
+    world.open(first=first)
     with pytest.raises(MaskReused, match="the coin .* has hidden a value already"):
-        world.open(second, name="second")
+        world.open(second=second)
     first, second = program(world, secret(world), coin(world))
     with pytest.raises(MaskReused):
-        world.open(first, second, name="first, second")
+        world.open(first=first, second=second)
 
 
 # ---- allowed
@@ -118,7 +118,7 @@ ALLOWED = {
     "doubled, under its coin": lambda w, s, r: s + s + r,
     "a coin times 3": lambda w, s, r: s + r.times(3),
     "a coin times 3 that was added": lambda w, s, r: s + r + r + r,
-    "a coin of an odd ring, doubled": lambda w, s, r: (lambda q: q + q)(coin(w, ring=Odd(64))),
+    "a coin of an odd ring, doubled": lambda w, s, r: (lambda q: q + q)(coin(w, ring=Z2kMinus1(64))),
     "a cancelled coin under a fresh one": lambda w, s, r: (s + r) - (s + r) + coin(w),
     "a cancelled coin under an older one": lambda w, s, r: (lambda q: s + r + q - q)(coin(w)),
     "a repeated coin under a fresh one": lambda w, s, r: s + coin(w, ()) + coin(w),
@@ -136,7 +136,7 @@ ALLOWED = {
 @pytest.mark.parametrize("program", ALLOWED.values(), ids=ALLOWED)
 def test_what_a_coin_hides_may_be_shown(program):
     world = World(seed=1)
-    world.open(program(world, secret(world), coin(world)), name="x")
+    world.open(x=program(world, secret(world), coin(world)))
 
 
 def test_a_step_spends_the_coins_that_it_deals():
@@ -146,7 +146,7 @@ def test_a_step_spends_the_coins_that_it_deals():
     mpc.matmul_in_three(x, y)
     for kept in (x.masked, x.doubled, y.masked):
         with pytest.raises(MaskReused, match="has hidden a value already"):
-            world.open(secret(world, (2, 2)) + kept.a, name="x")
+            world.open(x=secret(world, (2, 2)) + kept.a)
 
 
 def test_the_ledger_keeps_nothing_of_coins_that_are_gone():
@@ -170,7 +170,7 @@ STEPS = {
     "matmul": lambda x, y: mpc.matmul(x.reshape(1, 3), y.reshape(3, 1)),
     "select": lambda x, y: mpc.select_share(mpc.drelu(y), x, y),
     "tournament": lambda x, y: mpc.tournament(x), "refresh": lambda x, y: mpc.refresh(x),
-    "maximum": lambda x, y: mpc.argmax.maximum(x),
+    "maximum": lambda x, y: mpc.comparison.maximum(x),
 }
 MASKED = {"one coin in both": lambda s, r, o: (s + r, s - r),
           "a coin and its reverse": lambda s, r, o: (s + r, s + r[::-1]),
@@ -187,7 +187,7 @@ def test_a_step_takes_operands_with_coins_in_them_and_spends_none(way, step):
         x, y = masked(s, r, repeated)
         step(x, y)
         step(y, x)                          # again, with the same coins in other shares
-        world.open(s + r, name="x")         # the program's own coins are still there
+        world.open(x=s + r)         # the program's own coins are still there
 
 
 # ---- what is let through tells nothing
@@ -287,7 +287,7 @@ def test_no_program_that_is_let_through_tells_anything():
             quiet = tells_nothing(forms)
         try:
             for b in shown:
-                world.open(b.share, name="x")
+                world.open(x=b.share)
         except MaskReused:
             stopped, needless = stopped + 1, needless + quiet
         else:
@@ -300,10 +300,10 @@ def test_no_program_that_is_let_through_tells_anything():
 def test_threads_and_replays_come_to_the_same_verdict_although_they_hold_less():
     def program(world):
         r, s = coin(world), secret(world)
-        epsilon = world.open(s + r, name="e")               # held by the workers alone
+        epsilon = world.open(e=s + r)[0]               # held by the workers alone
         with pytest.raises(MaskReused):
-            world.open(s + coin(world).times(epsilon), name="x")
-        world.open((s + r).times(epsilon) + coin(world), name="y")
+            world.open(x=s + coin(world).times(epsilon))
+        world.open(y=(s + r).times(epsilon) + coin(world))
         return {}
 
     everywhere(program)

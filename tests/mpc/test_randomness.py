@@ -79,10 +79,10 @@ def test_fresh_keys_differ():
     ((None, None), False), ((1, 2), False), ((0, None), False), ((1, 1), True), ((0, 0), True)])
 def test_masks_repeat_with_a_seed_and_only_then(seeds, equal):
     def masks(world):
-        share, clear = world.dealt(Z2k(64), (50,), "a")
+        share, clear = world.deal(Z2k(64), (50,), "a")
         zero = world.zero_share(Z2k(64), (50,), "z")
         return np.concatenate([rows_of(v).ravel() for v in (
-            share, zero, world.common(Z2k(64), (50,), "c"))])
+            share, zero, world.common_coins(Z2k(64), (50,), "c"))])
 
     a, b = (masks(World(seed=seed)) for seed in seeds)
     assert (a == b).all() if equal else (a != b).all()
@@ -119,7 +119,7 @@ def test_no_generator_but_the_streams_hides_anything(path):
 def test_no_protocol_imports_a_program():
     """The package itself begins with the guard, before NumPy."""
     used = {name.split(".")[1] for path in PROTOCOLS for name in imported(path)
-            if name.startswith("mpc.") and (path.stem, name) != ("__init__", "mpc.guard")}
+            if name.startswith("mpc.") and (path.stem, name) != ("__init__", "mpc.transport.supervisor")}
     assert used & PROGRAMS == set() and {"ring", "world", "beaver"} <= used
 
 

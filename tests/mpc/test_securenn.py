@@ -7,11 +7,12 @@ bugs: a wrong theta moves the even number 2a by one, and only a = 0 and a = -1 c
 import numpy as np
 import pytest
 
+from mpc.audit.replay import RecordedWorld
 import mpc
 from helpers import (Injected, common, every_sharing, everywhere, give, reconstruct, rows_of,
                      with_rows)
 from mpc import World, securenn
-from mpc.ring import Odd, Z2k, Zm, bits_of
+from mpc.ring import Z2kMinus1, Z2k, Zm, bits_of
 from mpc.securenn import CompareCoins
 
 TOP = 2**64 - 1
@@ -141,7 +142,7 @@ def test_private_compare_by_hand():
     With s = (2, 3, 4) and z = (1, 2, 3), s_i c_i + z_i:  (2, 4, 1);  s_i c_i - z_i:  (4, 0, 4).
     Turned by one place, P2 reads (1, 2, 4) and (4, 4, 0), sees (0, 1, 4), and answers 1: x > r.
     """
-    world, field = World(seed=1, record=True, ring_bits=3), Zm(5)
+    world, field = RecordedWorld(seed=1, ring_bits=3), Zm(5)
     x_bits = with_rows(world, [[[1], [4], [3]], [[0], [1], [3]]], field)
     z = [[[1], [2], [3]], field.neg(np.uint8([[1], [2], [3]]))]
     got = compare(x_bits, [3], [0], s=common(world, [[2], [3], [4]], np.uint8),
@@ -158,7 +159,7 @@ def test_private_compare_by_hand():
 ])
 def test_the_forged_values_by_hand(beta, r, known, c):
     """Alice has 0 and bob 1, but 0 in the place of the zero: c, times s = 1 and not turned."""
-    world, field = World(seed=1, record=True, ring_bits=3), Zm(5)
+    world, field = RecordedWorld(seed=1, ring_bits=3), Zm(5)
     compare(give(world, [[1], [0], [1]], field), [r], [beta], [known],
             s=common(world, [[1]] * 3, np.uint8), zero=with_rows(world, np.zeros((2, 3, 1)), field),
             turn=common(world, [0], np.uint8))
@@ -180,7 +181,7 @@ def wrong_conversions(bits, rows, **given):
     world = toy(bits, coins={f"share_convert/{name}": [v] for name, v in given.items()})
     got = mpc.share_convert(with_rows(world, rows))
     assert not world.coins.unused
-    assert got.ring == Odd(bits) and rows_of(got).max() < 2**bits - 1
+    assert got.ring == Z2kMinus1(bits) and rows_of(got).max() < 2**bits - 1
     return int((reconstruct(got) != rows.sum(axis=0) % 2**bits).sum()), rows.shape[1]
 
 
@@ -248,7 +249,7 @@ def test_share_convert_at_the_edges_of_64_bits(r):
 def test_compute_msb_is_right_for_all_sharings_of_the_odd_ring(bits):
     for seed in range(20):
         world = toy(bits, seed)
-        a = every_sharing(world, range(2**bits - 1), Odd(bits))
+        a = every_sharing(world, range(2**bits - 1), Z2kMinus1(bits))
         got = reconstruct(mpc.compute_msb(a, world.ring))
         np.testing.assert_array_equal(got.T, [np.arange(2**bits - 1) >> bits - 1] * (2**bits - 1))
 
@@ -256,7 +257,7 @@ def test_compute_msb_is_right_for_all_sharings_of_the_odd_ring(bits):
 def test_compute_msb_is_right_for_all_masks():
     first, second, x_0, x_1, beta = grid(7, 7, 7, 7, 2)
     world = toy(3, coins={"compute_msb/x": [x_0, x_1], "compute_msb/beta": [beta]})
-    got = mpc.compute_msb(with_rows(world, [first, second], Odd(3)), world.ring)
+    got = mpc.compute_msb(with_rows(world, [first, second], Z2kMinus1(3)), world.ring)
     np.testing.assert_array_equal(reconstruct(got), (first + second) % 7 >> 2)
     assert not world.coins.unused
 
@@ -265,7 +266,7 @@ def test_compute_msb_at_the_edges_of_64_bits_and_into_another_ring():
     values = [0, 1, 2**62, 2**63 - 1, 2**63, 2**63 + 1, TOP - 1]
     for x in (0, 1, 2**63, TOP - 1):
         world = toy(64, coins={"compute_msb/x": [[x], [0]]})
-        a = give(world, values, Odd(64))
+        a = give(world, values, Z2kMinus1(64))
         for ring in (world.ring, Z2k(8)):
             got = mpc.compute_msb(a, ring)
             assert got.ring == ring and reconstruct(got).tolist() == [0, 0, 0, 0, 1, 1, 1]
@@ -335,7 +336,7 @@ PROGRAMS = {
     "select_share": (lambda w: mpc.select_share(give(w, [0, 1, 0, 1]), give(w, VALUES),
                                                 give(w, [9])), edges([3, 9, -3, 9])),
     "share_convert": (lambda w: mpc.share_convert(give(w, VALUES + VALUES)), VALUES + VALUES),
-    "compute_msb": (lambda w: mpc.compute_msb(give(w, VALUES % TOP, Odd(64)), w.ring),
+    "compute_msb": (lambda w: mpc.compute_msb(give(w, VALUES % TOP, Z2kMinus1(64)), w.ring),
                     [0, 0, 1, 0]),
     "drelu": (lambda w: mpc.drelu(give(w, VALUES)), [1, 1, 0, 0]),
     "relu": (lambda w: mpc.relu(give(w, VALUES)), [3, 0, 0, 0]),
@@ -360,7 +361,7 @@ THREE = {
     "private_compare": lambda w: mpc.private_compare(
         give(w, np.zeros((3, 1)), Zm(5)), common(w, [0]), CompareCoins.draw(w, Zm(5), 3, (1,))),
     "share_convert": lambda w: mpc.share_convert(give(w, [1])),
-    "compute_msb": lambda w: mpc.compute_msb(give(w, [1], Odd(64)), w.ring),
+    "compute_msb": lambda w: mpc.compute_msb(give(w, [1], Z2kMinus1(64)), w.ring),
     "drelu": lambda w: securenn.drelu(give(w, [1])),
 }
 
@@ -395,15 +396,15 @@ WRONG_RING = [
     (lambda w: mpc.private_compare(give(w, np.zeros((3, 1))), common(w, [0]),
                                    CompareCoins.draw(w, Zm(5), 3, (1,))),
      "over Z_2^64 is of the wrong ring; share the bits mod a prime"),
-    (lambda w: mpc.share_convert(give(w, [1], Odd(64))),
+    (lambda w: mpc.share_convert(give(w, [1], Z2kMinus1(64))),
      "over Z_(2^64 - 1) is of the wrong ring; convert from Z_2^l only"),
     (lambda w: mpc.drelu(give(w, [1], Zm(67))),
      "over Z_67 is of the wrong ring; convert from Z_2^l only"),
-    (lambda w: mpc.relu(give(w, [1], Odd(5))),
+    (lambda w: mpc.relu(give(w, [1], Z2kMinus1(5))),
      "over Z_(2^5 - 1) is of the wrong ring; convert from Z_2^l only"),
     (lambda w: mpc.compute_msb(give(w, [1]), w.ring),
      "over Z_2^64 is of the wrong ring; share_convert it first"),
-    (lambda w: mpc.compute_msb(give(w, [1], Odd(64)), Odd(64)),
+    (lambda w: mpc.compute_msb(give(w, [1], Z2kMinus1(64)), Z2kMinus1(64)),
      "over Z_(2^64 - 1) is of the wrong ring; the result needs Z_2^l, such as world.ring"),
 ]
 
@@ -417,4 +418,4 @@ def test_a_share_over_the_wrong_ring_is_refused_with_the_remedy(world, call, rem
 
 def test_select_share_over_two_rings_is_refused(world):
     with pytest.raises(ValueError, match="convert one first"):
-        mpc.select_share(give(world, [1], Odd(64)), give(world, [1]), give(world, [2]))
+        mpc.select_share(give(world, [1], Z2kMinus1(64)), give(world, [1]), give(world, [2]))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import mpc
 from helpers import everywhere, give, reconstruct
-from mpc import World, argmax, carry_tree
+from mpc import World, carry_tree, comparison
 from mpc.ring import Bits, pack_bits
 
 WAYS = {"SecureNN": {}, "three products": {"products": "three"},
@@ -105,8 +105,8 @@ def test_products_in_three_take_stacks_as_they_do_in_every_role(x, y):
 def test_maxima_have_the_shape_and_the_place_of_numpys(way, shape):
     x = small(shape)
     place = np.eye(shape[-1], dtype=int)[x.argmax(-1)] if x.size else x
-    check(way, mpc.argmax.maximum, lambda x: x.max(-1) if x.size else np.zeros(shape[:-1]), x)
-    check(way, mpc.argmax.place_of_max, lambda _: place, x)
+    check(way, mpc.comparison.maximum, lambda x: x.max(-1) if x.size else np.zeros(shape[:-1]), x)
+    check(way, mpc.comparison.argmax_one_hot, lambda _: place, x)
     check(way, lambda s: mpc.tournament(s)[1], lambda _: place, x)
     if way in ("tree", "three") and shape[-1] > 1:
         check(way, mpc.all_pairs, lambda _: place, x)
@@ -117,15 +117,15 @@ def test_maxima_have_the_shape_and_the_place_of_numpys(way, shape):
 def test_packed_bits_of_any_stack_come_into_the_ring(n, stack):
     world = World(seed=1, comparison="carry-tree")
     bits = np.random.default_rng(0).integers(0, 2, (*stack, n)).astype(np.uint8)
-    found = carry_tree.to_ring(give(world, pack_bits(bits), Bits()), n, world.ring)
+    found = carry_tree.bit_to_arithmetic(give(world, pack_bits(bits), Bits()), n, world.ring)
     assert found.shape == bits.shape and (reconstruct(found) == bits).all()
 
 
 @pytest.mark.parametrize("n", [0, 8, 17, 10**9, None, 9.0])
 def test_more_or_fewer_bits_than_are_packed_are_refused(n):
     world = World(seed=1, comparison="carry-tree")
-    with pytest.raises(ValueError, match=r"to_ring: shape \(2,\) over bits does not hold"):
-        carry_tree.to_ring(give(world, [1, 2], Bits()), n, world.ring)
+    with pytest.raises(ValueError, match=r"bit_to_arithmetic: shape \(2,\) over bits does not hold"):
+        carry_tree.bit_to_arithmetic(give(world, [1, 2], Bits()), n, world.ring)
 
 
 def test_a_single_number_has_no_axis_to_pack():
@@ -139,7 +139,7 @@ def test_a_single_number_has_no_axis_to_pack():
                                   lambda x: mpc.equal(x, x), mpc.tournament])
 def test_a_share_over_a_ring_without_signs_is_refused(way, step):
     world = World(seed=1, **WAYS[way])
-    for ring in (mpc.ring.Odd(64), mpc.ring.Zm(67)):
+    for ring in (mpc.ring.Z2kMinus1(64), mpc.ring.Zm(67)):
         with pytest.raises(ValueError, match=r"Z_2\^l"):
             step(give(world, [1, 2], ring))
 
@@ -151,11 +151,11 @@ def test_few_candidates_meet_in_pairs_and_many_in_a_tournament():
     """A public rule: 2 to 64 candidates on the carry tree; m - 1 comparisons for more."""
     for m, chosen in ((1, "tournament"), (2, "all_pairs"), (64, "all_pairs"), (65, "tournament"),
                       (300, "tournament")):
-        for step in (argmax.maximum, argmax.place_of_max):
+        for step in (argmax.maximum, argmax.argmax_one_hot):
             world = World(seed=1, comparison="carry-tree")
             step(give(world, np.arange(m)))
             calls = {"all_pairs", "tournament"} & set(world.ledger.calls)
-            rows = step is argmax.place_of_max          # a maximum needs no one-hot rows
+            rows = step is argmax.argmax_one_hot          # a maximum needs no one-hot rows
             assert calls == ({chosen} if rows or chosen == "all_pairs" else set()), m
             widest = max((m.shape[0] for m in world.ledger.messages
                           if m.name == "c" and m.path.endswith("masked_bits")), default=0)
@@ -166,7 +166,7 @@ def test_few_candidates_meet_in_pairs_and_many_in_a_tournament():
 def test_the_largest_of_many_is_found(m):
     x = np.random.default_rng(m).integers(-50, 50, (2, m))
     check("tree", argmax.maximum, lambda x: x.max(-1), x)
-    check("tree", argmax.place_of_max, lambda x: np.eye(m)[x.argmax(-1)].astype(int), x)
+    check("tree", argmax.argmax_one_hot, lambda x: np.eye(m)[x.argmax(-1)].astype(int), x)
 
 
 def test_all_pairs_of_many_are_made_without_a_loop_over_them():

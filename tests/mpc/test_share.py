@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from helpers import common, everywhere, give, reconstruct, rows_of
-from mpc import FixedPoint, Private, Share, World, matmul, multiply
-from mpc.ring import Odd, Z2k, Zm
+from mpc.audit.tags import TaggedWorld
+from mpc import FixedPoint, Local, Share, World, matmul, multiply
+from mpc.ring import Z2kMinus1, Z2k, Zm
 from mpc.share import concatenate
 
-RINGS = [Z2k(64), Z2k(5), Odd(64), Odd(3), Zm(67)]
+RINGS = [Z2k(64), Z2k(5), Z2kMinus1(64), Z2kMinus1(3), Zm(67)]
 every_ring = pytest.mark.parametrize("ring", RINGS, ids=str)
 every_size = pytest.mark.parametrize("n_workers", [2, 3])
 
@@ -55,7 +56,7 @@ def test_shares_broadcast_as_their_secrets_do_also_when_sizes_equal_the_workers(
 @every_ring
 @pytest.mark.parametrize("n_workers", [2, 3, 5])
 def test_exactly_one_worker_adds_what_all_know(ring, n_workers):
-    world = World(n_workers, seed=1, tagged=True)
+    world = TaggedWorld(n_workers, seed=1)
     share = give(world, numbers(ring, (4,)), ring)
     sum_ = share.plus(common(world, numbers(ring, (4,), 3), ring.dtype))
     assert reconstruct(sum_).tolist() == ring.add(
@@ -106,7 +107,7 @@ def test_a_reshape_resolves_minus_one_also_without_rows(n_workers, shape, new):
 @pytest.mark.parametrize("new", [(5,), (4, -1), (-1, -1), (2, 2)])
 def test_a_reshape_that_does_not_fit_is_refused_in_every_role(role, new):
     world = World(here=(role,), seed=1)
-    share, _ = world.dealt(world.ring, (6,), "x")
+    share, _ = world.deal(world.ring, (6,), "x")
     with pytest.raises(ValueError, match=r"reshape: shape \(6,\) does not fit"):
         share.reshape(new)
 
@@ -160,7 +161,7 @@ def test_an_index_is_a_public_position(world, key):
 @pytest.mark.parametrize("role", ["alice", "server"])
 def test_an_index_out_of_range_is_seen_in_every_role(role):
     world = World(here=(role,), seed=1)
-    share, _ = world.dealt(world.ring, (3, 2), "x")
+    share, _ = world.deal(world.ring, (3, 2), "x")
     for key in (3, (0, 2), (0, 0, 0)):
         with pytest.raises(IndexError):
             share[key]
@@ -225,7 +226,7 @@ def test_shares_join_along_an_axis_of_the_secret(n_workers, axis):
 def test_a_mistake_with_a_share_names_its_remedy(line, error, remedy):
     world = World(seed=7)
     x = give(world, [1, 2, 3])
-    names = dict(x=x, odd=give(world, [1, 2, 3], Odd(64)), there=give(World(), [1, 2, 3]), np=np,
+    names = dict(x=x, odd=give(world, [1, 2, 3], Z2kMinus1(64)), there=give(World(), [1, 2, 3]), np=np,
                  concatenate=concatenate, fixed=FixedPoint(x), two=np.array([1, 2], np.uint64),
                  Share=Share)
     with pytest.raises(error, match=remedy):
@@ -243,14 +244,14 @@ def test_a_share_shows_the_numbers_of_each_worker(world):
 @pytest.mark.parametrize("role, shown", [("alice", ["alice"]), ("bob", ["bob"]), ("server", [])])
 def test_a_role_sees_its_own_row_only(role, shown):
     world = World(here=(role,), seed=1)
-    share, _ = world.dealt(world.ring, (2,), "x")
+    share, _ = world.deal(world.ring, (2,), "x")
     assert [line.split()[1] for line in repr(share).splitlines()[1:]] == [f"{n}:" for n in shown]
 
 
 def test_a_private_value_is_shown_where_it_lives():
-    here = World(seed=1).held("server", (2,), lambda: [1.5, 2])
-    there = World(here=("alice",), seed=1).held("server", (2,), lambda: 1 / 0)
-    assert isinstance(here, Private) and (here.shape, here.ndim, there.shape) == ((2,), 1, (2,))
+    here = World(seed=1).private_input("server", (2,), lambda: [1.5, 2])
+    there = World(here=("alice",), seed=1).private_input("server", (2,), lambda: 1 / 0)
+    assert isinstance(here, Local) and (here.shape, here.ndim, there.shape) == ((2,), 1, (2,))
     assert repr(here) == "Private(server, shape (2,))\n  -> server: [1.5 2. ]"
     assert repr(there) == "Private(server, shape (2,))\n  -> server: not in this process"
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from mpc.audit.tags import TaggedWorld
 import mpc
 from helpers import Injected, every_sharing, everywhere, give, reconstruct, rows_of, with_rows
 from mpc import World
-from mpc.ring import Odd
+from mpc.ring import Z2kMinus1
 from mpc.truncation import truncate_locally
 
 DIVISORS = [10, 1000, 8, 1024]          # one and three digits in base 10, three and ten in base 2
@@ -114,7 +115,7 @@ BY_HAND = [
 
 @pytest.mark.parametrize("x, rows, quotients", BY_HAND)
 def test_truncate_by_hand(x, rows, quotients):
-    world = World(seed=1, ring_bits=8, tagged=True)
+    world = TaggedWorld(seed=1, ring_bits=8)
     share = with_rows(world, np.array(rows)[:, None])
     assert world.ring.to_int(reconstruct(share)) == x
     got = world.ring.to_int(rows_of(truncate_locally(share, 10)))
@@ -269,4 +270,4 @@ def test_a_divisor_out_of_range_is_refused(truncation, most):
 
 def test_a_ring_without_signs_is_refused(world):
     with pytest.raises(ValueError, match="truncate over Z_2.l"):
-        mpc.truncate(give(world, [1], Odd(64)), 10)
+        mpc.truncate(give(world, [1], Z2kMinus1(64)), 10)

@@ -214,11 +214,11 @@ def test_small_public_gradients_are_not_rounded_away(S, loss, due):
     assert out(w.grad) == near(np.full((3, 128), due), by=0.003)
 
 
-@pytest.mark.parametrize("finer", [1, 1000, 2**20, 999_983, 1_600_000])
+@pytest.mark.parametrize("weight_scale", [1, 1000, 2**20, 999_983, 1_600_000])
 @pytest.mark.parametrize("c", [1, 0.1234567, 1 / 64, 2 / 7, 0.02])
 @pytest.mark.parametrize("truncation", ["provider", "local"])
-def test_gradients_of_finer_weights_are_right_for_any_factor(finer, c, truncation):
-    rng, world = np.random.default_rng(finer), mpc.World(seed=1, checked=True, truncation=truncation)
+def test_gradients_of_finer_weights_are_right_for_any_factor(weight_scale, c, truncation):
+    rng, world = np.random.default_rng(weight_scale), mpc.World(seed=1, checked=True, truncation=truncation)
     X, W = rng.uniform(-1, 1, (6, 4)).round(3), rng.uniform(-1, 1, (4, 3)).round(3)
     v, u = np.full((6, 3), 100.0), rng.uniform(-1, 1, (6, 3)).round(3)
 
@@ -226,7 +226,7 @@ def test_gradients_of_finer_weights_are_right_for_any_factor(finer, c, truncatio
         return mpc.fix_precision(array, **how).share(*world.workers,
                                                      crypto_provider=world.crypto_provider)
 
-    w = nn.Tensor(secret(W, finer=finer), True)
+    w = nn.Tensor(secret(W, weight_scale=weight_scale), True)
     (((nn.Tensor(secret(X)) @ w) * secret(v) * secret(u)).sum() * c).backward()
     due = X.T @ (v * u) * c
     found = w.grad.get().float_precision()
@@ -237,11 +237,11 @@ def test_gradients_of_finer_weights_are_right_for_any_factor(finer, c, truncatio
 
 def test_a_rescaled_gradient_is_an_ordinary_number_too():
     world = mpc.World(seed=1, checked=True)
-    g, w, x = (mpc.fix_precision(np.full((2, 2), n), finer=f).share(
+    g, w, x = (mpc.fix_precision(np.full((2, 2), n), weight_scale=f).share(
         *world.workers, crypto_provider=world.crypto_provider)
         for n, f in ((0.5, 1), (1.0, 1000), (2.0, 1)))
     for c in (2 / 7, 2 / 7 / 500, 1e-6):
-        rescaled = g.aimed(w, x, c)
+        rescaled = g.rescaled_for(w, x, c)
         for result, due in ((rescaled + 1000.0, 1000.5), (rescaled * g, 0.25), (rescaled / 4, 0.125),
                             (rescaled.sum(), 2.0), (mpc.concatenate([rescaled, g]), 0.5)):
             coarse = 1 / float(rescaled.scale)
@@ -251,13 +251,13 @@ def test_a_rescaled_gradient_is_an_ordinary_number_too():
 def test_gradients_behind_products_of_finer_weights_are_not_rounded_away():
     world = mpc.World(seed=1, checked=True)
 
-    def secret(array, finer):
-        return mpc.fix_precision(array, finer=finer).share(*world.workers,
+    def secret(array, weight_scale):
+        return mpc.fix_precision(array, weight_scale=weight_scale).share(*world.workers,
                                                            crypto_provider=world.crypto_provider)
 
-    for finer in (1, 1000, 10**6):
-        w = nn.Tensor(secret([[1.0]], finer), True)
-        h = secret(np.ones((10, 1)), 1) @ secret([[1.0]], finer)
+    for weight_scale in (1, 1000, 10**6):
+        w = nn.Tensor(secret([[1.0]], weight_scale), True)
+        h = secret(np.ones((10, 1)), 1) @ secret([[1.0]], weight_scale)
         ((nn.Tensor(h) @ w - 0.5) ** 2).mean().backward()
         np.testing.assert_allclose(w.grad.get().float_precision(), [[1.0]], atol=0.02)
 

@@ -19,7 +19,7 @@ TIES = np.array([[1.0, 4.0, 4.0, -2.0], [3.0, 3.0, 3.0, 3.0], [-5.0, -4.0, -4.5,
 
 
 def shared(world, numbers, owner="server"):
-    held = world.held(owner, numbers.shape, lambda: numbers)
+    held = world.private_input(owner, numbers.shape, lambda: numbers)
     return mpc.fix_precision(held).share(*world.workers, crypto_provider=world.crypto_provider)
 
 
@@ -90,7 +90,7 @@ def test_sharing_needs_all_rows_and_opening_adds_them(way):
         else:
             assert abs(np.mean(total >> np.uint64(63)) - 0.5) < 0.05
             assert abs(np.mean(total & np.uint64(1)) - 0.5) < 0.05
-    assert not world.open(x.value, name="opened").any()
+    assert not world.open(opened=x.value).any()
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -175,7 +175,7 @@ def test_three_workers_compute_the_same_in_every_way_to_run_them():
         values = inputs(world)
         results = {name: operation(*values) for name, (operation, *_) in OPERATIONS.items()}
         revealed = {f"{name}, revealed": value.get() for name, value in results.items()}
-        opened = world.open(values[0].value, name="opened")
+        opened = world.open(opened=values[0].value)[0]
         return {**results, **revealed, "opened": opened}
 
     world, got = everywhere(program, 3)

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from helpers import common, everywhere, give, reconstruct, rows_of
-from mpc import OutOfStep, PeerFailed, ProtocolError, RoleError, Share, World, multiply, relu, \
+from mpc.audit.tags import TaggedWorld
+from mpc.audit.replay import RecordedWorld
+from mpc import OutOfStep, PeerFailed, ProtocolError, RoleError, Share, World, \, multiply, relu
     run_threads
-from mpc.link import Queues
-from mpc.ring import Odd, Z2k, Zm
+from mpc.transport.link import Queues
+from mpc.ring import Z2kMinus1, Z2k, Zm
 from mpc.world import group, make_keys, role_names
 
 every_size = pytest.mark.parametrize("n_workers", [2, 3, 5])
-RINGS = [Z2k(64), Z2k(20), Odd(8), Zm(67)]
+RINGS = [Z2k(64), Z2k(20), Z2kMinus1(8), Zm(67)]
 every_ring = pytest.mark.parametrize("ring", RINGS, ids=str)
 VALUES = np.array([[0, 1, 2], [66, 33, 5]])
 
@@ -43,7 +45,7 @@ def test_the_roles_of_a_world_have_names_and_an_order():
 @every_size
 def test_j_numbers_the_workers_that_live_here_in_the_type_of_its_operand(n_workers):
     def column(world):
-        return {"j": Share(world, Zm(7), world.j(rows_of(give(world, VALUES % 7, Zm(7)))))}
+        return {"j": Share(world, Zm(7), world.party_index(rows_of(give(world, VALUES % 7, Zm(7)))))}
 
     world, results = everywhere(column, n_workers)
     j = results["j"].rows
@@ -89,8 +91,9 @@ def test_rows_of_a_shared_value_look_fresh(n_workers, owner):
 
 def test_several_values_and_rings_travel_in_one_round(n_workers=3):
     def program(world):
-        held = world.held("server", (4,), lambda: [1, 2, 3, 4], np.uint64).rows
-        x, y = world.share("server", (held, Z2k(64)), (held.astype(np.uint8), Zm(7)), name="x, y")
+        held = world.private_input("server", (4,), lambda: [1, 2, 3, 4], np.uint64).rows
+        x, y = world.share("server", x=(held, Z2k(64)),
+                           y=(held.astype(np.uint8), Zm(7)))
         return {"x": x, "y": y}
 
     world, results = everywhere(program, n_workers)
@@ -103,8 +106,8 @@ def test_several_values_and_rings_travel_in_one_round(n_workers=3):
 def test_scalars_and_empty_arrays_can_be_shared_and_opened(shape):
     def program(world):
         share = give(world, np.zeros(shape))
-        return {"share": share, "open": world.open(share, name="x"),
-                "gather": world.gather("server", share, name="x")}
+        return {"share": share, "open": world.open(x=share)[0],
+                "gather": world.gather("server", x=share)[0]}
 
     _, results = everywhere(program)
     assert results["open"].shape == (1, *shape) and results["gather"].shape == (1, 2, *shape)
@@ -116,12 +119,12 @@ def test_scalars_and_empty_arrays_can_be_shared_and_opened(shape):
 @every_size
 @every_ring
 def test_common_coins_are_the_same_for_all_workers_and_for_nobody_else(n_workers, ring):
-    world, results = everywhere(lambda w: {"c": w.common(ring, (2, 3), "c")}, n_workers)
+    world, results = everywhere(lambda w: {"c": w.common_coins(ring, (2, 3), "c")}, n_workers)
     assert results["c"].shape == (1, 2, 3) and results["c"].kind == "common"
     assert results["c"].dtype == ring.dtype and world.ledger.messages == []
     for role in world.roles:
         replay = World(n_workers, here=(role,), keys=world._keys)
-        held = replay.common(ring, (2, 3), "c")
+        held = replay.common_coins(ring, (2, 3), "c")
         assert held.shape == ((role in map(str, world.workers)), 2, 3) and held.dtype == ring.dtype
         assert held.tolist() == rows_of(results["c"])[:len(held)].tolist()
 
@@ -130,7 +133,7 @@ def test_common_coins_are_the_same_for_all_workers_and_for_nobody_else(n_workers
 @every_ring
 def test_the_provider_knows_the_rows_of_a_dealt_secret(n_workers, ring):
     def program(world):
-        share, apart = world.dealt(ring, (2, 3), "a")
+        share, apart = world.deal(ring, (2, 3), "a")
         return {"a": share, "apart": apart}
 
     world, results = everywhere(program, n_workers)
@@ -156,8 +159,8 @@ def test_a_zero_share_adds_up_to_nothing_and_looks_like_noise(n_workers, ring):
 
 def test_every_draw_is_fresh_and_named():
     world = World(seed=1)
-    draws = [rows_of(world.common(Z2k(64), (4,), name)) for name in ("a", "a", "b")]
-    draws += [rows_of(world.dealt(Z2k(64), (4,), "a")[0])]
+    draws = [rows_of(world.common_coins(Z2k(64), (4,), name)) for name in ("a", "a", "b")]
+    draws += [rows_of(world.deal(Z2k(64), (4,), "a")[0])]
     draws += [rows_of(world.zero_share(Z2k(64), (4,), "a"))]
     assert len(np.unique(np.concatenate(draws))) == 4 * (3 + 2 + 2) and world.counter == 5
 
@@ -170,10 +173,10 @@ def test_coins_can_be_put_in_the_place_of_drawn_ones():
         if label == "lesson/r":
             return np.full(shape, 9, ring.dtype)
 
-    world = World(coins=coins, tagged=True, seed=1)
+    world = TaggedWorld(coins=coins, seed=1)
     with world.ledger.step("lesson"):
-        r, a = world.common(Z2k(8), (2,), "r"), world.common(Z2k(8), (2,), "a")
-        share, apart = world.dealt(Z2k(8), (3,), "r")
+        r, a = world.common_coins(Z2k(8), (2,), "r"), world.common_coins(Z2k(8), (2,), "a")
+        share, apart = world.deal(Z2k(8), (3,), "r")
     assert asked == [("lesson/r", "Z_2^8", (1, 2)), ("lesson/a", "Z_2^8", (1, 2)),
                      ("lesson/r", "Z_2^8", (2, 3))]
     assert rows_of(r).tolist() == [[9, 9]] and rows_of(a).tolist() != [[9, 9]]
@@ -194,8 +197,8 @@ def test_a_shared_value_and_a_zero_share_take_given_coins_too():
 def test_an_opening_tells_every_worker_and_nobody_else(n_workers, ring):
     def program(world):
         x, y = give(world, VALUES, ring), give(world, [1, 2], ring)
-        a, b = world.open(x, y, name="a, b")
-        return {"a": a, "b": b, "x again": world.open(x, name="x")}
+        a, b = world.open(a=x, b=y)
+        return {"a": a, "b": b, "x again": world.open(x=x)[0]}
 
     world, results = everywhere(program, n_workers)
     assert rows_of(results["a"]).tolist() == [VALUES.tolist()]
@@ -213,7 +216,7 @@ def test_an_opening_tells_every_worker_and_nobody_else(n_workers, ring):
 def test_gathered_rows_arrive_apart_in_the_order_of_the_workers(n_workers, ring, role):
     def program(world):
         x = give(world, VALUES, ring)
-        g, h = world.gather(role, x, -x, name="g, h")
+        g, h = world.gather(role, g=x, h=-x)
         return {"x": x, "g": g, "h": h}
 
     world, results = everywhere(program, n_workers)
@@ -229,7 +232,7 @@ def test_gathered_rows_arrive_apart_in_the_order_of_the_workers(n_workers, ring,
 @pytest.mark.parametrize("role", ["server", "crypto_provider", "bob"])
 def test_an_announcement_reaches_every_role_as_plain_integers(n_workers, role):
     def program(world):
-        told = world.announce(role, [7, -1, 2**62] if world.has(role) else None, 3)
+        told = world.broadcast(role, [7, -1, 2**62] if world.has(role) else None, 3)
         assert told == [7, -1, 2**62] and {type(i) for i in told} == {int}
         return {}
 
@@ -242,11 +245,11 @@ def test_a_decision_goes_through_an_announcement():
     def program(world):
         x, steps = give(world, [3]), 0
         while True:
-            rows = rows_of(world.gather("server", x, name="x"))
+            rows = rows_of(world.gather("server", x=x)[0])
             positive = [world.ring.to_int(world.ring.sum(rows, 1))[0, 0] > 0] if len(rows) else []
-            if not world.announce("server", positive, 1)[0]:
+            if not world.broadcast("server", positive, 1)[0]:
                 steps = np.full((len(rows), 1), steps)
-                return {"x": x, "steps": world._tag(steps, "private to server")}
+                return {"x": x, "steps": world._wrap(steps, "private to server")}
             x, steps = x.plus(world.ring.from_int(np.array([[-1]]))), steps + 1
 
     _, results = everywhere(program)
@@ -263,7 +266,7 @@ def test_only_the_owner_loads_what_it_holds(n_workers):
             assert world.has("bob")
             return [[1, 2]]
 
-        return {"h": world.held("bob", (1, 2), load)}
+        return {"h": world.private_input("bob", (1, 2), load)}
 
     world, results = everywhere(program, n_workers)
     assert rows_of(results["h"]).tolist() == [[[1, 2]]] and results["h"].role == "bob"
@@ -275,34 +278,33 @@ def test_only_the_owner_loads_what_it_holds(n_workers):
 
 
 def dealt(world, ring=None):
-    return world.dealt(ring or world.ring, (2,), "x")[0]
+    return world.deal(ring or world.ring, (2,), "x")[0]
 
 
 MISTAKES = {
     "a World of one": (lambda w: World(1), "take 2 or more"),
-    "a wrong shape": (lambda w: w.held("server", (3,), lambda: [1, 2]), "announce"),
+    "a wrong shape": (lambda w: w.private_input("server", (3,), lambda: [1, 2]), "announce"),
     "one name for two": (lambda w: w.open(dealt(w), dealt(w), name="x"), "2 arrays need as many"),
     "two names for one": (lambda w: w.gather("bob", dealt(w), name="x, y"), "1 arrays need as"),
     "two names to share": (lambda w: w.share("bob", (np.zeros((1, 2), np.uint64), w.ring),
                                              name="x, y"), "1 arrays need as many names"),
-    "no holder axis": (lambda w: w.share("server", (np.zeros((), np.uint64), w.ring), name="x"),
+    "no holder axis": (lambda w: w.share("server", x=(np.zeros((), np.uint64), w.ring)),
                        r"as held\(\) makes it"),
-    "a public vector": (lambda w: w.share("alice", (np.zeros(5, np.uint64), w.ring), name="x"),
+    "a public vector": (lambda w: w.share("alice", x=(np.zeros(5, np.uint64), w.ring)),
                         r"give \(1, \*shape\)"),
-    "real numbers": (lambda w: w.share("bob", (np.zeros((1, 2)), w.ring), name="x"), "of uint64"),
-    "a common value": (lambda w: w.open(Share(w, w.ring, common(w, [1, 2])), name="x"),
+    "real numbers": (lambda w: w.share("bob", x=(np.zeros((1, 2)), w.ring)), "of uint64"),
+    "a common value": (lambda w: w.open(x=Share(w, w.ring, common(w, [1, 2]))),
                        "a common value is not a share"),
-    "one row too many": (lambda w: w.gather("bob", Share(w, w.ring, np.zeros((3, 2), np.uint64)),
-                                            name="x"), "a common value is not a share"),
-    "too many integers": (lambda w: w.announce("bob", [1, 2, 3], 2), "3 integers where all"),
+    "one row too many": (lambda w: w.gather("bob", x=Share(w, w.ring, np.zeros((3, 2), np.uint64))), "a common value is not a share"),
+    "too many integers": (lambda w: w.broadcast("bob", [1, 2, 3], 2), "3 integers where all"),
     "no tape": (lambda w: w.replay("alice"), "record=True"),
 }
 STRANGERS = {
-    "held": lambda w: w.held("carol", (), lambda: 1),
+    "held": lambda w: w.private_input("carol", (), lambda: 1),
     "has": lambda w: w.has("carol"),
-    "share": lambda w: w.share("carol", (np.zeros((1, 2), np.uint64), w.ring), name="x"),
-    "gather": lambda w: w.gather("carol", dealt(w), name="x"),
-    "announce": lambda w: w.announce("carol", [], 0),
+    "share": lambda w: w.share("carol", x=(np.zeros((1, 2), np.uint64), w.ring)),
+    "gather": lambda w: w.gather("carol", x=dealt(w)),
+    "announce": lambda w: w.broadcast("carol", [], 0),
 }
 for verb, call in STRANGERS.items():
     MISTAKES[f"{verb} by a stranger"] = call, "carol has no part .*; take one of server, alice, bob"
@@ -316,11 +318,11 @@ def test_a_mistake_names_its_remedy(mistake):
 
 
 @pytest.mark.parametrize("line", [
-    "w.open(Share(w, w.ring, c), name='x')", "w.gather('server', Share(w, w.ring, c), name='x')",
-    "w.open(Share(w, w.ring, clear), name='x')", "w.share('server', (clear, w.ring), name='x')",
-    "w.share('server', (c, w.ring), name='x')", "w.share('alice', (share.rows, w.ring), name='x')"])
+    "w.open(x=Share(w, w.ring, c))", "w.gather('server', x=Share(w, w.ring, c))",
+    "w.open(x=Share(w, w.ring, clear))", "w.share('server', x=(clear, w.ring))",
+    "w.share('server', x=(c, w.ring))", "w.share('alice', x=(share.rows, w.ring))"])
 def test_a_verb_takes_values_of_its_own_kind_only(world, line):
-    share, clear = world.dealt(world.ring, (2,), "x")
+    share, clear = world.deal(world.ring, (2,), "x")
     names = dict(w=world, Share=Share, share=share, clear=clear, c=common(world, [1, 2]))
     with pytest.raises(RoleError, match="value is due"):
         eval(line, names)
@@ -328,7 +330,7 @@ def test_a_verb_takes_values_of_its_own_kind_only(world, line):
 
 def test_a_payload_of_another_size_is_refused():
     def program(world):
-        return world.open(dealt(world, Z2k(64 if world.has("alice") else 32)), name="x")
+        return world.open(x=dealt(world, Z2k(64 if world.has("alice") else 32)))[0]
 
     with pytest.raises(ProtocolError, match="16 bytes came where .* needs 8|8 bytes .* needs 16"):
         run_threads(program, seed=1)
@@ -352,7 +354,7 @@ def test_a_role_holds_the_keys_of_its_own_groups_and_no_others(n_workers, seed):
 
 
 def test_a_replayed_role_holds_its_own_keys_only():
-    world = World(seed=1, record=True)
+    world = RecordedWorld(seed=1)
     assert set(world.replay("server")._keys) == {group("alice", "server"), group("bob", "server")}
     assert group("server", "crypto_provider") not in world._keys
 
@@ -386,7 +388,7 @@ def in_partition(program, parts, seed):
     keys, queues = make_keys(names, seed), Queues(names, timeout=10)
 
     def run(part):
-        results[part] = program(World(here=part, keys=keys, link=queues, tagged=True))
+        results[part] = program(TaggedWorld(here=part, keys=keys, link=queues))
 
     threads = [threading.Thread(target=run, args=(part,)) for part in parts]
     for thread in threads:
@@ -401,12 +403,12 @@ def test_roles_that_live_together_compute_the_same_bits(parts):
     def program(world):
         x, y = give(world, VALUES), give(world, VALUES, owner="bob")
         z = relu(multiply(x, y))
-        results = {"z": z.rows, "all": world.open(z, name="z"),
-                   "server": world.gather("server", z, name="z"),
-                   "bob": world.gather("bob", z, name="z")}
+        results = {"z": z.rows, "all": world.open(z=z)[0],
+                   "server": world.gather("server", z=z)[0],
+                   "bob": world.gather("bob", z=z)[0]}
         return results, world.ledger.messages
 
-    simulation = World(seed=5, tagged=True)
+    simulation = TaggedWorld(seed=5)
     expected, messages = program(simulation)
     results = in_partition(program, parts, seed=5)
     assert set(results) == set(parts)
@@ -453,7 +455,7 @@ def test_a_peer_of_a_failed_role_says_whose_error_to_read():
         if world.has("alice"):
             raise KeyError("lost")
         try:
-            world.open(dealt(world), name="x")
+            world.open(x=dealt(world))
         except PeerFailed as error:
             heard[world.here] = str(error)
             raise
@@ -465,8 +467,8 @@ def test_a_peer_of_a_failed_role_says_whose_error_to_read():
 
 def test_an_error_that_only_an_owner_meets_ends_all():
     def program(world):
-        held = world.held("bob", (3,), lambda: [1, 2], np.uint64)
-        return world.open(world.share("bob", (held.rows, world.ring), name="x"), name="x")
+        held = world.private_input("bob", (3,), lambda: [1, 2], np.uint64)
+        return world.open(x=world.share("bob", x=(held.rows, world.ring))[0])[0]
 
     fails_soon(program, ValueError, "bob loaded shape")
 
@@ -478,7 +480,7 @@ def test_a_silent_peer_is_given_up_after_the_timeout():
         if world.has("alice"):
             assert given_up.wait(20)
         try:
-            return world.open(dealt(world), name="x")
+            return world.open(x=dealt(world))[0]
         except OutOfStep:
             given_up.set()
             raise
@@ -487,15 +489,15 @@ def test_a_silent_peer_is_given_up_after_the_timeout():
 
 
 def extra_coin(world):
-    world.common(world.ring, (1,), "more")
+    world.common_coins(world.ring, (1,), "more")
 
 
 def extra_verb(world):
-    world.open(dealt(world), name="more")
+    world.open(more=dealt(world))
 
 
 def extra_gather(world):
-    world.gather("server", dealt(world), name="more")
+    world.gather("server", more=dealt(world))
 
 
 STRAYS = {"draws a coin more": extra_coin, "opens once more": extra_verb,
@@ -505,13 +507,12 @@ STRAYS = {"draws a coin more": extra_coin, "opens once more": extra_verb,
 def straying(role, stray):
     """A program in which `role` takes a branch on what it alone knows."""
     def program(world):
-        x = world.open(dealt(world), name="x")
+        x = world.open(x=dealt(world))[0]
         if world.here == (role,):                   # as would: if opened.any()
             if stray is None:
                 return x
             stray(world)
-        return world.gather("bob" if role == "alice" else "alice",
-                            Share(world, world.ring, dealt(world).rows), name="y")
+        return world.gather("bob" if role == "alice" else "alice", y=Share(world, world.ring, dealt(world).rows))[0]
     return program
 
 
@@ -519,14 +520,14 @@ def straying(role, stray):
 @pytest.mark.parametrize("stray", STRAYS)
 def test_a_role_that_branches_on_what_it_alone_knows_is_stopped_in_threads(role, stray):
     fails_soon(straying(role, STRAYS[stray]), OutOfStep,
-                          r"through announce\(\) only|has come to its end and sends no more")
+                          r"through broadcast\(\) only|has come to its end and sends no more")
 
 
 @pytest.mark.parametrize("role", ["alice", "bob"])
 @pytest.mark.parametrize("stray", STRAYS)
 def test_a_role_that_branches_on_what_it_alone_knows_is_stopped_in_replay(role, stray):
     program = straying(role, STRAYS[stray])
-    world = World(seed=1, record=True)
+    world = RecordedWorld(seed=1)
     program(world)
     replay = world.replay(role)
     with pytest.raises(OutOfStep):
@@ -540,22 +541,22 @@ def test_a_role_that_branches_on_what_it_alone_knows_is_stopped_in_replay(role, 
 
 def test_a_branch_on_an_opened_value_passes_the_simulation_and_fails_apart():
     def program(world):
-        opened = world.open(give(world, [5]), name="x")
+        opened = world.open(x=give(world, [5]))[0]
         if rows_of(opened).any():
-            world.common(world.ring, (1,), "more")
-        return world.gather("crypto_provider", dealt(world), name="y")
+            world.common_coins(world.ring, (1,), "more")
+        return world.gather("crypto_provider", y=dealt(world))[0]
 
     assert rows_of(program(World(seed=1))).shape == (1, 2, 2)
     fails_soon(program, OutOfStep, r"crypto_provider is at step 5 \(y\) and alice at "
-                          r"step 6 \(y\); decide on held values through announce\(\) only")
+                          r"step 6 \(y\); decide on held values through broadcast\(\) only")
 
 
 def test_a_replay_must_say_bit_for_bit_what_was_said():
     def program(world, more=0):
         x = give(world, [1, 2])
-        return world.open(x.plus(common(world, [more])), name="x")
+        return world.open(x=x.plus(common(world, [more])))[0]
 
-    world = World(seed=1, record=True)
+    world = RecordedWorld(seed=1)
     program(world)
     replay = world.replay("alice")
     with pytest.raises(OutOfStep, match="alice sends x at step 3, other than in the simulation"):
@@ -563,26 +564,26 @@ def test_a_replay_must_say_bit_for_bit_what_was_said():
 
 
 def test_a_replay_tells_what_is_left_or_missing():
-    world = World(seed=1, record=True)
+    world = RecordedWorld(seed=1)
     give(world, [1])
     with pytest.raises(OutOfStep, match="1 messages unheard and 0 unsaid"):
         world.replay("bob").finish()
     with pytest.raises(OutOfStep, match="0 messages unheard and 1 unsaid"):
         world.replay("server").finish()
-    longer, replay = (lambda w: w.open(give(w, [1]), name="x")), world.replay("server")
+    longer, replay = (lambda w: w.open(x=give(w, [1]))), world.replay("server")
     longer(replay)
     replay.finish()                             # the server takes no part in an opening
     with pytest.raises(OutOfStep, match="bob sends x at step 3, other than"):
         longer(world.replay("bob"))
     with pytest.raises(OutOfStep, match="for a message that nobody sent in the simulation"):
         replay = world.replay("server")
-        replay.gather("server", dealt(replay), name="y")
+        replay.gather("server", y=dealt(replay))
 
 
 def test_a_tape_keeps_messages_in_order_with_their_step():
-    world = World(seed=1, record=True)
+    world = RecordedWorld(seed=1)
     share = give(world, [1, 2])
-    world.open(share, name="x")
+    world.open(x=share)
     assert [(p.src, p.dst, p.header, len(p.payload)) for p in world.tape] == [
         ("server", "bob", (2, "given"), 16), ("alice", "bob", (3, "x"), 16),
         ("bob", "alice", (3, "x"), 16)]
@@ -594,7 +595,7 @@ def test_two_roles_that_send_a_megabyte_to_each_other_do_not_wait_for_each_other
 
     def program(world):
         share = world.zero_share(world.ring, (size,), "x")
-        return world.open(share, share + share, name="x, y")[1].shape, world.ledger.messages
+        return world.open(x=share, y=share + share)[1].shape, world.ledger.messages
 
     results = run_threads(program, seed=1, timeout=60)
     assert {role: shape for role, (shape, _) in results.items()} == {
@@ -609,8 +610,8 @@ def test_threads_return_what_each_role_computed():
 
 # ---- a World stays where it was made
 
-DRAWS = [lambda w: dealt(w), lambda w: w.common(w.ring, (1,), "c"), lambda w: give(w, [1]),
-         lambda w: w.zero_share(w.ring, (1,), "z"), lambda w: w.announce("bob", [1], 1)]
+DRAWS = [lambda w: dealt(w), lambda w: w.common_coins(w.ring, (1,), "c"), lambda w: give(w, [1]),
+         lambda w: w.zero_share(w.ring, (1,), "z"), lambda w: w.broadcast("bob", [1], 1)]
 
 
 @pytest.mark.parametrize("draw", DRAWS)
@@ -647,11 +648,11 @@ def test_a_world_in_a_forked_process_is_refused():
 
 def test_a_verb_takes_shares_of_its_own_world_only():
     world, x = World(seed=1), dealt(World(seed=1))
-    for call in (lambda: world.open(x, name="x"), lambda: world.gather("bob", x, name="x")):
+    for call in (lambda: world.open(x=x), lambda: world.gather("bob", x=x)):
         with pytest.raises(ValueError, match="a Share of another World came.* the value here"):
             call()
     with pytest.raises(TypeError, match="a list came where a Share is due"):
-        world.open([1, 2], name="x")
+        world.open(x=[1, 2])
 
 
 @pytest.mark.parametrize("ints, error", [
@@ -660,8 +661,8 @@ def test_a_verb_takes_shares_of_its_own_world_only():
 def test_what_is_announced_is_exactly_what_was_said(ints, error):
     world = World(seed=1)
     with pytest.raises(error, match="announce: bob has"):
-        world.announce("bob", ints, 1)
-    told = world.announce("bob", [np.uint8(3), True, np.False_, -2**63, 2**63 - 1], 5)
+        world.broadcast("bob", ints, 1)
+    told = world.broadcast("bob", [np.uint8(3), True, np.False_, -2**63, 2**63 - 1], 5)
     assert told == [3, 1, 0, -2**63, 2**63 - 1] and world.counter == 1
 
 
@@ -672,7 +673,7 @@ def test_what_is_announced_is_exactly_what_was_said(ints, error):
     (np.ma.array([1.0], mask=[True]), float)], ids=str)
 def test_what_a_role_loads_is_held_exactly_or_refused(loaded, dtype):
     with pytest.raises(ValueError, match="held: what bob loaded, .* is not exactly .*; convert it"):
-        World(seed=1).held("bob", (1,), lambda: loaded, dtype)
+        World(seed=1).private_input("bob", (1,), lambda: loaded, dtype)
 
 
 @pytest.mark.parametrize("loaded, dtype", [
@@ -680,5 +681,5 @@ def test_what_a_role_loads_is_held_exactly_or_refused(loaded, dtype):
     ([2**63 - 1], np.uint64), (np.array([5], np.uint8), float), (np.float32([0.1]), float)],
     ids=str)
 def test_what_a_type_can_hold_is_taken_over(loaded, dtype):
-    rows = World(seed=1).held("bob", (len(loaded),), lambda: loaded, dtype).rows
+    rows = World(seed=1).private_input("bob", (len(loaded),), lambda: loaded, dtype).rows
     assert rows.dtype == dtype and np.array_equal(rows[0], np.asarray(loaded), equal_nan=True)

@@ -103,8 +103,8 @@ def test_the_update_of_a_finer_weight_is_no_coarser_for_the_number_beside_its_gr
     """A rate at the seed: the weight moves by -lr * gradient within two steps of its own."""
     rng = np.random.default_rng(0)
     x, w, t = (rng.uniform(-1, 1, shape).round(3) for shape in ((n, 5), (5, 3), (n, 3)))
-    world, finer = mpc.World(seed=1, truncation="provider"), 100_000
-    weight = Tensor(shared(world, w, finer=finer), True)
+    world, weight_scale = mpc.World(seed=1, truncation="provider"), 100_000
+    weight = Tensor(shared(world, w, weight_scale=weight_scale), True)
     error = (Tensor(shared(world, x)) @ weight - Tensor(shared(world, t))) ** 2
     (error.sum() / n).backward(lr)
     truncated = [m.shape for m in world.ledger.messages if m.name == "r / d"]
@@ -113,7 +113,7 @@ def test_the_update_of_a_finer_weight_is_no_coarser_for_the_number_beside_its_gr
     moved = weight.value.get().float_precision() - w
     exact = -lr * 2 / n * x.T @ (x @ w - t)
     rounding = lr * 2 / n * np.abs(x).sum(0).max() * 2 * UNIT       # of the n outputs
-    assert np.max(np.abs(moved - exact)) < rounding + 2 * np.abs(x).sum(0).max() / (1000 * finer)
+    assert np.max(np.abs(moved - exact)) < rounding + 2 * np.abs(x).sum(0).max() / (1000 * weight_scale)
 
 
 # ---- how they travel
