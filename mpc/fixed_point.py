@@ -724,7 +724,7 @@ def _refusal(name):
 
 
 def is_secret(value):
-    return isinstance(value, Share) and not isinstance(value, PublicArray)
+    return isinstance(value, Share)
 
 
 def _check_shapes(name, x, y):

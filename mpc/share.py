@@ -241,7 +241,7 @@ def concatenate(shares, axis=0):
     if not shares:
         raise ValueError("concatenate: there is nothing to join; give one share or more")
     for s in shares:
-        if not isinstance(s, Share):
+        if not isinstance(s, RingArray):
             raise TypeError(f"concatenate: {_a(s)} is no Share; mpc.concatenate joins FixedPoints")
     first = shares[0]
     if any(s.ring != first.ring for s in shares):
@@ -272,7 +272,7 @@ def lead(rows, ndim):
 
 def aligned(x, y):
     """The rows of two shares, ready to broadcast as the secrets would."""
-    if not isinstance(y, Share):
+    if not isinstance(y, type(x)):
         raise TypeError(f"a share meets {_a(y)}: use plus() or times() for what all workers know")
     if x.ring != y.ring:
         raise ValueError(f"shares over {x.ring} and {y.ring} do not add; convert one first")

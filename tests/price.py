@@ -81,7 +81,7 @@ TABLE_1 = {
     "beaver.matmul":            ("2*a*b*l + 2*b*c*l + a*c*l", "0",       "a x b by b x c, PRFs"),
     # MaxPool plays m - 1 comparisons and selects value and index by two products of 5 l bits; we
     # select the value and its one-hot row of m by one product of a bit with 1 + m numbers.
-    "argmax.tournament":        ("(m - 1)*(8*l*logp + 29*l)", "(m - 1)*(2*l*logp + 11*l - 3*m*l)",
+    "comparison.tournament":        ("(m - 1)*(8*l*logp + 29*l)", "(m - 1)*(2*l*logp + 11*l - 3*m*l)",
                                  "as drelu, and 10 l - (3 m + 5) l"),
 }
 

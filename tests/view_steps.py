@@ -20,8 +20,8 @@ ALICE, BOB, WORKER3, P2, SERVER = "alice", "bob", "worker3", "crypto_provider", 
 WORKERS = [ALICE, BOB, WORKER3, "worker4"]
 
 # free coins of drelu as one composition, nested steps ideal
-JOINT = ["r_0", "r_1", "eta''", "delta", "eta'", "compute_msb/beta", "compute_msb/x", "x[0]",
-         "beta'", "product"]
+JOINT = ["r_0", "r_1", "eta_2", "delta", "eta_1", "compute_msb/beta", "compute_msb/x", "x_lsb",
+         "beta_1", "product"]
 
 
 class GivenOwnCoins(Experiment):
@@ -88,7 +88,7 @@ def less_bits(step):
     """
     def run(world, **inputs):
         result = step(world, **inputs)
-        world.seen[BOB] = [s for s in world.seen[BOB] if not s[0].endswith("x bits")]
+        world.seen[BOB] = [s for s in world.seen[BOB] if not s[0].endswith("x_bits")]
         return result
     return run
 
@@ -265,7 +265,7 @@ def and_all(world, x):
 
 def all_pairs(world, x):
     """The first maximum's place among the candidates with rows `x`, (workers, m)."""
-    place = argmax.all_pairs(world.given(x))
+    place = comparison.all_pairs(world.given(x))
     clear = world.ring.to_int(np.array(x, np.uint64).sum(axis=0) % world.ring.modulus)
     assert np.all(place.ring.sum(place.rows, axis=0)
                   == (np.arange(len(clear)) == np.argmax(clear)))

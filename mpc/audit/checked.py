@@ -17,7 +17,7 @@ from numbers import Integral, Number
 import numpy as np
 
 from mpc.ring import Z2k, raw_limit
-from mpc.share import Local, Share
+from mpc.share import Local, RingArray
 from mpc.audit.tags import strip
 
 
@@ -45,7 +45,7 @@ def compared(name, reflected=False):
 def _worlds(values):
     """The Worlds of all shares among `values`, public arrays included."""
     values = [getattr(v, "value", None) for v in _flat(values)]
-    return [v.world for v in values if isinstance(v, Share)]
+    return [v.world for v in values if isinstance(v, RingArray)]
 
 
 def _check(name, worlds, result, operands, options):
@@ -100,9 +100,9 @@ def _decoded(x):
     if isinstance(x, (list, tuple)):
         return type(x)(_decoded(v) for v in x)
     value = getattr(x, "value", None)
-    if isinstance(value, (Share, Local)):
+    if isinstance(value, (RingArray, Local)):
         rows = strip(value.rows)
-        raw = value.ring.sum(rows, axis=0) if isinstance(value, Share) else rows[0]
+        raw = value.ring.sum(rows, axis=0) if isinstance(value, RingArray) else rows[0]
         return value.ring.to_int(raw) / float(x.scale)
     if x is None or isinstance(x, Integral):
         return x if x is None else int(x)

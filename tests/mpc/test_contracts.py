@@ -73,8 +73,8 @@ PRICED = {
     "carry_tree.is_zero": (lambda w: zeros(w, (20,)), dict(n=20), TREE),
     "comparison.relu": (lambda w: zeros(w, (7,)), dict(n=7, x=7, y=7, z=7), TWO + TREE),
     "comparison.equal": (lambda w: zeros(w, (7,), (7,)), dict(n=7, x=7, y=7, z=7), TWO + TREE),
-    "argmax.tournament": (lambda w: zeros(w, (3, 10)), dict(n=3, m=10), TWO + TREE),
-    "argmax.all_pairs": (lambda w: zeros(w, (3, 10)), dict(n=3, m=10, q=45), TREE),
+    "comparison.tournament": (lambda w: zeros(w, (3, 10)), dict(n=3, m=10), TWO + TREE),
+    "comparison.all_pairs": (lambda w: zeros(w, (3, 10)), dict(n=3, m=10, q=45), TREE),
 }
 
 
@@ -144,7 +144,7 @@ ONE = {
     "securenn.compute_msb": (lambda w: (*zeros(w, (), ring=Z2kMinus1(64)), w.ring), {}, 360),
     "securenn.drelu": (lambda w: zeros(w, ()), {}, 664),
     "comparison.relu": (lambda w: zeros(w, ()), {}, 704),
-    "argmax.tournament": (lambda w: zeros(w, (10,)), dict(m=10), 6696),
+    "comparison.tournament": (lambda w: zeros(w, (10,)), dict(m=10), 6696),
 }
 
 

@@ -196,13 +196,13 @@ def test_share_convert_is_right_for_all_share_pairs(bits):
 @pytest.mark.parametrize("bits", [3, 4])
 def test_share_convert_is_right_for_all_masks(bits):
     rows, (r_0, r_1, eta) = all_pairs(bits, 2**bits, 2**bits, 2)
-    assert wrong_conversions(bits, rows, r_0=r_0, r_1=r_1, **{"eta''": eta})[0] == 0
+    assert wrong_conversions(bits, rows, r_0=r_0, r_1=r_1, **{"eta_2": eta})[0] == 0
 
 
 def with_r(bits, r):
     """All share pairs, all r_0 with r_1 = r - r_0, and both coins."""
     rows, (r_0, eta) = all_pairs(bits, 2**bits, 2)
-    return rows, {"r_0": r_0, "r_1": (r - r_0) % 2**bits, "eta''": eta}
+    return rows, {"r_0": r_0, "r_1": (r - r_0) % 2**bits, "eta_2": eta}
 
 
 @pytest.mark.parametrize("bits", [3, 4, 5])

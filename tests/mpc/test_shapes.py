@@ -151,11 +151,11 @@ def test_few_candidates_meet_in_pairs_and_many_in_a_tournament():
     """A public rule: 2 to 64 candidates on the carry tree; m - 1 comparisons for more."""
     for m, chosen in ((1, "tournament"), (2, "all_pairs"), (64, "all_pairs"), (65, "tournament"),
                       (300, "tournament")):
-        for step in (argmax.maximum, argmax.argmax_one_hot):
+        for step in (comparison.maximum, comparison.argmax_one_hot):
             world = World(seed=1, comparison="carry-tree")
             step(give(world, np.arange(m)))
             calls = {"all_pairs", "tournament"} & set(world.ledger.calls)
-            rows = step is argmax.argmax_one_hot          # a maximum needs no one-hot rows
+            rows = step is comparison.argmax_one_hot          # a maximum needs no one-hot rows
             assert calls == ({chosen} if rows or chosen == "all_pairs" else set()), m
             widest = max((m.shape[0] for m in world.ledger.messages
                           if m.name == "c" and m.path.endswith("masked_bits")), default=0)
@@ -165,8 +165,8 @@ def test_few_candidates_meet_in_pairs_and_many_in_a_tournament():
 @pytest.mark.parametrize("m", [63, 64, 65, 100, 300])
 def test_the_largest_of_many_is_found(m):
     x = np.random.default_rng(m).integers(-50, 50, (2, m))
-    check("tree", argmax.maximum, lambda x: x.max(-1), x)
-    check("tree", argmax.argmax_one_hot, lambda x: np.eye(m)[x.argmax(-1)].astype(int), x)
+    check("tree", comparison.maximum, lambda x: x.max(-1), x)
+    check("tree", comparison.argmax_one_hot, lambda x: np.eye(m)[x.argmax(-1)].astype(int), x)
 
 
 def test_all_pairs_of_many_are_made_without_a_loop_over_them():

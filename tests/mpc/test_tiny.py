@@ -13,12 +13,12 @@ import mpc
 import nn
 from helpers import common, give, reconstruct, rows_of, with_rows
 from mpc import World, tiny
-from mpc.ring import Odd, Zm
+from mpc.ring import Z2kMinus1, Zm
 from mpc.securenn import CompareCoins
 
 PATH = Path(tiny.__file__)
 SOURCE = PATH.read_text(encoding="utf-8")
-P, ODD = Zm(tiny.P), Odd(64)
+P, ODD = Zm(tiny.P), Z2kMinus1(64)
 EDGES = np.array([0, 1, 2, 2**64 - 1, 2**64 - 2, 2**40, 2**64 - 2**40, 2**62 - 1, 2**64 - 2**62],
                  np.uint64)
 

@@ -11,9 +11,9 @@ import pytest
 from helpers import common, everywhere, give, reconstruct, rows_of
 from mpc.audit.tags import TaggedWorld
 from mpc.audit.replay import RecordedWorld
-from mpc import OutOfStep, PeerFailed, ProtocolError, RoleError, Share, World, \, multiply, relu
-    run_threads
-from mpc.transport.link import Queues
+from mpc import (OutOfStep, PeerFailed, ProtocolError, RoleError, Share, World, multiply, relu,
+                 run_threads)
+from mpc.transport.threads import Queues
 from mpc.ring import Z2kMinus1, Z2k, Zm
 from mpc.world import group, make_keys, role_names
 
@@ -138,7 +138,7 @@ def test_the_provider_knows_the_rows_of_a_dealt_secret(n_workers, ring):
 
     world, results = everywhere(program, n_workers)
     assert rows_of(results["a"]).tolist() == rows_of(results["apart"])[0].tolist()
-    assert results["apart"].kind == "private to crypto_provider"
+    assert results["apart"].kind == "local to crypto_provider"
     assert results["apart"].dtype == ring.dtype and world.ledger.messages == []
     rows = rows_of(results["a"])
     assert rows.shape == (n_workers, 2, 3) and not (rows[0] == rows[1]).all()
@@ -221,7 +221,7 @@ def test_gathered_rows_arrive_apart_in_the_order_of_the_workers(n_workers, ring,
 
     world, results = everywhere(program, n_workers)
     x, g, h = (rows_of(results[name]) for name in "xgh")
-    assert g.shape == (1, n_workers, 2, 3) and results["g"].kind == f"private to {role}"
+    assert g.shape == (1, n_workers, 2, 3) and results["g"].kind == f"local to {role}"
     assert g[0].tolist() == x.tolist() and h[0].tolist() == ring.neg(x).tolist()
     assert sent(world, since=1) == {(w, role): 12 * ring.width
                                     for w in map(str, world.workers) if w != role}
@@ -238,7 +238,7 @@ def test_an_announcement_reaches_every_role_as_plain_integers(n_workers, role):
 
     world, _ = everywhere(program, n_workers)
     assert sent(world) == {(role, other): 24 for other in world.roles if other != role}
-    assert world.ledger.round == 1 and world.ledger.messages[0].name == "announce"
+    assert world.ledger.round == 1 and world.ledger.messages[0].name == "broadcast"
 
 
 def test_a_decision_goes_through_an_announcement():
@@ -249,7 +249,7 @@ def test_a_decision_goes_through_an_announcement():
             positive = [world.ring.to_int(world.ring.sum(rows, 1))[0, 0] > 0] if len(rows) else []
             if not world.broadcast("server", positive, 1)[0]:
                 steps = np.full((len(rows), 1), steps)
-                return {"x": x, "steps": world._wrap(steps, "private to server")}
+                return {"x": x, "steps": world._wrap(steps, "local to server")}
             x, steps = x.plus(world.ring.from_int(np.array([[-1]]))), steps + 1
 
     _, results = everywhere(program)
@@ -271,7 +271,7 @@ def test_only_the_owner_loads_what_it_holds(n_workers):
     world, results = everywhere(program, n_workers)
     assert rows_of(results["h"]).tolist() == [[[1, 2]]] and results["h"].role == "bob"
     assert results["h"].rows.dtype == np.float64 and world.ledger.messages == []
-    assert results["h"].rows.kind == "private to bob" and results["h"].shape == (1, 2)
+    assert results["h"].rows.kind == "local to bob" and results["h"].shape == (1, 2)
 
 
 # ---- errors of a caller
@@ -307,7 +307,7 @@ STRANGERS = {
     "announce": lambda w: w.broadcast("carol", [], 0),
 }
 for verb, call in STRANGERS.items():
-    MISTAKES[f"{verb} by a stranger"] = call, "carol has no part .*; take one of server, alice, bob"
+    MISTAKES[f"{verb} by a stranger"] = call, "carol is not a role of this World; take one of server, alice, bob"
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -660,7 +660,7 @@ def test_a_verb_takes_shares_of_its_own_world_only():
     ([2**63], ValueError), ([-2**63 - 1], ValueError), ([10**30], ValueError)])
 def test_what_is_announced_is_exactly_what_was_said(ints, error):
     world = World(seed=1)
-    with pytest.raises(error, match="announce: bob has"):
+    with pytest.raises(error, match="broadcast: bob has"):
         world.broadcast("bob", ints, 1)
     told = world.broadcast("bob", [np.uint8(3), True, np.False_, -2**63, 2**63 - 1], 5)
     assert told == [3, 1, 0, -2**63, 2**63 - 1] and world.counter == 1
@@ -672,7 +672,7 @@ def test_what_is_announced_is_exactly_what_was_said(ints, error):
     ([[1], [1, 2]], float), ([np.datetime64("2020-01-01")], float),
     (np.ma.array([1.0], mask=[True]), float)], ids=str)
 def test_what_a_role_loads_is_held_exactly_or_refused(loaded, dtype):
-    with pytest.raises(ValueError, match="held: what bob loaded, .* is not exactly .*; convert it"):
+    with pytest.raises(ValueError, match="private_input: what bob loaded, .* is not exactly .*; convert it"):
         World(seed=1).private_input("bob", (1,), lambda: loaded, dtype)
 
 

@@ -107,9 +107,9 @@ def test_the_update_of_a_finer_weight_is_no_coarser_for_the_number_beside_its_gr
     weight = Tensor(shared(world, w, weight_scale=weight_scale), True)
     error = (Tensor(shared(world, x)) @ weight - Tensor(shared(world, t))) ** 2
     (error.sum() / n).backward(lr)
-    truncated = [m.shape for m in world.ledger.messages if m.name == "r / d"]
+    truncated = [m.shape for m in world.ledger.messages if m.name == "r_over_d"]
     nn.SGD([weight], 1).step()
-    assert [m.shape for m in world.ledger.messages if m.name == "r / d"] == truncated
+    assert [m.shape for m in world.ledger.messages if m.name == "r_over_d"] == truncated
     moved = weight.value.get().float_precision() - w
     exact = -lr * 2 / n * x.T @ (x @ w - t)
     rounding = lr * 2 / n * np.abs(x).sum(0).max() * 2 * UNIT       # of the n outputs

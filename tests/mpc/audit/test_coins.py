@@ -63,13 +63,13 @@ def test_every_coin_has_an_own_number_for_every_element(drawn):
 # The smallest and the largest value of a coin for numbers of three bits, by the end of its label:
 # shares mod 8, mod 7 inside share_convert and compute_msb, and bits mod 5, the prime above 4.
 RANGES = {
-    "share_convert/r_0": (0, 7), "share_convert/r_1": (0, 7), "share_convert/eta''": (0, 1),
-    "share_convert/delta": (0, 6), "share_convert/eta'": (0, 6),
+    "share_convert/r_0": (0, 7), "share_convert/r_1": (0, 7), "share_convert/eta_2": (0, 1),
+    "share_convert/delta": (0, 6), "share_convert/eta_1": (0, 6),
     "share_convert/refresh/zero": (0, 6), "share_convert/s": (1, 4), "share_convert/z": (0, 4),
-    "share_convert/turn": (0, 2), "share_convert/x bits": (0, 4),
+    "share_convert/turn": (0, 2), "share_convert/x_bits": (0, 4),
     "compute_msb/x": (0, 6), "compute_msb/beta": (0, 1), "compute_msb/s": (1, 4),
-    "compute_msb/z": (0, 4), "compute_msb/turn": (0, 2), "compute_msb/x bits": (0, 4),
-    "compute_msb/x[0]": (0, 7), "compute_msb/beta'": (0, 7), "compute_msb/refresh/zero": (0, 7),
+    "compute_msb/z": (0, 4), "compute_msb/turn": (0, 2), "compute_msb/x_bits": (0, 4),
+    "compute_msb/x_lsb": (0, 7), "compute_msb/beta_1": (0, 7), "compute_msb/refresh/zero": (0, 7),
     "multiply/a": (0, 7), "multiply/b": (0, 7), "multiply/c": (0, 7), "square/a": (0, 7),
     "square/c": (0, 7), "matmul/a": (0, 7), "matmul/c": (0, 7), "select_share/refresh/zero": (0, 7),
     "given": (0, 7),
@@ -134,16 +134,16 @@ STEPS = {
     "refresh": (beaver.refresh, SHAPE, {SHAPE}, set()),
     "truncate": (lambda x: truncation.truncate(x, 1000), SHAPE, {SHAPE}, set()),
     "matmul": (lambda x: beaver.matmul(x, x.T), SHAPE, {(7, 13), (13, 7), (7, 7)}, set()),
-    "tournament": (argmax.tournament, (43, 3),
+    "tournament": (comparison.tournament, (43, 3),
                    {(43, 1), (43, 1, 1), (43, 1, 4), (43,)}, {(6,)}),
 }
 OF_THE_TREE = {
     "masked_bits": (carry_tree.masked_bits, SHAPE, {SHAPE}, {(7, 2)}),
     "msb": (carry_tree.msb, SHAPE, {SHAPE}, {(7, 2)}),
     "is_zero": (carry_tree.is_zero, SHAPE, {(91,)}, {(12,)}),
-    "all_pairs": (argmax.all_pairs, (43, 5), {(10, 43), (5, 43)}, {(10, 6), (5, 6)}),
+    "all_pairs": (comparison.all_pairs, (43, 5), {(10, 43), (5, 43)}, {(10, 6), (5, 6)}),
 }
-BIT_BY_BIT = ("s", "z", "x bits", "r bits")     # for each of 64 bit positions, first
+BIT_BY_BIT = ("s", "z", "x_bits", "r_bits")     # for each of 64 bit positions, first
 CASES = [(way, name) for way in WAYS for name in (*STEPS, *(OF_THE_TREE if way in TREE else ()))]
 
 

@@ -32,7 +32,7 @@ def views(values, coins=None):
     # two workers' messages for each of two comparisons in a call
     sums = [(d[i].astype(int) + d[i + 1]) % 67 for i in range(0, len(d), 2)]
     return {"zeros": [s == 0 for s in sums], "values": sums,
-            "a~": world.saw("crypto_provider", "a~")}
+            "a_tilde": world.saw("crypto_provider", "a_tilde")}
 
 
 SMALL = np.arange(N) % 7 + 1        # positive and tiny: real data look like this in a 64-bit ring
@@ -56,7 +56,7 @@ def bytes_of(words):
 # what is shown: the step, the end of its label, its ring, who receives the rows, the mask's label
 SHOWN = {
     "r of compute_msb": (drelu, "compute_msb/r", Z2kMinus1(64), None, "compute_msb/x"),
-    "a~ of share_convert": (drelu, "share_convert/a~", Z2k(64), "crypto_provider", "r_0"),
+    "a~ of share_convert": (drelu, "share_convert/a_tilde", Z2k(64), "crypto_provider", "r_0"),
     "epsilon of a product": (lambda x: beaver.multiply(x, -x), "epsilon", Z2k(64), None,
                              "multiply/a"),
     "delta of a product": (lambda x: beaver.multiply(x, -x), "delta", Z2k(64), None,

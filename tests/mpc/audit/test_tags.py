@@ -15,7 +15,7 @@ from mpc import RoleError, World
 from mpc.ring import Z2kMinus1, Z2k, Zm
 from mpc.audit.tags import Tagged, strip, tag
 
-KINDS = ("share", "common", "private to server", "private to crypto_provider")
+KINDS = ("share", "common", "local to server", "local to crypto_provider")
 
 
 def held(kind, shape=(3, 4), dtype=np.uint64):
@@ -259,7 +259,7 @@ def test_ring_arithmetic_keeps_the_tags(ring, kind, rows):
 
 
 def test_rows_of_size_zero_keep_the_rules():
-    x, foreign = tag(np.zeros((0, 3)), "share"), tag(np.zeros((0, 3)), "private to server")
+    x, foreign = tag(np.zeros((0, 3)), "share"), tag(np.zeros((0, 3)), "local to server")
     assert (x + x).shape == np.where(x > 1, x, 0).shape == (0, 3)
     for mistake in (lambda: x + foreign, lambda: x.sum(0), lambda: x.sum(), lambda: x.T,
                     lambda: x[0]):
@@ -297,5 +297,5 @@ def test_a_step_that_takes_the_tags_off_is_stopped_at_the_next_verb():
     share, clear = world.deal(world.ring, (3,), "x")
     with pytest.raises(RoleError, match="a public value came where a share value is due"):
         world.open(x=share._with(np.asarray(share.rows)))
-    with pytest.raises(RoleError, match="private to crypto_provider value is due"):
+    with pytest.raises(RoleError, match="local to crypto_provider value is due"):
         world.share("crypto_provider", x=(np.asarray(clear), world.ring))

@@ -245,14 +245,14 @@ def test_private_compare_sends_the_workers_nothing():
 @pytest.mark.parametrize("role", [ALICE, BOB])
 def test_share_convert_tells_a_worker_nothing(role):
     """private_compare sends workers nothing, so that its s, z and turn may stand still."""
-    experiment = Experiment(steps.share_convert, ["r_0", "r_1", "eta''", "x bits", "delta", "eta'"])
+    experiment = Experiment(steps.share_convert, ["r_0", "r_1", "eta_2", "x_bits", "delta", "eta_1"])
     assert hidden(experiment, role, splits("a", role, (4,)))
 
 
 @pytest.mark.parametrize("role", [ALICE, BOB])
 def test_share_convert_on_three_bits_tells_a_worker_nothing(role):
     """The shares of x's bits go back to the provider only, under z: they may stand still too."""
-    free = ["r_0", "r_1", "eta''", "delta", "eta'"]
+    free = ["r_0", "r_1", "eta_2", "delta", "eta_1"]
     for mine in (0, 5):
         cases = next(iter(splits("a", role, (8,), own=[(mine,)])))
         experiment = Experiment(less_bits(steps.share_convert), free, bits=3)
@@ -260,15 +260,15 @@ def test_share_convert_on_three_bits_tells_a_worker_nothing(role):
 
 
 def test_share_convert_tells_the_provider_nothing_with_the_real_comparison_inside():
-    experiment = Experiment(steps.share_convert, ["r_0", "r_1", "eta''", "s", "z", "turn"])
+    experiment = Experiment(steps.share_convert, ["r_0", "r_1", "eta_2", "s", "z", "turn"])
     for x_0 in ((0, 0), (2, 4)):
-        experiment.fixed = {"x bits": [x_0]}
+        experiment.fixed = {"x_bits": [x_0]}
         assert hidden(experiment, P2, [every("a", (4,))])
 
 
 @pytest.mark.parametrize("role", [ALICE, BOB])
 def test_compute_msb_tells_a_worker_nothing_with_the_real_product_inside(role):
-    free = ["compute_msb/beta", "compute_msb/x", "x[0]", "beta'", "multiply/a", "multiply/b",
+    free = ["compute_msb/beta", "compute_msb/x", "x_lsb", "beta_1", "multiply/a", "multiply/b",
             "multiply/c"]
     experiment = Experiment(less_bits(steps.compute_msb), free)
     for mine in range(3):
@@ -277,7 +277,7 @@ def test_compute_msb_tells_a_worker_nothing_with_the_real_product_inside(role):
 
 def test_compute_msb_tells_a_worker_nothing_with_the_bit_shares_in_view(monkeypatch):
     monkeypatch.setattr(securenn, "multiply", steps.ideal_multiply)
-    free = ["compute_msb/beta", "compute_msb/x", "x bits", "x[0]", "beta'", "product"]
+    free = ["compute_msb/beta", "compute_msb/x", "x_bits", "x_lsb", "beta_1", "product"]
     experiment = Experiment(steps.compute_msb, free)
     for role in (ALICE, BOB):
         assert hidden(experiment, role, splits("a", role, (3,)))
@@ -287,7 +287,7 @@ def test_compute_msb_tells_the_provider_nothing_with_the_real_comparison_inside(
     free = ["compute_msb/beta", "compute_msb/s", "compute_msb/z", "turn", "compute_msb/x"]
     experiment = Experiment(steps.compute_msb, free)
     for x_0 in ((0, 0), (3, 1)):
-        experiment.fixed = {"x bits": [x_0]}
+        experiment.fixed = {"x_bits": [x_0]}
         assert hidden(experiment, P2, [every("a", (3,))])
 
 
@@ -330,13 +330,13 @@ def test_drelu_on_three_bits_tells_nobody_anything_given_its_own_coins(ideal, ro
     else:
         groups = [cases((5, other) for other in (1, 3, 4, 6))]
     hide = GivenOwnCoins(less_bits(steps.drelu), (role,), dict(a=(0, 0)), own,
-                         ignored=["s", "z", "turn", "zero", "x bits"], bits=3)
+                         ignored=["s", "z", "turn", "zero", "x_bits"], bits=3)
     assert hidden(hide, role, groups)
 
 
 def test_on_three_bits_drelus_product_has_both_values_and_the_sign_is_right(ideal):
     step = GivenOwnCoins(steps.drelu, (ALICE,), dict(a=(0, 0)), 1, bits=3,
-                         ignored=["s", "z", "turn", "zero", "x bits", "delta", "eta'"])
+                         ignored=["s", "z", "turn", "zero", "x_bits", "delta", "eta_1"])
     seen = set()
     for a in range(-2, 2):
         world, bit = step.run(a=(5, (a - 5) % 8))

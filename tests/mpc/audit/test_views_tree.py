@@ -29,7 +29,7 @@ ALL = [(n, c) for n in (2, 3) for c in coalitions(n)]
 @pytest.mark.parametrize("bits, d", [(3, 2), (4, 3)])
 @pytest.mark.parametrize("role", coalitions(2))
 def test_the_providers_truncation_hides_its_operand(bits, d, role):
-    experiment = Experiment(steps.provider_truncation(d), ["r", "top bit of r", "r / d"], bits)
+    experiment = Experiment(steps.provider_truncation(d), ["r", "r_top", "r_over_d"], bits)
     assert hidden(experiment, role, outsider_varies(2, role, (1, 3), range(2**bits)))
 
 
@@ -44,7 +44,7 @@ def test_the_providers_truncation_hides_its_operand_from_two_of_three(bits, d, o
 
 @pytest.mark.parametrize("workers, coalition", ALL)
 def test_the_masked_opening_hides_its_operand(workers, coalition):
-    experiment = Experiment(steps.masked_bits, ["r", "r bits"], 2, workers)
+    experiment = Experiment(steps.masked_bits, ["r", "r_bits"], 2, workers)
     assert hidden(experiment, coalition, outsider_varies(workers, coalition, (1, 3, 2), range(4)))
 
 
@@ -73,7 +73,7 @@ def test_the_dealt_bit_hides_what_it_brings_into_the_ring(workers, coalition):
 @pytest.mark.parametrize("role", [(ALICE,), (BOB,)])
 def test_drelu_on_the_tree_as_a_whole_hides_its_operand(role):
     """Two bits: the carry is local, so the masked opening and the dealt bit are all there is."""
-    experiment = Experiment(steps.tree_drelu, ["r", "r bits", "bit_to_arithmetic/b"], 2)
+    experiment = Experiment(steps.tree_drelu, ["r", "r_bits", "bit_to_arithmetic/b"], 2)
     for mine in range(4):
         assert hidden(experiment, role, outsider_varies(2, role, (mine, mine), range(4)))
 
@@ -81,7 +81,7 @@ def test_drelu_on_the_tree_as_a_whole_hides_its_operand(role):
 @pytest.mark.parametrize("role", [(ALICE,), (BOB,)])
 def test_the_top_bit_of_three_hides_its_operand_with_a_real_node(role):
     """All coins of the masked opening and of the one node are enumerated: 2^18 assignments."""
-    experiment = Experiment(steps.tree_msb, ["r", "r bits", *NODE], 3)
+    experiment = Experiment(steps.tree_msb, ["r", "r_bits", *NODE], 3)
     assert hidden(experiment, role, outsider_varies(2, role, (3, 5), (0, 1, 5)))
 
 
@@ -107,7 +107,7 @@ def test_the_top_bit_of_four_hides_its_operand_behind_two_levels(workers, coalit
 
 @pytest.mark.parametrize("role", [(ALICE,), (BOB,)])
 def test_equality_by_masks_hides_its_operand(role):
-    experiment = Experiment(steps.is_zero, ["r", "r bits", *NODE, "bit_to_arithmetic/b"], 2)
+    experiment = Experiment(steps.is_zero, ["r", "r_bits", *NODE, "bit_to_arithmetic/b"], 2)
     assert hidden(experiment, role, outsider_varies(2, role, (3, 1), range(4)))
 
 

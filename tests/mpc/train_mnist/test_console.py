@@ -13,7 +13,7 @@ import pytest
 from mpc import train_mnist
 from mpc.train_mnist import console, costs, forecast
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMALL = "--epochs 1 --train-items 4 --test-items 4 --batch-size 2".split()
 COMMANDS = {"train_mnist": SMALL, "forecast": SMALL, "costs": []}
 MODULES = {"train_mnist": train_mnist, "forecast": forecast, "costs": costs}

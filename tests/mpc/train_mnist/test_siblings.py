@@ -12,7 +12,7 @@ import data
 import nn
 from mpc.train_mnist import siblings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMMANDS = "train_mnist", "forecast", "costs"
 SMALL = "--epochs 1 --train-items 2 --test-items 2".split()
 CRASH = "raise RuntimeError('somebody ran this')\n"

@@ -655,7 +655,7 @@ def test_a_batch_truncates_no_update_of_a_finer_weight(text, each, once):
     run, _ = trained("--truncation provider --comparison carry-tree --train-items 8 --batch-size 8 "
                      f"--test-items 4 --epochs 1 --reproducible {text}")
     found = [np.prod(m.shape, dtype=int) for m in run.world.ledger.messages[run.batch_messages]
-             if m.name == "r / d"]
+             if m.name == "r_over_d"]
     assert sorted(found) == sorted([8 * n for n in each] + once)
 
 
@@ -708,7 +708,7 @@ def test_encrypted_training_is_as_accurate_as_training_on_floats():
     assert np.all((73.5 <= accuracy[:, 0]) & (accuracy[:, 0] <= 76.5)), accuracy
     gaps = accuracy[:, 1:] - accuracy[:, :1]
     assert np.all(np.abs(gaps.mean(axis=0)) <= 1) and np.all(np.abs(gaps) <= 2.5), accuracy
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     shown = re.findall(r"^\| [0-3] \| (\d+) \(.*\) \| (\d+) \(.*\) \| (\d+) \(", readme, re.M)
     np.testing.assert_allclose(np.array(shown, int), correct, atol=13)
 

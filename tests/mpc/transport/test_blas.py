@@ -12,8 +12,8 @@ import threadpoolctl
 
 from mpc.transport import blas
 
-ROOT = Path(__file__).parents[2]
-CORES = threads._cores()
+ROOT = Path(__file__).parents[3]
+CORES = blas._cores()
 REPORT = ("import threadpoolctl; print('threads', *(lib['num_threads'] for lib in "
           "threadpoolctl.threadpool_info() if lib['user_api'] == 'blas'))")
 HIDDEN = "import sys; sys.modules['threadpoolctl'] = None; "
@@ -24,7 +24,7 @@ COMMANDS = {"mpc.train_mnist": SMALL, "mpc.train_mnist.forecast": SMALL, "mpc.tr
 
 def python(code, *words, **variables):
     """What a fresh interpreter prints to both outputs, with these variables and no others."""
-    env = {name: value for name, value in os.environ.items() if name not in threads.VARIABLES}
+    env = {name: value for name, value in os.environ.items() if name not in blas.VARIABLES}
     done = subprocess.run([sys.executable, *words, "-c", code], env=env | variables, cwd=ROOT,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -92,7 +92,7 @@ def test_these_tests_compute_with_as_many_as_they_were_told():
 @pytest.mark.mpi
 def test_a_role_under_mpiexec_computes_with_one_thread():
     pytest.importorskip("mpi4py")
-    env = {name: value for name, value in os.environ.items() if name not in threads.VARIABLES}
+    env = {name: value for name, value in os.environ.items() if name not in blas.VARIABLES}
     done = subprocess.run([Path(sys.executable).parent / "mpiexec", "-n", "2", sys.executable, "-c",
                            f"import mpc.train_mnist\n{REPORT}"], env=env, cwd=ROOT,
                           capture_output=True, text=True)
@@ -103,7 +103,7 @@ def test_a_role_under_mpiexec_computes_with_one_thread():
 
 
 @pytest.mark.skipif(CORES < 2, reason="BLAS never has more threads than there are cores")
-@pytest.mark.parametrize("variable", threads.VARIABLES)
+@pytest.mark.parametrize("variable", blas.VARIABLES)
 @pytest.mark.parametrize("code", ["import mpc", "import numpy, mpc"])
 def test_who_asks_for_two_gets_two(variable, code):
     assert threads_of(code, **{variable: "2"}) == 2
@@ -153,13 +153,13 @@ def test_without_threadpoolctl_nothing_is_said_where_nothing_is_wrong(code, vari
 
 def test_a_program_may_ignore_the_warning_by_its_class(monkeypatch):
     monkeypatch.setitem(sys.modules, "threadpoolctl", None)
-    monkeypatch.setattr(threads, "_cores", lambda: 2)
-    for name in threads.VARIABLES:
+    monkeypatch.setattr(blas, "_cores", lambda: 2)
+    for name in blas.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", threads.ManyThreads)
-        threads.limit()
-    for name in threads.VARIABLES:
+        warnings.simplefilter("ignore", blas.ManyThreads)
+        blas.limit_threads()
+    for name in blas.VARIABLES:
         monkeypatch.delenv(name)
-    with pytest.warns(threads.ManyThreads, match="install threadpoolctl"):
-        threads.limit()
+    with pytest.warns(blas.ManyThreads, match="install threadpoolctl"):
+        blas.limit_threads()

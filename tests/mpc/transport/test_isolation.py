@@ -15,7 +15,7 @@ import mpc
 import nn
 from helpers import rows_of
 from mpc import World, run_threads
-from mpc.transport.link import Queues
+from mpc.transport.threads import Queues
 from mpc.randomness import lesson_key
 from mpc.train_mnist import Net
 from mpc.world import key_groups, make_keys
@@ -317,7 +317,7 @@ def test_the_server_receives_what_is_revealed_and_the_provider_what_securenn_lis
     to = {role: {(m.path.split("/")[-1], m.name) for m in world.ledger.messages if m.dst == role}
           for role in world.roles}
     assert to["server"] == {("", "revealed")}
-    assert to["crypto_provider"] == {("share_convert", "a~"), ("private_compare", "d")}
+    assert to["crypto_provider"] == {("share_convert", "a_tilde"), ("private_compare", "d")}
     assert {name for _, name in to["alice"]} == {"epsilon", "delta", "r", "c"}
 
 

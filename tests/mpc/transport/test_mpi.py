@@ -67,7 +67,7 @@ def clean(**variables):
     """An environment without a launcher's variables."""
     env = {k: v for k, v in os.environ.items()
            if not k.startswith(("PMI", "MPI", "MNIST", "OMPI", "SLURM", "FLUX", "JSM"))}
-    return env | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[1]), **variables}
+    return env | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[2]), **variables}
 
 
 class Started:
@@ -284,7 +284,7 @@ def test_a_role_with_other_parameters_is_refused_before_anything_is_shared():
 def test_a_role_with_another_version_is_refused(tmp_path):
     copy = tmp_path / "copy"
     for package in ("mpc", "nn", "data"):
-        shutil.copytree(HERE.parents[1] / package, copy / package)
+        shutil.copytree(HERE.parents[2] / package, copy / package)
     with (copy / "mpc" / "ring.py").open("a") as file:
         file.write("# another version\n")
     other = ["-c", f"import sys; sys.path.insert(0, {str(copy)!r}); from mpc import train_mnist; "
@@ -498,7 +498,7 @@ def test_numpy_that_cannot_be_loaded_in_one_role_ends_the_run(tmp_path):
     (tmp_path / "numpy" / "__init__.py").write_text(
         "try:\n    raise ImportError('libblas.so: no such file')\n"
         "except ImportError as error:\n    raise ImportError('\\n\\nPLEASE READ THIS\\n') from error")
-    path = f"{tmp_path}:{HERE.parents[1]}"
+    path = f"{tmp_path}:{HERE.parents[2]}"
     status, out, err = Started(command(SMALL, 2), (*command(SMALL, 1), path),
                                command(SMALL, 1)).ends()
     assert (status, out) == (1, "")
