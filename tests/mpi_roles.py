@@ -70,14 +70,14 @@ def restless(folder, *words):
 
 
 def ahead(folder):
-    """The workers sleep at first; the provider logs the number of its pending messages."""
-    world = MpiWorld(ahead=5, truncation="local")   # a product takes one provider message
+    """The workers sleep at first; the provider logs how many messages are pending."""
+    world = MpiWorld(ahead=5, truncation="local")   # the provider sends one per product
     x = share(world, [2.0])
     if world.workers_here:
         seen = folder / "seen"
         while not seen.exists() or seen.read_text().count("\n") < 5:
             time.sleep(0.05)
-        time.sleep(0.5)         # in which the provider could run on, if nothing stopped it
+        time.sleep(0.5)         # in which an unbounded provider would run on
     (folder / f"{world.here[0]}.times").write_text(f"{time.monotonic()}")
     for _ in range(20):
         x = x.refresh() * x
@@ -137,8 +137,8 @@ def keys(folder):
 def several(folder):
     """Worlds one after the other, finished or not, and two that take turns."""
     def product(world, x, y):
-        product = share(world, [x]) * share(world, [y])
-        return float(product.relu().get().float_precision()[0])
+        xy = share(world, [x]) * share(world, [y])
+        return float(xy.relu().get().float_precision()[0])
 
     first, results = MpiWorld(seed=1), []
     results.append(product(first, 2.0, 3.0))
@@ -173,9 +173,9 @@ def extra(folder, how):
     world = MpiWorld()
     x = share(world, [2.0])
     (x * x).get()
-    header = (world.counter, "extra")
+    header, payload = (world.counter, "extra"), b"12345678" * (how == "received")
     if world.has("alice"):
-        world._link.put("alice", "bob", header, b"12345678" if how == "received" else b"")
+        world._link.put("alice", "bob", header, payload)
     if world.has("bob") and how == "received":
         world._link.get("alice", "bob", header)
     world.finish()

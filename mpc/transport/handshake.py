@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,12 +158,10 @@ def compare_ledgers(names: tuple, role: str, link: Link, ledger: Ledger,
         return
     marks = b"".join(digest(text)[:MARK].encode() for text in texts)
     (other, theirs), = exchange((role, differing[0]), role, link, header, marks)
-    starts = range(0, len(marks), MARK)
-    first = next((i for i, at in enumerate(starts)
-                  if marks[at:at + MARK] != theirs[at:at + MARK]), -1)
+    first = len(os.path.commonprefix([marks, theirs])) // MARK
     place = "the start"
     if texts:
-        message = ledger.messages[first]
+        message = ledger.messages[min(first, len(texts) - 1)]
         place = f"step {message.counter} ({message.path}/{message.name})"
     raise Disagreement(f"the ledgers of {other} and {role} differ from {place} on; all "
                        f"roles must use the same shapes and steps: {ADVICE}")

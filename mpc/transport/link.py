@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+END = (0, "the end of the program")         # a header: the sender has come to its end
 ADVICE = "decide on local values through broadcast() only"
 
 
@@ -63,11 +64,12 @@ class Link:
 def check(parcel: Parcel, header: tuple) -> bytes:
     """The payload of `parcel`; raises `OutOfStep` unless it has this `header`."""
     if parcel.header != header:
+        alike = "start all roles alike, and " * (END in (header, parcel.header))
         raise OutOfStep(f"{parcel.dst} is at {where(header)} and {parcel.src} at "
-                        f"{where(parcel.header)}; {ADVICE}")
+                        f"{where(parcel.header)}; {alike}{ADVICE}")
     return parcel.payload
 
 
 def where(header: tuple) -> str:
     """A step as error messages show it."""
-    return f"step {header[0]} ({header[1]})"
+    return END[1] if header == END else f"step {header[0]} ({header[1]})"

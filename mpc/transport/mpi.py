@@ -45,6 +45,7 @@ from mpc.transport.error_report import describe
 from mpc.transport.launcher import launched, role_of
 from mpc.transport.link import (
     ADVICE,
+    END,
     Link,
     OutOfStep,
     Parcel,
@@ -61,7 +62,6 @@ POLL_INTERVAL = (2e-5, 1e-3)    # seconds between later polls: the first and the
 LONG_WAIT = 1.0                 # seconds after which it reports what it waits for
 MESSAGE, WAIT = 1, 2            # MPI tags
 SEND, RECEIVE = "send", "receive"       # what a role waits for
-END = (0, "the end of the program")
 _HEAD = struct.Struct("<QH")            # step counter, length of the name that follows
 
 
@@ -207,13 +207,6 @@ class MpiLink(Link):
         header = self._of_this_world(header)
         idle = self._idle(dst, src, header, RECEIVE)
         parcel = from_wire(src, dst, self.mailbox.receive(self.roles.index(src), idle))
-        if parcel.header == END != header:
-            raise OutOfStep(f"{dst} waits at {where(header)} for {src}, which has come "
-                            f"to {END[1]}; start all roles alike, and {ADVICE}")
-        if header == END != parcel.header:
-            raise OutOfStep(
-                f"{dst} has come to {END[1]} and {src} is at {where(parcel.header)}; "
-                f"start all roles alike, and {ADVICE}")
         self.received[src] += len(parcel.payload)
         self._last_received[src] = header[0]
         return check(parcel, header)
@@ -295,10 +288,8 @@ class MpiWorld(World):
         texts = handshake.as_texts({**handshake.versions(), **parameters})
         handshake.compare_parameters(names, role, link, texts)
         supervisor.unlink_shared_memory()       # all roles have opened it
-        if seed is None:
-            keys = handshake.agree_on_keys(names, role, link)
-        else:
-            keys = make_keys(names, seed)
+        keys = (handshake.agree_on_keys(names, role, link) if seed is None
+                else make_keys(names, seed))
         handshake.confirm_keys(names, role, link, keys)
         super().__init__(n_workers, here=(role,), keys=keys,
                          link=MpiLink(mailbox(), names, number, ahead), **options)
