@@ -62,7 +62,8 @@ def imports(notebook):
 
 @pytest.mark.parametrize("code", [
     "import mpc", "import mpc, numpy", "import numpy, mpc",
-    "import numpy as np\nimport mpc", "import mpc, nn", "import nn, mpc", "import data, mpc", "import mpc.ring",
+    "import numpy as np\nimport mpc", "import mpc, nn", "import nn, mpc",
+    "import data, mpc", "import mpc.ring",
     "import mpc.transport.mpi", "from mpc import World",
     "import numpy\nfrom mpc.fixed_point import fix_precision",
     f"{HIDDEN}import mpc, numpy{SHOWN}"])
