@@ -40,8 +40,7 @@ def exchange(names: tuple, role: str, link: Link, header: tuple,
 
 
 def versions() -> dict:
-    """The versions and hashes of sources that all roles must share, whatever the
-    program.
+    """The versions and hashes of sources that must be the same in all roles.
 
     The sources are those of the three packages and of the user's program: the file that
     was started, and every loaded module that is neither part of Python nor an installed
@@ -52,9 +51,10 @@ def versions() -> dict:
              for path in sorted(Path(ROOT, package).rglob("*.py"))]
     code = [part for path in paths
             for part in (path.relative_to(ROOT).as_posix().encode(), path.read_bytes())]
-    sources = {f"source of {name}": digest(Path(module.__file__).read_bytes())
-               for name, module in list(sys.modules.items())
-               if is_program(getattr(module, "__file__", None) or "")}
+    files = {name: getattr(module, "__file__", None) or ""
+             for name, module in list(sys.modules.items())}
+    sources = {f"source of {name}": digest(Path(file).read_bytes())
+               for name, file in files.items() if is_program(file)}
     return {"code": digest(*code),
             "python": ".".join(map(str, sys.version_info[:2])),
             "numpy": ".".join(np.__version__.split(".")[:2]), **sources}
@@ -126,7 +126,7 @@ def confirm_keys(names: tuple, role: str, link: Link, keys: dict) -> None:
     of draws begin at 1. The number reveals nothing about the key or its coins.
     """
     for group in (group for group in key_groups(names) if role in group):
-        members = [name for name in names if name in group]
+        members = tuple(name for name in names if name in group)
         header = (0, f"proof of the key of {', '.join(members)}")
 
         def proof(name, key=keys[group], label=header[1]):

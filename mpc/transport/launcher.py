@@ -101,22 +101,22 @@ def report(line: str) -> None:
 
 
 def _fork(rank, size):
-    """Return in the child, whose output, except the server's stdout, is piped."""
+    """Return in the child; only the server's standard output is not piped."""
     global report_pipe
     role = role_of(rank, size)
     stderr, stdout, reports, life = (os.pipe() for _ in range(4))   # (read, write) each
-    supervisors = (stderr[0], stdout[0], reports[0], life[1])
+    kept = (stderr[0], stdout[0], reports[0], life[1])      # by the supervisor
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})   # until both are ready
     child = os.fork()
     if child:
         signal.signal(signal.SIGINT, signal.SIG_IGN)    # the role reports the interrupt
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        for kept in supervisors:
-            os.set_inheritable(kept, True)
-        numbers = map(str, (child, rank, size, *supervisors[:3]))
+        for end in kept:
+            os.set_inheritable(end, True)
+        numbers = map(str, (child, rank, size, *kept[:3]))
         os.execv(sys.executable, [sys.executable, "-I", "-S",
                                   os.path.abspath(supervisor.__file__), role, *numbers])
-    for end in supervisors:
+    for end in kept:
         os.close(end)
     threading.Thread(target=_end_with_supervisor, args=(role, life[0], os.dup(2)),
                      daemon=True).start()
@@ -140,8 +140,7 @@ def _report_and_exit(kind, error, trace):
 
 
 def _end_with_supervisor(role, life, stderr):
-    """End this process when its supervisor, which holds the other end of `life`, is
-    killed.
+    """End this process when its supervisor is killed, which closes the pipe `life`.
 
     The launcher knows only the supervisor and would wait for the role. MPICH's launcher
     may still hang; no test shows that it does not.

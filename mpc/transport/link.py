@@ -1,10 +1,7 @@
 """How bytes travel between roles in different processes or threads.
 
-A link has three methods. `put(src, dst, header, payload)` never waits for the receiver.
-`get(src, dst, header)` waits for the payload of the next message from src to dst.
-`finish()` ends the program. The header (step counter, name) is the one the program
-expects; a message with another header means that the two roles no longer run the same
-program.
+The header of a message is (step counter, name). A message with another header than the
+receiver expects means that the two roles no longer run the same program.
 
     ProtocolError
       Disagreement    two roles were started with different programs or parameters
@@ -42,11 +39,23 @@ class Parcel(NamedTuple):
     src: str
     dst: str
     header: tuple       # (step counter, full name)
-    payload: bytes
+    payload: bytes | memoryview
 
 
 class Link:
-    """The part of a link that does not depend on how its bytes travel."""
+    """The base of all links: a subclass defines the first three methods."""
+
+    def put(self, src: str, dst: str, header: tuple, payload: bytes) -> None:
+        """Send a message; never waits for the receiver to take this one."""
+        raise NotImplementedError
+
+    def get(self, src: str, dst: str, header: tuple) -> bytes | memoryview:
+        """Wait for the next message from `src` to `dst`, and return its payload."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """End the program."""
+        raise NotImplementedError
 
     def receive(self, src: str, dst: str, header: tuple, ring, shape: tuple):
         """The next array from `src` to `dst`: elements of `ring`, of this `shape`."""
@@ -61,7 +70,7 @@ class Link:
         return received
 
 
-def check(parcel: Parcel, header: tuple) -> bytes:
+def check(parcel: Parcel, header: tuple) -> bytes | memoryview:
     """The payload of `parcel`; raises `OutOfStep` unless it has this `header`."""
     if parcel.header != header:
         alike = "start all roles alike, and " * (END in (header, parcel.header))

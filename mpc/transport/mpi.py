@@ -1,5 +1,4 @@
-"""A World whose roles are MPI processes: the server, the workers, last the crypto
-provider.
+"""A World whose roles are MPI processes: server, workers, crypto provider, by rank.
 
 ``mpiexec -n 4 python -m mpc.train_mnist`` starts the training command four times, and
 ``mpiexec -n 4 python -m mpc.transport.mpi PROGRAM`` a user's program. Each process
@@ -74,7 +73,7 @@ def to_wire(header: tuple, payload: bytes) -> bytes:
     return b"".join((_HEAD.pack(counter, len(name)), name, payload))
 
 
-def from_wire(src: str, dst: str, message: bytes) -> Parcel:
+def from_wire(src: str, dst: str, message: bytes | bytearray) -> Parcel:
     """The inverse of `to_wire`; raises `ProtocolError` on a malformed message."""
     try:
         counter, length = _HEAD.unpack_from(message)
@@ -95,7 +94,7 @@ class Mailbox:
     def __init__(self, comm):
         self.comm, self.worlds, self._waits = comm, itertools.count(1), {}
         self._outbox = {rank: deque() for rank in range(comm.size)}
-        self._reports = []
+        self._reports = []      # (request, message), which MPI may not have sent yet
 
     def send(self, rank: int, header: tuple, message: bytes) -> None:
         """Send without waiting; the buffer lives until the message is received."""
@@ -182,8 +181,8 @@ class MpiLink(Link):
     def __init__(self, mailbox: Mailbox, roles: tuple, world: int = 1,
                  ahead: int = AHEAD):
         self.mailbox, self.roles, self.world, self.ahead = mailbox, roles, world, ahead
-        self.sent, self.received = Counter(), Counter()     # bytes of payload, by peer
-        self._last_sent, self._last_received = Counter(), Counter()     # steps, by peer
+        self.sent, self.received = Counter[str](), Counter[str]()   # bytes, by peer
+        self._last_sent, self._last_received = Counter[str](), Counter[str]()   # steps
 
     def put(self, src: str, dst: str, header: tuple, payload: bytes) -> None:
         """Send without waiting, unless `ahead` messages of earlier steps are pending.
@@ -202,7 +201,7 @@ class MpiLink(Link):
         self.sent[dst] += len(payload)
         self._last_sent[dst] = header[0]
 
-    def get(self, src: str, dst: str, header: tuple) -> bytes:
+    def get(self, src: str, dst: str, header: tuple) -> bytes | memoryview:
         """The payload of the next message from `src`, which must belong to `header`."""
         header = self._of_this_world(header)
         idle = self._idle(dst, src, header, RECEIVE)
@@ -259,8 +258,7 @@ class MpiLink(Link):
 
 
 class MpiWorld(World):
-    """The World of the role whose rank this process has; its verbs are those of
-    `World`.
+    """The World of one role in an MPI process; its verbs are those of `World`.
 
     First all roles compare their programs and parameters, and each group of roles
     agrees on its key and confirms it. A program may make several Worlds, in the same
@@ -295,15 +293,14 @@ class MpiWorld(World):
                          link=MpiLink(mailbox(), names, number, ahead), **options)
 
     def finish(self) -> None:
-        """End a program: check the bytes that passed, and compare the ledgers of all
-        roles.
+        """End a program: check the bytes that passed, and compare all ledgers.
 
         This finds roles whose programs differ in their messages. A different public
         factor or addend leaves no trace in a ledger: for that, the roles compared their
         sources at the start (`handshake.versions`).
         """
         me, = self.here
-        sent, received = Counter(), Counter()
+        sent, received = Counter[str](), Counter[str]()
         for message in self.ledger.messages:
             sent[message.dst] += message.nbytes * (message.src == me)
             received[message.src] += message.nbytes * (message.dst == me)
@@ -322,11 +319,11 @@ class MpiWorld(World):
 
 def check_processes(names: tuple, n_workers: int, place: tuple) -> None:
     """Raise `ValueError` unless a process of this (rank, size) can play a role."""
-    size = place[1]
-    if launched() not in (None, place):
+    started, size = launched(), place[1]
+    if started and started != place:
         vendor, _ = mpi().get_vendor()
         raise ValueError(
-            f"the launcher started {launched()[1]} processes and {vendor}, which "
+            f"the launcher started {started[1]} processes and {vendor}, which "
             f"mpi4py uses, finds {size}: they belong to different MPIs; use the "
             f"mpiexec of {vendor}")
     if size != len(names):
@@ -367,9 +364,10 @@ def as_role(main, speakers: tuple | None = None) -> int:
     None means all. Without a launcher, this is ``main()``.
     """
     status = launcher.start_role()
-    if status or launched() is None:
+    place = None if status else launched()
+    if place is None:
         return status or main()
-    if speakers is not None and role_of(*launched()) not in speakers:
+    if speakers is not None and role_of(*place) not in speakers:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     status = _status_of(main) or _status_of(farewell)
     for stream in (sys.stdout, sys.stderr):

@@ -32,7 +32,7 @@ DISAGREEMENT = 4    # it noticed that two programs differ, as other roles may to
 INTERRUPTED = 130
 
 ENDED = "ended with the others"                 # the report of a role that ends well
-END_SIGNAL = getattr(signal, "SIGUSR2", None)   # a supervisor ends other roles with it
+END_SIGNAL = getattr(signal, "SIGUSR2", 0)      # a supervisor ends other roles with it
 
 
 def main(role: str, pid: int, rank: int, size: int,
@@ -77,8 +77,8 @@ def watch(role: str, pid: int, stderr: int, stdout: int, report: int) -> tuple:
     reported = b""
     with contextlib.suppress(BlockingIOError):
         reported = os.read(report, 2**16)
-    reported = reported.decode(errors="replace").splitlines()
-    return verdict(status, held, reported, bool(shown))
+    lines = reported.decode(errors="replace").splitlines()
+    return verdict(status, held, lines, bool(shown))
 
 
 def say(stream: int, role: str, line: str) -> None:

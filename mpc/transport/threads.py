@@ -55,8 +55,8 @@ class Queues(Link):
     def __init__(self, roles: tuple, timeout: float = 60.0):
         self.roles, self.timeout = roles, timeout
         pairs = itertools.permutations(roles, 2)
-        self._queues = {pair: queue.SimpleQueue() for pair in pairs}
-        self._failures = []     # shared by all endpoints: which role stopped, and why
+        self._queues: dict = {pair: queue.SimpleQueue() for pair in pairs}
+        self._failures: list = []       # shared by all endpoints: who stopped, and why
 
     def endpoint(self, *here: str) -> Queues:
         """The queues that these roles use; they cannot reach the others."""
@@ -64,36 +64,36 @@ class Queues(Link):
         part._queues = {p: q for p, q in self._queues.items() if set(p) & set(here)}
         return part
 
-    def put(self, *parcel) -> None:
+    def put(self, src: str, dst: str, header: tuple, payload: bytes) -> None:
         if self._failures:
             raise PeerFailed(self._failures[0])
-        self._queues[parcel[0], parcel[1]].put(Parcel(*parcel))
+        self._queues[src, dst].put(Parcel(src, dst, header, payload))
 
-    def get(self, src: str, dst: str, header: tuple) -> bytes:
+    def get(self, src: str, dst: str, header: tuple) -> bytes | memoryview:
         try:
             parcel = self._queues[src, dst].get(timeout=self.timeout)
         except queue.Empty:
             raise OutOfStep(f"{dst} waits at {where(header)}: nothing came from {src} "
                             f"in {self.timeout} s") from None
-        if parcel.header is None:
-            raise parcel.payload
+        if not isinstance(parcel, Parcel):      # an error from close()
+            raise parcel
         return check(parcel, header)
 
     def close(self, role: str, error: BaseException | None = None) -> None:
         """`role` is done: tell the roles that wait for it; after an error, tell all."""
-        news = OutOfStep(f"{role} has come to its end and sends no more")
         if error:
-            news = PeerFailed(f"{role} stopped: {error!r}")
-            self._failures.append(str(news))
+            self._failures.append(f"{role} stopped: {error!r}")
         for other in self.roles:
             if other != role:
-                self._queues[role, other].put(Parcel(role, other, None, news))
+                self._queues[role, other].put(
+                    PeerFailed(self._failures[-1]) if error else
+                    OutOfStep(f"{role} has come to its end and sends no more"))
 
     def finish(self) -> None:
         """Raise `OutOfStep` if a message was never received."""
         for waiting in self._queues.values():
             while not waiting.empty():
                 parcel = waiting.get()
-                if parcel.header is not None:
+                if isinstance(parcel, Parcel):
                     raise OutOfStep(f"{parcel.dst} never received the message that "
                                     f"{parcel.src} sent at {where(parcel.header)}")
