@@ -101,17 +101,17 @@ def fails(folder, who, how):
     world.finish()
 
 
-def garbage(folder, what):
+def garbage(folder, kind):
     """alice sends bob malformed messages."""
     put = MpiLink.put
 
     def bad(link, src, dst, header, payload):
         if (src, dst) == ("alice", "bob") and header[0] > 3:
-            if what == "noise":
+            if kind == "noise":
                 wild = os.urandom(7)
                 link.mailbox.comm.Send(wild, link.roles.index(dst), MESSAGE)
                 return
-            payload = {"short": payload[:-1], "long": payload + b"!" * 8}[what]
+            payload = {"short": payload[:-1], "long": payload + b"!" * 8}[kind]
         put(link, src, dst, header, payload)
 
     MpiLink.put = bad

@@ -4,9 +4,8 @@
 ``mpiexec -n 4 python -m mpc.transport.mpi PROGRAM`` a user's program. Each process
 plays the role of its rank, 0 the server, and holds only the keys and shares of this
 role. Roles exchange bytes with a header; nothing is ever unpickled. MPI does not
-encrypt. The launcher's console shows what a role prints, after the name of the role
-unless it is the server: a role that keeps a result to itself must write it to its own
-file.
+encrypt. The launcher's console shows the output of every role, after its name unless it
+is the server: a role that keeps a result to itself must write it to its own file.
 
 Processes wait for each other as little as possible. Sending does not wait for the
 receiver, so a role that receives little, such as the crypto provider, runs ahead of the
@@ -16,8 +15,7 @@ MPI's own receive would take a core from the roles that compute.
 No role waits forever. The `supervisor` of a role that fails ends the run. A role that
 reaches the end of its program says so and waits for the others. And roles that wait for
 a message that will never come, because their programs differ, find out: after a while
-each reports what it waits for, and the role that has passed this step raises
-`OutOfStep`.
+each reports its wait, and the role that has passed this step raises `OutOfStep`.
 
 Tested on Linux with MPICH; other Unix systems and MPIs should work. Windows has the
 simulation only.
@@ -58,9 +56,9 @@ from mpc.world import World, make_keys, role_names
 AHEAD = 64                      # messages on their way to one role at most
 YIELD_TIME = 3e-4               # seconds in which a waiting role only yields its core
 POLL_INTERVAL = (2e-5, 1e-3)    # seconds between later polls: the first and the longest
-LONG_WAIT = 1.0                 # seconds after which it reports what it waits for
+LONG_WAIT = 1.0                 # seconds of waiting before it reports its wait
 MESSAGE, WAIT = 1, 2            # MPI tags
-SEND, RECEIVE = "send", "receive"       # what a role waits for
+SEND, RECEIVE = "send", "receive"       # kinds of wait
 _HEAD = struct.Struct("<QH")            # step counter, length of the name that follows
 
 
@@ -117,7 +115,7 @@ class Mailbox:
         return self._fetch(self.wait(lambda: self._probe(rank, MESSAGE), idle))
 
     def report_wait(self, rank: int, wait: tuple) -> None:
-        """Tell `rank` what this process waits for: (world, kind, counter, name)."""
+        """Report a wait of this process to `rank`: (world, kind, counter, name)."""
         message = json.dumps(wait).encode()
         self._reports = [sent for sent in self._reports if not sent[0].Test()]
         self._reports.append((self.comm.Isend(message, rank, WAIT), message))
@@ -223,7 +221,7 @@ class MpiLink(Link):
     def _idle(self, me, peer, header, kind):
         """A callback for a long wait of `me` for `peer` at `header`.
 
-        It reports the wait to `peer`, once, and checks what the others wait for.
+        It reports the wait to `peer`, once, and checks the waits of the others.
         """
         rank, reported = self.roles.index(peer), []
 

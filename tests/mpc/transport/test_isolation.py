@@ -241,7 +241,7 @@ def test_an_endpoint_neither_sends_nor_receives_the_messages_of_others():
     assert provider.get("bob", "crypto_provider", (1, "d")) == b"row"
 
 
-# ------------------------------------------------------------------ teeth
+# ------------------------------------------------------------------ leaks are found
 
 
 class Keeper:
