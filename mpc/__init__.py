@@ -3,10 +3,10 @@
 Read `mpc.tiny` for the whole idea in one file, then `mpc.world` for the parties.
 """
 
-from mpc.transport import blas, supervisor
+from mpc.transport import blas, launcher
 
-supervisor.stand_by()       # before NumPy is loaded, which may fail in a process of MPI
-blas.limit_threads()        # before NumPy is loaded, which reads the number of threads once
+launcher.start_early()      # before NumPy is loaded, which can fail in a role under MPI
+blas.limit_threads()        # before NumPy is loaded, which reads it only then
 
 from mpc.audit.checked import OutOfRange
 from mpc.audit.tags import RoleError, TaggedWorld

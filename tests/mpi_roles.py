@@ -1,4 +1,7 @@
-"""Programs that `test_mpi.py` starts under mpiexec: ``python tests/mpi_roles.py PROGRAM FOLDER``"""
+"""Programs that `test_mpi.py` starts under mpiexec, as roles.
+
+``python tests/mpi_roles.py PROGRAM FOLDER [WORDS]``
+"""
 
 import hashlib
 import json
@@ -11,11 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from mpc import fix_precision, train_mnist
-from mpc.transport import supervisor
-from mpc.transport import mpi as mpc_mpi
-from mpc.transport.link import Parcel
-from mpc.transport.mpi import MESSAGE, MpiLink, MpiWorld, as_role, launched, mpi
 from mpc.train_mnist.options import parser
+from mpc.transport import mpi as mpc_mpi
+from mpc.transport.launcher import launched, role_of
+from mpc.transport.link import Parcel
+from mpc.transport.mpi import MESSAGE, MpiLink, MpiWorld, as_role, mpi
+
+
+def share(world, numbers):
+    """Shares of public numbers, as if they were secret."""
+    return fix_precision(numbers).share(*world.workers,
+                                        crypto_provider=world.crypto_provider)
 
 
 def digest(parcels):
@@ -27,62 +36,62 @@ def digest(parcels):
 
 
 def transcript(folder, *words):
-    """A training run; each role leaves what it said and heard, as a digest, and its ledger's."""
+    """A training run; each role saves digests of its messages and of its ledger."""
     options = parser().parse_args(words)
     world = train_mnist.make_world(options)
-    link, (me,), said, heard = world._link, world.here, [], []
+    link, (me,), sent, received = world._link, world.here, [], []
     put, get = link.put, link.get
 
     def recording_put(*parcel):
-        said.append(Parcel(*parcel))
+        sent.append(Parcel(*parcel))
         put(*parcel)
 
     def recording_get(src, dst, header):
-        heard.append(Parcel(src, dst, header, get(src, dst, header)))
-        return heard[-1].payload
+        received.append(Parcel(src, dst, header, get(src, dst, header)))
+        return received[-1].payload
 
     link.put, link.get = recording_put, recording_get
     run = train_mnist.train(options, lambda line: None, world)
     del link.put, link.get
     world.finish()
     (folder / f"{me}.json").write_text(json.dumps({
-        "said": digest(said), "heard": digest(heard), "losses": run.losses,
+        "sent": digest(sent), "received": digest(received), "losses": run.losses,
         "ledger": hashlib.sha256(repr(world.ledger.messages).encode()).hexdigest(),
-        "sent": link.sent, "received": link.received,
+        "sent bytes": link.sent, "received bytes": link.received,
         "keys": [sorted(group) for group in world._keys]}))
     if world.has("server"):
         train_mnist.save_model(run.model, folder / "model.npz")
 
 
 def restless(folder, *words):
-    """The same, where every role that waits at all tells what it waits for."""
-    mpc_mpi.LONG = 0
+    """The same, where every role that waits at all reports its wait."""
+    mpc_mpi.LONG_WAIT = 0
     transcript(folder, *words)
 
 
 def ahead(folder):
-    """The workers sleep at first; the provider leaves how many messages were on their way then."""
-    world = MpiWorld(ahead=5, truncation="local")      # one message of the provider each
-    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    """The workers sleep at first; the provider logs how many messages are pending."""
+    world = MpiWorld(ahead=5, truncation="local")   # the provider sends one per product
+    x = share(world, [2.0])
     if world.workers_here:
         seen = folder / "seen"
         while not seen.exists() or seen.read_text().count("\n") < 5:
             time.sleep(0.05)
-        time.sleep(0.5)         # in which the provider could run on, if nothing held it
-    times = [time.monotonic()]
+        time.sleep(0.5)         # in which an unbounded provider would run on
+    (folder / f"{world.here[0]}.times").write_text(f"{time.monotonic()}")
     for _ in range(20):
         x = x.refresh() * x
         if world.has(world.crypto_provider):
-            on_their_way = len(world._link.post.unsent(world.roles.index("bob")))
-            (folder / "seen").open("a").write(f"{on_their_way} {time.monotonic()}\n")
-    (folder / f"{world.here[0]}.times").write_text(f"{times[0]}")
+            pending = len(world._link.mailbox.pending(world.roles.index("bob")))
+            with (folder / "seen").open("a") as file:
+                file.write(f"{pending} {time.monotonic()}\n")
     world.finish()
 
 
 def fails(folder, who, how):
     """One role fails in the middle."""
     world = MpiWorld()
-    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    x = share(world, [2.0])
     for i in range(1000):
         x = x * x.refresh() * 0.25
         if i == 5 and world.has(who):
@@ -92,45 +101,44 @@ def fails(folder, who, how):
     world.finish()
 
 
-def garbage(folder, what):
-    """alice sends bob something else than the program says."""
+def garbage(folder, kind):
+    """alice sends bob malformed messages."""
     put = MpiLink.put
 
     def bad(link, src, dst, header, payload):
         if (src, dst) == ("alice", "bob") and header[0] > 3:
-            if what == "noise":
+            if kind == "noise":
                 wild = os.urandom(7)
-                link.post.comm.Send(wild, link.roles.index(dst), MESSAGE)
+                link.mailbox.comm.Send(wild, link.roles.index(dst), MESSAGE)
                 return
-            payload = {"short": payload[:-1], "long": payload + b"!" * 8}[what]
+            payload = {"short": payload[:-1], "long": payload + b"!" * 8}[kind]
         put(link, src, dst, header, payload)
 
     MpiLink.put = bad
     world = MpiWorld()
-    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    x = share(world, [2.0])
     (x * x).relu().get()
     world.finish()
 
 
 def keys(folder):
-    """Each role leaves its keys, and all that it can be asked to show of itself."""
+    """Each role saves its keys, and all text that its objects can show."""
     world = MpiWorld(int(mpi().COMM_WORLD.size) - 2)
-    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    x = share(world, [2.0])
     (x * x).get()
     world.finish()
     shown = " ".join((repr(world), repr(world._link), world.ledger.transcript(),
                       repr(world.ledger.messages), world.ledger.table()))
     (folder / f"{world.here[0]}.json").write_text(json.dumps({
-        "keys": {" ".join(sorted(group)): key.hex() for group, key in world._keys.items()},
+        "keys": {" ".join(sorted(group)): k.hex() for group, k in world._keys.items()},
         "shown": shown}))
 
 
 def several(folder):
     """Worlds one after the other, finished or not, and two that take turns."""
     def product(world, x, y):
-        x, y = (fix_precision([v]).share(*world.workers, crypto_provider=world.crypto_provider)
-                for v in (x, y))
-        return float((x * y).relu().get().float_precision()[0])
+        xy = share(world, [x]) * share(world, [y])
+        return float(xy.relu().get().float_precision()[0])
 
     first, results = MpiWorld(seed=1), []
     results.append(product(first, 2.0, 3.0))
@@ -146,44 +154,43 @@ def several(folder):
 
 def seeds(folder, who):
     """One role with seed=True, which equals 1 and gives other keys."""
-    role = supervisor.role_of(*launched())
+    role = role_of(*launched())
     MpiWorld(seed=True if role == who else 1)
 
 
 def shapes(folder):
-    """The server alone is mistaken about a shape; no message has another size."""
+    """Only the server has another shape; the sizes of messages are the same."""
     world = MpiWorld()
     shape = (3, 2) if world.has("server") else (2, 3)
     held = world.private_input("alice", shape, lambda: np.ones(shape))
     with world.ledger.step("mistaken"):
-        x = fix_precision(held).share(*world.workers, crypto_provider=world.crypto_provider)
-        x.get()
+        share(world, held).get()
     world.finish()
 
 
 def extra(folder, how):
-    """alice sends bob a message that is in no ledger; he hears it, or it is left over."""
+    """alice sends bob a message that is in no ledger; he receives it or not."""
     world = MpiWorld()
-    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    x = share(world, [2.0])
     (x * x).get()
-    header = (world.counter, "extra")
+    header, payload = (world.counter, "extra"), b"12345678" * (how == "received")
     if world.has("alice"):
-        world._link.put("alice", "bob", header, b"12345678" if how == "heard" else b"")
-    if world.has("bob") and how == "heard":
+        world._link.put("alice", "bob", header, payload)
+    if world.has("bob") and how == "received":
         world._link.get("alice", "bob", header)
     world.finish()
 
 
 def circle(folder):
-    """Each worker thinks that it is told the result, and waits for the other."""
+    """Each worker expects to receive the result, and waits for the other."""
     world = MpiWorld()
-    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    x = share(world, [2.0])
     x.get(world.workers[int(world.has("bob"))])
     world.finish()
 
 
 def full(folder):
-    """alice waits until bob takes what he does not want, bob for the server, the server for her."""
+    """alice waits until bob receives, bob for the server, and the server for alice."""
     world = MpiWorld(ahead=3)
     link, (me,) = world._link, world.here
     if me == "alice":
@@ -196,13 +203,13 @@ def full(folder):
 
 
 def prints(folder):
-    """Each worker is told a result of its own, and prints it."""
+    """Each worker receives a result of its own, and prints it."""
     world = MpiWorld()
-    x = fix_precision([2.0]).share(*world.workers, crypto_provider=world.crypto_provider)
+    x = share(world, [2.0])
     for worker in world.workers:
-        told = (x * x).get(worker).float_precision()
+        result = (x * x).get(worker).float_precision()
         if world.has(worker):
-            print("mine:", told)
+            print("mine:", result)
     if world.has("server"):
         print("the server's line")
     world.finish()

@@ -1,9 +1,7 @@
-"""How bytes travel between roles in different processes or threads, and what stops them.
+"""How bytes travel between roles in different processes or threads.
 
-A link has three methods. `put(src, dst, header, payload)` never blocks. `get(src, dst,
-header)` waits for the payload of the next message from src to dst. `finish()` ends the
-program. The header (step counter, name) is the one the program expects; a message with
-another one means that the two roles no longer run the same program.
+The header of a message is (step counter, name). A message with another header than the
+receiver expects means that the two roles no longer run the same program.
 
     ProtocolError
       Disagreement    two roles were started with different programs or parameters
@@ -11,7 +9,12 @@ another one means that the two roles no longer run the same program.
       PeerFailed      a role stopped with an error of its own
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
+
+END = (0, "the end of the program")         # a header: the sender has come to its end
+ADVICE = "decide on local values through broadcast() only"
 
 
 class ProtocolError(RuntimeError):
@@ -36,29 +39,46 @@ class Parcel(NamedTuple):
     src: str
     dst: str
     header: tuple       # (step counter, full name)
-    payload: bytes
+    payload: bytes | memoryview
 
 
 class Link:
-    """The part of a link that does not depend on how its bytes travel."""
+    """The base of all links: a subclass defines the first three methods."""
 
-    def receive(self, src, dst, header, ring, shape):
+    def put(self, src: str, dst: str, header: tuple, payload: bytes) -> None:
+        """Send a message; never waits for the receiver to take this one."""
+        raise NotImplementedError
+
+    def get(self, src: str, dst: str, header: tuple) -> bytes | memoryview:
+        """Wait for the next message from `src` to `dst`, and return its payload."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """End the program."""
+        raise NotImplementedError
+
+    def receive(self, src: str, dst: str, header: tuple, ring, shape: tuple):
         """The next array from `src` to `dst`: elements of `ring`, of this `shape`."""
+        payload = self.get(src, dst, header)
         try:
-            received = ring.unpack(self.get(src, dst, header), shape)
+            received = ring.unpack(payload, shape)
+            if ring.modulus < 256**ring.width and (received >= ring.modulus).any():
+                raise ValueError(f"its bytes are not elements of {ring}")
         except ValueError as error:
-            raise ProtocolError(
-                f"{dst} heard from {src} at step {header[0]}: {error}") from None
-        if ring.modulus < 256**ring.width and (received >= ring.modulus).any():
-            raise ProtocolError(f"{dst} heard from {src} at step {header[0]} ({header[1]}) "
-                                f"bytes that are no elements of {ring}")
+            raise ProtocolError(f"{dst} received a malformed message from {src} at "
+                                f"{where(header)}: {error}") from None
         return received
 
 
-def check(parcel, header):
-    """The payload of `parcel`, if it belongs to the step that `header` names."""
+def check(parcel: Parcel, header: tuple) -> bytes | memoryview:
+    """The payload of `parcel`; raises `OutOfStep` unless it has this `header`."""
     if parcel.header != header:
-        raise OutOfStep(f"{parcel.dst} is at step {header[0]} ({header[1]}) and {parcel.src} at "
-                        f"step {parcel.header[0]} ({parcel.header[1]}); decide on local values "
-                        "through broadcast() only")
+        alike = "start all roles alike, and " * (END in (header, parcel.header))
+        raise OutOfStep(f"{parcel.dst} is at {where(header)} and {parcel.src} at "
+                        f"{where(parcel.header)}; {alike}{ADVICE}")
     return parcel.payload
+
+
+def where(header: tuple) -> str:
+    """A step as error messages show it."""
+    return END[1] if header == END else f"step {header[0]} ({header[1]})"

@@ -1,38 +1,43 @@
-"""One thread for a product of matrices, by every way in, unless the user asks for more."""
+"""One BLAS thread, by every import, unless the user asks for more."""
 
 import json
 import os
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import pytest
 import threadpoolctl
+from mpi_runs import MPIEXEC, ROOT, in_processes
 
 from mpc.transport import blas
 
-ROOT = Path(__file__).parents[3]
-CORES = blas._cores()
+several_cores = pytest.mark.skipif(
+    blas._cores() < 2, reason="BLAS never has more threads than there are cores")
 REPORT = ("import threadpoolctl; print('threads', *(lib['num_threads'] for lib in "
           "threadpoolctl.threadpool_info() if lib['user_api'] == 'blas'))")
 HIDDEN = "import sys; sys.modules['threadpoolctl'] = None; "
 SHOWN = "; del sys.modules['threadpoolctl']"
 SMALL = "--epochs 1 --train-items 2 --test-items 2"
-COMMANDS = {"mpc.train_mnist": SMALL, "mpc.train_mnist.forecast": SMALL, "mpc.train_mnist.costs": "", "data.mnist": "--help"}
+COMMANDS = [("mpc.train_mnist", SMALL), ("mpc.train_mnist.costs", ""),
+            ("mpc.train_mnist.costs", f"forecast {SMALL}"), ("data.mnist", "--help")]
+
+
+def bare():
+    """The environment without the VARIABLES."""
+    return {name: os.environ[name] for name in os.environ if name not in blas.VARIABLES}
 
 
 def python(code, *words, **variables):
-    """What a fresh interpreter prints to both outputs, with these variables and no others."""
-    env = {name: value for name, value in os.environ.items() if name not in blas.VARIABLES}
-    done = subprocess.run([sys.executable, *words, "-c", code], env=env | variables, cwd=ROOT,
-                          capture_output=True, text=True)
+    """Both outputs of a fresh interpreter, with these of the VARIABLES only."""
+    done = subprocess.run([sys.executable, *words, "-c", code], env=bare() | variables,
+                          cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
 
 
 def threads_of(code, **variables):
-    """How many threads BLAS has after `code`, in which nothing may be said."""
+    """How many threads BLAS has after `code`, which must not warn."""
     out, err = python(f"{code}\n{REPORT}", "-W", "error", **variables)
     assert err == ""
     name, count = out.splitlines()[-1].split()
@@ -41,7 +46,7 @@ def threads_of(code, **variables):
 
 
 def default():
-    """The threads of a NumPy that is left alone."""
+    """The threads of NumPy without this package."""
     return threads_of("import numpy")
 
 
@@ -52,25 +57,26 @@ def imports(notebook):
     return next(source for source in sources if "import numpy" in source)
 
 
-# ---------------------------------------------------------------------- every way in
+# ------------------------------------------------------------------ every import
 
 
 @pytest.mark.parametrize("code", [
-    "import mpc", "import mpc, numpy", "import numpy, mpc", "import numpy as np\nimport mpc",
-    "import mpc, nn", "import nn, mpc", "import data, mpc", "import mpc.ring", "import mpc.transport.mpi",
-    "from mpc import World", "import numpy\nfrom mpc.fixed_point import fix_precision",
+    "import mpc", "import mpc, numpy", "import numpy, mpc",
+    "import numpy as np\nimport mpc", "import mpc, nn", "import nn, mpc",
+    "import data, mpc", "import mpc.ring",
+    "import mpc.transport.mpi", "from mpc import World",
+    "import numpy\nfrom mpc.fixed_point import fix_precision",
     f"{HIDDEN}import mpc, numpy{SHOWN}"])
 def test_an_import_of_mpc_leaves_one_thread(code):
     assert threads_of(code) == 1
 
 
-@pytest.mark.parametrize("module", COMMANDS)
-def test_a_command_computes_with_one_thread(module):
-    words = [module, *COMMANDS[module].split()]
-    code = (f"import runpy, sys; sys.argv = {words}\n"
+@pytest.mark.parametrize("module, words", COMMANDS)
+def test_a_command_computes_with_one_thread(module, words):
+    code = (f"import runpy, sys; sys.argv = {[module, *words.split()]}\n"
             f"try: runpy.run_module({module!r}, run_name='__main__', alter_sys=True)\n"
             "except SystemExit as stop: assert not stop.code")
-    if module == "data.mnist":              # no products, and no word of mpc
+    if module == "data.mnist":              # which does not import mpc
         code += "; assert 'mpc' not in sys.modules; import mpc"
     assert threads_of(code) == 1
 
@@ -83,29 +89,27 @@ def test_a_notebook_computes_with_one_thread(cell):
     assert threads_of(cell) == 1
 
 
-def test_these_tests_compute_with_as_many_as_they_were_told():
+def test_these_tests_compute_with_as_many_threads_as_their_environment_sets():
     found = [library["num_threads"] for library in threadpoolctl.threadpool_info()
              if library["user_api"] == "blas"]
     assert set(found) == {int(os.environ["OPENBLAS_NUM_THREADS"])}
 
 
-@pytest.mark.mpi
+@in_processes
 def test_a_role_under_mpiexec_computes_with_one_thread():
-    pytest.importorskip("mpi4py")
-    env = {name: value for name, value in os.environ.items() if name not in blas.VARIABLES}
-    done = subprocess.run([Path(sys.executable).parent / "mpiexec", "-n", "2", sys.executable, "-c",
-                           f"import mpc.train_mnist\n{REPORT}"], env=env, cwd=ROOT,
+    done = subprocess.run([MPIEXEC, "-n", "2", sys.executable, "-c",
+                           f"import mpc.train_mnist\n{REPORT}"], env=bare(), cwd=ROOT,
                           capture_output=True, text=True)
     assert done.stdout.splitlines() == ["threads 1"] * 2, done.stderr
 
 
-# ---------------------------------------------------------------------- those who ask for more
+# ------------------------------------------------------------------ more threads
 
 
-@pytest.mark.skipif(CORES < 2, reason="BLAS never has more threads than there are cores")
+@several_cores
 @pytest.mark.parametrize("variable", blas.VARIABLES)
 @pytest.mark.parametrize("code", ["import mpc", "import numpy, mpc"])
-def test_who_asks_for_two_gets_two(variable, code):
+def test_a_variable_that_asks_for_two_threads_gets_two(variable, code):
     assert threads_of(code, **{variable: "2"}) == 2
 
 
@@ -113,12 +117,12 @@ def test_an_empty_variable_asks_for_nothing():
     assert threads_of("import mpc", OPENBLAS_NUM_THREADS="", OMP_NUM_THREADS="") == 1
 
 
-@pytest.mark.skipif(CORES < 2, reason="BLAS never has more threads than there are cores")
+@several_cores
 def test_nn_and_data_alone_are_plain_numpy():
     assert threads_of("import nn") == threads_of("import data") == default() > 1
 
 
-# ---------------------------------------------------------------------- what lasts, and warnings
+# ------------------------------------------------------------------ warnings
 
 
 def test_the_limit_of_a_loaded_numpy_lasts():
@@ -128,26 +132,28 @@ def test_the_limit_of_a_loaded_numpy_lasts():
     assert threads_of(code) == 1
 
 
-def test_programs_that_are_started_from_it_have_one_thread_too():
+def test_child_processes_have_one_thread_too():
+    child = f"import numpy; {REPORT}"
     out, _ = python("import numpy, mpc, subprocess, sys\n"
-                    f"subprocess.run([sys.executable, '-c', 'import numpy; ' + {REPORT!r}])")
+                    f"subprocess.run([sys.executable, '-c', {child!r}])")
     assert out == "threads 1\n"
 
 
-@pytest.mark.skipif(CORES < 2, reason="a thread for every core is one")
-def test_without_threadpoolctl_a_loaded_numpy_is_warned_of_once_at_the_users_line():
-    out, err = python(f"{HIDDEN}\nimport numpy\nimport mpc\nimport mpc.transport.mpi, mpc.train_mnist.forecast")
+@several_cores
+def test_without_threadpoolctl_a_loaded_numpy_warns_once_at_the_users_line():
+    out, err = python(f"{HIDDEN}\nimport numpy\nimport mpc\n"
+                      "import mpc.transport.mpi, mpc.train_mnist.costs")
     first, *more = err.splitlines()
     assert out == "" and "ManyThreads" not in "".join(more)
-    assert first.startswith("<string>:3: ManyThreads: mpc: NumPy was loaded first, with a thread ")
+    assert first.startswith("<string>:3: ManyThreads: mpc: NumPy was loaded first, ")
     assert "import mpc before NumPy" in first and "set OPENBLAS_NUM_THREADS" in first
 
 
 @pytest.mark.parametrize("code, variables", [
-    ("import numpy, mpc", {"OPENBLAS_NUM_THREADS": "1"}),       # whoever chose has chosen
+    ("import numpy, mpc", {"OPENBLAS_NUM_THREADS": "1"}),
     ("import mpc, numpy", {}),
     ("import os; os.sched_getaffinity = lambda pid: {0}; import numpy, mpc", {})])
-def test_without_threadpoolctl_nothing_is_said_where_nothing_is_wrong(code, variables):
+def test_without_threadpoolctl_a_right_number_of_threads_does_not_warn(code, variables):
     assert python(f"{HIDDEN}{code}", "-W", "error", **variables) == ("", "")
 
 

@@ -1,4 +1,4 @@
-"""No role's objects reach what another role holds, and sizes do not depend on data."""
+"""No role's objects reach another role's values, and sizes do not depend on data."""
 
 import functools
 import gc
@@ -8,22 +8,21 @@ import types
 
 import numpy as np
 import pytest
+from helpers import rows_of
 
 import data
-from mpc.audit.replay import RecordedWorld
 import mpc
 import nn
-from helpers import rows_of
-from mpc import World, run_threads
-from mpc.transport.threads import Queues
-from mpc.randomness import lesson_key
+from mpc import Share, World, beaver, run_threads
+from mpc.audit.replay import RecordedWorld
 from mpc.train_mnist import Net
-from mpc.world import key_groups, make_keys
+from mpc.transport.threads import Queues
+from mpc.world import make_keys
 
 pytestmark = pytest.mark.view
-SMALL = (12, 8, 4)
-SKIP = (types.ModuleType, type, types.FrameType, types.CodeType)    # what is global to all roles
-PARTS = ("__closure__", "__defaults__", "__kwdefaults__", "__dict__", "__self__", "__func__")
+GLOBAL = (types.ModuleType, type, types.FrameType, types.CodeType)
+PARTS = ("__closure__", "__defaults__", "__kwdefaults__", "__dict__", "__self__",
+         "__func__")
 
 
 class SmallNet(nn.Module):
@@ -47,12 +46,12 @@ def weights(seed):
 
 
 def one_step(world, seed=0, scale=1.0):
-    """A step of descent; returns all that the program holds at its end.
+    """A step of gradient descent; returns all values that the program holds at its end.
 
-    Pictures, labels and initial weights are made inside what `held` runs, where their owner lives.
+    Pictures, labels and initial weights are made by the `load` of their owner.
     """
     alice, bob = world.workers
-    parties = dict(crypto_provider=world.crypto_provider)
+    parties = {"crypto_provider": world.crypto_provider}
     images = world.private_input(alice, (5, 12), lambda: pictures(seed, scale))
     classes = world.private_input(bob, (5, 4), lambda: labels(seed))
     x = mpc.fix_precision(images).share(alice, bob, **parties)
@@ -75,17 +74,20 @@ def one_step(world, seed=0, scale=1.0):
 
 
 def reachable(root):
-    """Every object that can be reached from `root` by references, less modules and classes.
+    """All objects that references from `root` reach, except modules and classes.
 
-    Of a function: what it closes over, its defaults and attributes, and the object of a method; not
-    its globals, which belong to the program that all roles run.
+    From a function: its closure, defaults and attributes, and the object of a method,
+    but not its globals, which belong to the program that all roles run. From a share:
+    also its masked value, which `beaver` keeps.
     """
     seen, stack = {}, [root]
     while stack:
         thing = stack.pop()
-        if id(thing) in seen or isinstance(thing, SKIP):
+        if id(thing) in seen or isinstance(thing, GLOBAL):
             continue
         seen[id(thing)] = thing
+        if isinstance(thing, Share):
+            stack.append(beaver.masked(thing))
         if isinstance(thing, np.ndarray):
             stack.extend([thing.base, *(thing.flat if thing.dtype == object else ())])
         if isinstance(thing, types.GeneratorType) and thing.gi_frame is not None:
@@ -98,20 +100,21 @@ def reachable(root):
 
 
 def memory(root):
-    """The bytes of every array and byte string that can be reached from `root`."""
+    """The bytes of every array and byte string that references from `root` reach."""
     found = set()
     for thing in reachable(root):
         if isinstance(thing, np.ndarray) and thing.dtype != object:
             found |= {thing.tobytes(), thing.T.tobytes()}
         elif isinstance(thing, (bytes, bytearray, memoryview)):
             found.add(bytes(thing))
-        elif isinstance(thing, (list, tuple)) and thing and isinstance(thing[0], (int, float)):
+        elif (isinstance(thing, (list, tuple)) and thing
+              and isinstance(thing[0], (int, float))):
             found |= {number_bytes(thing, kind) for kind in (np.uint64, np.float64)}
     return found
 
 
 def number_bytes(numbers, kind):
-    """A list of Python numbers as an array of them would be stored; nothing where it cannot be."""
+    """The bytes of a list of Python numbers as an array, or none if it is not one."""
     try:
         return np.array(numbers, kind).tobytes()
     except (OverflowError, TypeError, ValueError):
@@ -119,7 +122,7 @@ def number_bytes(numbers, kind):
 
 
 def found_in(found, array):
-    """Are four successive elements of `array` part of any of these bytes? Rows or columns alike."""
+    """Do any of these bytes contain the first four elements of a row or column?"""
     array = np.asarray(array)
     assert array.size >= 4
     pieces = {order.ravel()[:4].tobytes() for order in (array, array.T)}
@@ -144,62 +147,66 @@ def test_a_role_reaches_no_other_roles_world(roles):
 
 
 def test_a_role_reaches_its_own_keys_and_no_others(roles):
-    keys = {names: key for world, _ in roles.values() for names, key in world._keys.items()}
+    keys = {group: world._keys[group] for world, _ in roles.values()
+            for group in world._keys}
     assert len(keys) == 5
     for role, held in roles.items():
         reached = {thing for thing in reachable(held) if isinstance(thing, bytes)}
-        for names, key in keys.items():
-            assert (key in reached) == (role in names), (role, names)
+        for group, key in keys.items():
+            assert (key in reached) == (role in group), (role, group)
 
 
-SHARES = ("x", "first.weight", "last.weight", "old first.weight", "old last.weight", "last.bias")
-MASKED = ("x", "old last.weight")       # products keep these under a mask
+SHARES = ("x", "first.weight", "last.weight", "old first.weight", "old last.weight",
+          "last.bias")
+MASKED = ("x", "old last.weight")       # operands of products, which mask them
 
 
-def test_a_role_reaches_no_row_of_another_worker_and_nothing_of_what_is_hidden(roles, memories):
-    rows = {role: {name: rows_of(held[name]) for name in SHARES}
-            for role, (_, held) in roles.items()}
+def test_a_role_reaches_no_share_of_another_worker(roles, memories):
     for owner in ("alice", "bob"):
         for name in SHARES:
-            assert rows[owner][name].shape[0] == 1
+            share, = rows_of(roles[owner][1][name])
             for role, found in memories.items():
-                assert found_in(found, rows[owner][name][0]) == (role == owner), (role, name)
+                assert found_in(found, share) == (role == owner), (role, name)
 
 
 def test_a_role_reaches_no_plaintext_but_its_own(roles, memories):
     images, model = pictures(0), dict(weights(0).named_parameters())
-    plain = [("alice", images), *(("server", model[n].value) for n in model if "weight" in n)]
+    plain = [("alice", images)]
+    plain += [("server", model[name].value) for name in model if "weight" in name]
     for owner, numbers in plain:
         encoded = mpc.fix_precision(numbers).value.rows[0]
         for role, found in memories.items():
             assert found_in(found, numbers) == (role == owner), (role, owner)
-            assert not found_in(found, encoded), (role, owner)      # once shared, it is let go
+            assert not found_in(found, encoded), (role, owner)  # dropped after sharing
     for role, (_, held) in roles.items():
         assert len(rows_of(held["revealed"])) == (role == "server")
 
 
 def test_masks_stay_with_the_provider_and_openings_with_the_workers(roles, memories):
     for name in MASKED:
-        masked = {role: held[name].value.masked for role, (_, held) in roles.items()}
-        apart, clear = masked["crypto_provider"].dealer_rows[0], masked["crypto_provider"].mask_value[0]
+        masked = {role: beaver.masked(held[name].value)
+                  for role, (_, held) in roles.items()}
+        dealer = masked["crypto_provider"]
+        rows, mask = dealer.dealer_rows[0], dealer.mask_value[0]
         epsilon, = masked["alice"].epsilon
         np.testing.assert_array_equal(epsilon, masked["bob"].epsilon[0])
         row, = masked["alice"].a.rows
-        np.testing.assert_array_equal(apart[0], row)
-        for role, found in memories.items():
-            assert found_in(found, apart[0]) == (role in ("alice", "crypto_provider")), role
-            assert found_in(found, apart[1]) == (role in ("bob", "crypto_provider")), role
-            assert found_in(found, clear) == (role == "crypto_provider"), role
-            assert found_in(found, epsilon) == (role in ("alice", "bob")), role
+        np.testing.assert_array_equal(rows[0], row)
+        for array, owners in ((rows[0], {"alice", "crypto_provider"}),
+                              (rows[1], {"bob", "crypto_provider"}),
+                              (mask, {"crypto_provider"}), (epsilon, {"alice", "bob"})):
+            for role, found in memories.items():
+                assert found_in(found, array) == (role in owners), role
 
 
-def test_no_two_roles_reach_one_object_but_what_is_global(roles):
-    """Nothing that can be written to, but a pair's queue and the empty list of who failed."""
+def test_two_roles_reach_no_common_object_that_can_be_written_to(roles):
+    """Except the queue of a pair and the empty list of failures."""
     kinds = (np.ndarray, bytearray, dict, list, set, World, Queues)
     owners, everything = {}, {role: reachable(held) for role, held in roles.items()}
     for role, (world, _) in roles.items():
         assert world._link._failures == []
-        common = [world._link._failures, *gc.get_referents(*world._link._queues.values())]
+        queues = world._link._queues.values()
+        common = [world._link._failures, *gc.get_referents(*queues)]
         for thing in everything[role]:
             if isinstance(thing, kinds) and not any(thing is c for c in common):
                 assert owners.setdefault(id(thing), role) == role, (role, type(thing))
@@ -207,11 +214,11 @@ def test_no_two_roles_reach_one_object_but_what_is_global(roles):
 
 
 def test_a_role_reaches_the_queues_that_it_uses_and_no_others(roles):
-    everybodys = Queues(tuple(roles))._queues
+    pairs = Queues(tuple(roles))._queues
     for role, held in roles.items():
         links = [thing for thing in reachable(held) if isinstance(thing, Queues)]
         assert links == [held[0]._link] and len(links[0]._queues) == 6
-        assert set(links[0]._queues) == {pair for pair in everybodys if role in pair}
+        assert set(links[0]._queues) == {pair for pair in pairs if role in pair}
         queues = {id(q) for q in reachable(held) if isinstance(q, queue.SimpleQueue)}
         assert queues == {id(q) for q in links[0]._queues.values()}
         for other, other_held in roles.items():
@@ -219,19 +226,22 @@ def test_a_role_reaches_the_queues_that_it_uses_and_no_others(roles):
             assert len(shared) == (6 if other == role else 2)
 
 
-def test_an_endpoint_neither_sends_nor_hears_what_is_between_others():
-    names = ("server", "alice", "bob", "crypto_provider")
-    queues = Queues(names, timeout=0.01)
+NAMES = ("server", "alice", "bob", "crypto_provider")
+
+
+def test_an_endpoint_neither_sends_nor_receives_the_messages_of_others():
+    queues = Queues(NAMES, timeout=0.01)
     queues.endpoint("bob").put("bob", "crypto_provider", (1, "d"), b"row")
     alice = queues.endpoint("alice")
     with pytest.raises(KeyError):
         alice.get("bob", "crypto_provider", (1, "d"))
     with pytest.raises(KeyError):
         alice.put("bob", "crypto_provider", (1, "d"), b"row")
-    assert queues.endpoint("crypto_provider").get("bob", "crypto_provider", (1, "d")) == b"row"
+    provider = queues.endpoint("crypto_provider")
+    assert provider.get("bob", "crypto_provider", (1, "d")) == b"row"
 
 
-# ---- the teeth: each way to hide a row is found
+# ------------------------------------------------------------------ leaks are found
 
 
 class Keeper:
@@ -274,15 +284,18 @@ def started(row):
 
 HIDINGS = {
     "list": lambda row: [row], "view": lambda row: np.stack([row, row])[1:, :2],
-    "part of a larger array": lambda row: np.concatenate([np.zeros_like(row), row, row]),
+    "part of a larger array": lambda row: np.concatenate([0 * row, row, row]),
     "transposed": lambda row: np.ascontiguousarray(row.T),
     "bytes": lambda row: b"x" + row.tobytes(),
-    "Python numbers": lambda row: row.ravel().tolist(), "closure": lambda row: lambda: row,
-    "default": default, "keyword default": by_name_only, "attribute of a function": attribute,
-    "bound method": lambda row: Keeper(row).method, "builtin's object": lambda row: [row].append,
+    "Python numbers": lambda row: row.ravel().tolist(),
+    "closure": lambda row: lambda: row, "default": default,
+    "keyword default": by_name_only, "attribute of a function": attribute,
+    "bound method": lambda row: Keeper(row).method,
+    "builtin's object": lambda row: [row].append,
     "partial": lambda row: functools.partial(len, row), "generator": started,
     "object array": lambda row: np.array([None, row], dtype=object),
-    "exception": lambda row: ValueError(row), "default of a lambda": lambda row: lambda r=row: r,
+    "exception": lambda row: ValueError(row),
+    "default of a lambda": lambda row: lambda r=row: r,
     "queue": lambda row: queued(row),
 }
 
@@ -294,14 +307,14 @@ def queued(row):
 
 
 @pytest.mark.parametrize("hide", HIDINGS.values(), ids=HIDINGS)
-def test_the_walk_would_find_a_row_that_leaked(roles, memories, hide):
-    """Put a row of bob's where alice can reach it."""
+def test_the_walk_would_find_a_share_that_leaked(roles, memories, hide):
+    """Put bob's share where alice can reach it."""
     row, = rows_of(roles["bob"][1]["x"])
     assert not found_in(memories["alice"], row)
     assert found_in(memory((*roles["alice"], {"leak": hide(row)})), row)
 
 
-def test_plaintext_loaded_outside_held_would_be_found():
+def test_plaintext_outside_private_input_would_be_found():
     """A program that makes pictures in every role and keeps them in a closure."""
     def careless(world):
         images = pictures(0)
@@ -312,12 +325,14 @@ def test_plaintext_loaded_outside_held_would_be_found():
     assert all(found_in(memory(things), pictures(0)) for things in found.values())
 
 
-def test_the_server_receives_what_is_revealed_and_the_provider_what_securenn_lists(roles):
+def test_the_server_receives_revealed_values_and_the_provider_securenns_messages(roles):
     world, _ = roles["server"]
-    to = {role: {(m.path.split("/")[-1], m.name) for m in world.ledger.messages if m.dst == role}
+    to = {role: {(m.path.split("/")[-1], m.name)
+                 for m in world.ledger.messages if m.dst == role}
           for role in world.roles}
     assert to["server"] == {("", "revealed")}
-    assert to["crypto_provider"] == {("share_convert", "a_tilde"), ("private_compare", "d")}
+    assert to["crypto_provider"] == {("share_convert", "a_tilde"),
+                                     ("private_compare", "d")}
     assert {name for _, name in to["alice"]} == {"epsilon", "delta", "r", "c"}
 
 
@@ -332,8 +347,8 @@ def sizes(parcels):
     return [(p.src, p.dst, p.header, len(p.payload)) for p in parcels]
 
 
-def test_messages_of_different_data_differ_in_nothing_but_their_payload():
-    """Pictures, labels and weights of other seeds, a thousand times larger, or all zero."""
+def test_messages_of_different_data_differ_only_in_their_payloads():
+    """Pictures, labels and weights of other seeds, 1000 times larger, or all zero."""
     messages, parcels = tape(0)
     assert [(p.src, p.dst, p.header[0], len(p.payload)) for p in parcels] == [
         (m.src, m.dst, m.counter, m.nbytes) for m in messages]
@@ -341,40 +356,47 @@ def test_messages_of_different_data_differ_in_nothing_but_their_payload():
         other_messages, other = tape(seed, scale)
         assert messages == other_messages
         assert sizes(parcels) == sizes(other)
-        assert sum(p.payload != q.payload for p, q in zip(parcels, other)) > len(parcels) / 2
+        pairs = zip(parcels, other, strict=True)
+        assert sum(p.payload != q.payload for p, q in pairs) > len(parcels) / 2
 
 
 def test_a_payload_whose_length_depends_on_the_data_would_be_found():
-    """A link that leaves zero bytes out."""
+    """A link that omits zero bytes."""
     saved = [[p._replace(payload=p.payload.replace(b"\0", b"")) for p in tape(seed)[1]]
              for seed in (0, 1)]
     assert sizes(saved[0]) != sizes(saved[1])
 
 
-def test_queues_are_empty_at_the_end():
-    names = ("server", "alice", "bob", "crypto_provider")
-    queues, keys = Queues(names), make_keys(names)
-    assert set(queues._queues) == {(a, b) for a in names for b in names if a != b}
+def test_each_ordered_pair_has_a_queue_and_each_group_a_key():
+    queues, keys = Queues(NAMES), make_keys(NAMES)
+    assert set(queues._queues) == {(a, b) for a in NAMES for b in NAMES if a != b}
     assert len(set(keys.values())) == len(keys) == 5
 
 
-# ---- golden transcript: a change of protocol changes this constant, on purpose
+# ------------------------------------------------------------------ golden transcripts
 
-
-GOLDEN = {"provider": "79312dd113b795181cae725223af56159741dc62a452eec4bdc17b81626afa28",
-          "local": "2e5dbf8449d3dcd69e2ad9024c94359fcf1d561eeedf71291d3a594c34e506f8"}
+# A change of a protocol, or of the name of a step or coin, changes these hashes.
+GOLDEN = {
+    "provider": "79312dd113b795181cae725223af56159741dc62a452eec4bdc17b81626afa28",
+    "local": "2e5dbf8449d3dcd69e2ad9024c94359fcf1d561eeedf71291d3a594c34e506f8"}
 
 
 @pytest.mark.parametrize("truncation", GOLDEN)
-def test_the_messages_of_one_real_training_batch_are_what_they_were(truncation):
-    """784-128-64-10, the first 64 pictures, keys from a seed: every byte of every message."""
+def test_the_messages_of_one_real_training_batch_have_not_changed(truncation):
+    assert transcript(truncation) == GOLDEN[truncation]
+
+
+def transcript(truncation):
+    """The hash of every message of a batch: 64 pictures, 784-128-64-10, seeded keys."""
     world = RecordedWorld(seed=1, truncation=truncation)
     alice, bob = world.workers
     images, labels = data.load_mnist("train", 64)
-    parties = dict(crypto_provider=world.crypto_provider)
-    x = mpc.fix_precision(data.normalise(images)).share(alice, bob, owner=alice, **parties)
-    t = mpc.fix_precision(data.one_hot(labels)).share(alice, bob, owner=bob, **parties)
-    model = Net(np.random.default_rng(1)).map(mpc.fix_precision).share(alice, bob, **parties)
+    parties = {"crypto_provider": world.crypto_provider}
+    images, classes = data.normalise(images), data.one_hot(labels)
+    x = mpc.fix_precision(images).share(alice, bob, owner=alice, **parties)
+    t = mpc.fix_precision(classes).share(alice, bob, owner=bob, **parties)
+    model = Net(np.random.default_rng(1)).map(mpc.fix_precision)
+    model = model.share(alice, bob, **parties)
     optimiser = nn.SGD(model.parameters(), 0.02)
     loss = nn.mse_loss(model(nn.Tensor(x)), nn.Tensor(t))
     loss.backward()
@@ -383,4 +405,4 @@ def test_the_messages_of_one_real_training_batch_are_what_they_were(truncation):
     digest = hashlib.sha256()
     for parcel in world.tape:
         digest.update(repr(parcel[:3]).encode() + parcel.payload)
-    assert digest.hexdigest() == GOLDEN[truncation]
+    return digest.hexdigest()
