@@ -23,8 +23,8 @@ def fresh_key() -> bytes:
 def public_seed(seed: int) -> int:
     """`seed` as an int, so that equal integers of any type give equal keys."""
     if isinstance(seed, bool) or not isinstance(seed, Integral):
-        raise TypeError(f"a seed is a whole number, not a {type(seed).__name__}; take an "
-                        "int, or None for fresh keys")
+        raise TypeError(f"a seed is a whole number, not a {type(seed).__name__}; take "
+                        "an int, or None for fresh keys")
     return int(seed)
 
 
@@ -38,7 +38,7 @@ def lesson_key(seed: int | str, name: str) -> bytes:
 
 
 def stream(key: bytes, label: str, counter: int) -> Callable[[int], bytes]:
-    """The stream of `key` for one draw, as a function: ``take(n)`` is its first n bytes.
+    """The stream of `key` for one draw: a function ``take(n)`` of its first n bytes.
 
     `counter` is unique within a run, so no two draws of a key share a stream; `label`
     names the coins, so two programs that count alike do not share one either.

@@ -95,8 +95,8 @@ class RingArray:
         if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
             return np.full(1, int(value) % self.ring.modulus, dtype)
         if getattr(value, "dtype", None) != dtype or value.shape[:1] not in holders:
-            raise TypeError(f"{name}: {shown(value)} came; give an integer or {dtype} in "
-                            "value[None], and use + or mpc.multiply for another share")
+            raise TypeError(f"{name}: {shown(value)} came; give an integer or {dtype} "
+                            "as value[None], and use + or mpc.multiply for a share")
         check_broadcast(self.shape, value.shape[1:], name)
         return value
 
