@@ -26,8 +26,8 @@ LIMBS = [(-2**21, -2**21, -2**19), (2**21 - 1, 2**21 - 1, 2**19 - 1),
 @pytest.mark.parametrize("limbs", LIMBS)
 def test_a_word_splits_into_small_signed_limbs(limbs):
     word = compose(*limbs)
-    found = [int(limb[0]) for limb in split_limbs(word)]
-    assert [abs(limb) for limb in found] == [abs(limb) for limb in limbs]   # -2^63 = 2^63
+    found = [int(limb[0]) for limb in split_limbs(word)]        # 2^63 comes as -2^63
+    assert [abs(limb) for limb in found] == [abs(limb) for limb in limbs]
     assert compose(*found).tolist() == word.tolist() and found[:2] == list(limbs[:2])
 
 

@@ -9,11 +9,11 @@ from itertools import product
 
 import numpy as np
 import pytest
+from helpers import everywhere, give
 
 import mpc
-from helpers import everywhere, give
 from mpc import MaskReused, World, comparison, run_threads, securenn
-from mpc.ring import Bits, Z2kMinus1, Z2k, Zm
+from mpc.ring import Bits, Z2k, Z2kMinus1, Zm
 from mpc.share import concatenate
 
 

@@ -3,11 +3,11 @@ arrays without elements; what NumPy refuses is refused."""
 
 import numpy as np
 import pytest
+from helpers import everywhere, give, reconstruct
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mpc
-from helpers import everywhere, give, reconstruct
 from mpc import World, carry_tree, comparison
 from mpc.ring import Bits, pack_bits
 
