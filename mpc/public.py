@@ -11,7 +11,7 @@ import numpy as np
 from mpc import beaver, comparison, masks
 from mpc.randomness import fresh_key, lesson_key, stream
 from mpc.ring import Z2k
-from mpc.share import RingArray, Share, matched
+from mpc.share import RingArray, Share, check_matmul, matched
 from mpc.truncation import truncate
 
 
@@ -60,6 +60,7 @@ def multiply(x: RingArray, y: RingArray) -> RingArray:
 def matmul(x: RingArray, y: RingArray) -> RingArray:
     if secret(x) and secret(y):
         return beaver.matmul(x, y)
+    check_matmul(x.shape, y.shape)
     keeper = x if secret(x) else y
     rows = keeper.ring.matmul(*matched(x.rows, y.rows))
     return keeper._with(rows, masks.spoilt(keeper.masks))

@@ -13,9 +13,8 @@ is the Share itself.
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
-from mpc import masks as ledger
+from mpc import masks
 from mpc.ring import Bits, Ring
 
 PLACES = int, np.integer, type(None), type(...)     # public positions
@@ -54,7 +53,7 @@ class RingArray:
 
     def _moved(self, rows, *how):
         """The elements in other places, or sums of them."""
-        return self._with(rows, ledger.moved(self.masks, self.shape, *how))
+        return self._with(rows, masks.moved(self.masks, self.shape, *how))
 
     # ---- sums, and operands that all workers know: (1, *shape), for all holders
 
@@ -70,24 +69,24 @@ class RingArray:
         check_pair(self, other, "a sum")
         check_broadcast(self.shape, other.shape, "a sum")
         rows = op(*matched(self.rows, other.rows))
-        return self._with(rows, ledger.added(self, other, sign))
+        return self._with(rows, masks.added(self, other, sign))
 
     def __neg__(self) -> RingArray:
         rows = self.ring.neg(self.rows)
-        return self._with(rows, ledger.scaled(self.masks, -1, self.ring))
+        return self._with(rows, masks.scaled(self.masks, -1, self.ring))
 
     def plus(self, value: int | np.ndarray) -> RingArray:
         """Add a value that all workers know: one of them adds it."""
         rows, value = matched(self.rows, self._known(value, "plus"))
         rows = self.ring.add(rows, value * (self.world.party_index(rows) == 0))
-        return self._with(rows, ledger.spread(self.masks, self.shape, rows.shape[1:]))
+        return self._with(rows, masks.spread(self.masks, self.shape, rows.shape[1:]))
 
     def times(self, value: int | np.ndarray) -> RingArray:
         """Multiply by a value that all workers know."""
         rows = self.ring.mul(*matched(self.rows, self._known(value, "times")))
         if isinstance(value, np.ndarray) or isinstance(self.ring, Bits):
-            return self._with(rows, ledger.spoilt(self.masks))
-        return self._with(rows, ledger.scaled(self.masks, int(value), self.ring))
+            return self._with(rows, masks.spoilt(self.masks))
+        return self._with(rows, masks.scaled(self.masks, int(value), self.ring))
 
     def _known(self, value, name):
         """`value` as an array (1, *shape), or (0, *shape) where no worker lives."""
@@ -214,7 +213,7 @@ def concatenate(shares: list, axis: int = 0) -> RingArray:
     except ValueError:
         shapes = ", ".join(str(share.shape) for share in shares)
         raise ValueError(f"concatenate: {shapes} do not join on axis {axis}") from None
-    return shares[0]._with(rows, ledger.joined(shares, place - 1))
+    return shares[0]._with(rows, masks.joined(shares, place - 1))
 
 
 def matched(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -235,11 +234,14 @@ def reversed_axes(rows: np.ndarray, holders: int = 1) -> np.ndarray:
 
 def behind(axis: int | tuple, ndim: int) -> tuple:
     """Axes of the value as axes of its rows, where the holders come first."""
-    try:
-        return tuple(a + 1 for a in normalize_axis_tuple(axis, ndim))
-    except (TypeError, ValueError, OverflowError):
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if any(isinstance(a, bool) or not isinstance(a, (int, np.integer)) for a in axes):
+        raise TypeError(f"an axis is a public integer, not {shown(axis)}")
+    places = {int(a) % ndim + 1 for a in axes if -ndim <= a < ndim}
+    if len(places) < len(axes):
         raise ValueError(f"axis {shown(axis)} does not exist in {ndim} dimensions, or "
-                         "is named twice; give public integers") from None
+                         "is named twice")
+    return tuple(sorted(places))
 
 
 def check_pair(x: RingArray, y: RingArray, name: str) -> None:
@@ -258,7 +260,16 @@ def check_broadcast(x: tuple, y: tuple, name: str) -> None:
     try:
         np.broadcast_shapes(x, y)
     except ValueError:
-        raise ValueError(f"{name}: {x} and {y} do not broadcast; reshape one") from None
+        raise ValueError(f"{name}: shapes {x} and {y} do not broadcast; reshape one of "
+                         "them") from None
+
+
+def check_matmul(x: tuple, y: tuple) -> None:
+    """Raise unless stacks of matrices of the shapes `x` and `y` have a product."""
+    if min(len(x), len(y)) < 2 or x[-1] != y[-2]:
+        raise ValueError(f"matmul: {x} @ {y} is no product of matrices; transpose one, "
+                         "or reshape a vector to one row or one column")
+    check_broadcast(x[:-2], y[:-2], "matmul of stacks")
 
 
 def shown(value) -> str:
