@@ -96,7 +96,7 @@ def _product(x, y, op):
     c = deal_product(x.world, ring, op(*matched(a.mask_value, b.mask_value)))
     epsilon, delta = _opened((x, "masked", "epsilon"), (y, "masked", "delta"))
     # one worker adds epsilon op delta: it does so by adding delta to its row of b
-    z = ring.sum_of(op, matched(epsilon, b.a.plus(delta).rows), matched(a.a.rows, delta))
+    z = ring.add(op(*matched(epsilon, b.a.plus(delta).rows)), op(*matched(a.a.rows, delta)))
     return c._with(ring.add(c.rows, z), spoilt(x.masks) | spoilt(y.masks))
 
 

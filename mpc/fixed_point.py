@@ -29,7 +29,7 @@ from numbers import Number, Real
 
 import numpy as np
 
-from mpc import beaver, public
+from mpc import public
 from mpc.audit.checked import compared
 from mpc.public import PublicArray, PublicWorld
 from mpc.encoding import (LARGEST, PRECISE, are_whole, as_fraction, digit_base, encode,
@@ -145,11 +145,10 @@ class FixedPoint:
         if not (isinstance(weight, FixedPoint) and isinstance(x, FixedPoint) and weight.weight_scale > 1
                 and c):
             return self
-        products = 2 if public.in_three(x.value, self.value) else 1     # the doubled one, or one
         x_scale = x.scale if x.scale <= x.unit * x.weight_scale else x.unit        # as an operand
         if x_scale > x.unit:
             return self         # it would be rounded to less than one part in `finer`
-        scale = Fraction(weight.scale) * abs(as_fraction(c)) / (x_scale * products)
+        scale = Fraction(weight.scale) * abs(as_fraction(c)) / x_scale
         if scale == self.unit:
             g = self._ordinary()                # which the layer below needs too
             return g._with(g.value, weight_scale=weight.weight_scale)
@@ -245,9 +244,6 @@ class FixedPoint:
     def __matmul__(self, other):
         if not isinstance(other, FixedPoint):
             return self._times_array(real_array(other), public.matmul)
-        if public.in_three(self.value, other.value):
-            twice = self._product(other, beaver.matmul_in_three)
-            return twice._with(twice.value, 2 * twice.scale)
         return self._product(other, public.matmul)
 
     @compared("@", reflected=True)

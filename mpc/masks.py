@@ -1,25 +1,27 @@
-"""The mask ledger: which dealt coins hide a share, and which of them have hidden a value before.
+"""The mask ledger: the dealt coins that hide a share, and those that have hidden one.
 
-A share keeps, for each dealt coin in it, a `Use`: the public factor of the coin, and a fingerprint
-of the order in which its elements lie.
+A one-time mask must hide one value only, or the difference of two values leaks. So each
+share keeps a `Use` of every dealt coin in it: the public factor of the coin, and a
+fingerprint of the order in which its elements lie. For a coin r these are
 
-    r, dealt                            factor 1
-    x + r, x - r, r + r, r.times(3)     1, -1, 2, 3; public values leave it as it is
+    r, as dealt                         factor 1
+    x + r, x - r, r + r, r.times(3)     1, -1, 2, 3; public values change none
     r.T, r[1:], r.sum(0), r.reshape(6)  the same factor, another order
     (x + r) - (y + r)                   0: it cancelled
-    r repeated along an axis, r + r[::-1], r times an array, joined with itself
-                                        none: some elements have no element of r for themselves
+    r repeated along an axis, r + r[::-1], r times an array, r joined with itself
+                                        none: elements share an element of r
 
-A share that is shown is protected by the *newest* coin in it that did not cancel. It must have a
-factor that can be undone (3 can, 2 in Z_2^l cannot and would show a parity), and no value that was
-shown before may have leaned on it. Then nothing is told by all that is shown together: every shown
-element has an element of its newest coin for itself, as the rows of a triangular matrix have, and
-older coins do not matter. So a step that deals a fresh coin takes any operand, whatever other coins
-are in it, and spends none of them. A share that was joined from several needs all its coins, of
-which each hides a part. A share without coins may be shown; one whose coins cancelled may not.
+The *newest* coin that did not cancel protects a share that is opened or gathered. Its
+factor must be invertible in the ring: 3 is, while 2 in Z_2^l would show a parity. And
+it must not have protected another value. Then all opened values together reveal
+nothing: every element has an element of its newest coin to itself, as in a triangular
+system of equations, and older coins do not matter. So a protocol that deals a fresh
+coin accepts any operands, and spends none of the coins in them. A share joined from
+several needs all its coins, each of which hides a part. A share without coins may be
+opened; a share whose coins all cancelled may not.
 
-All this follows from shapes and from the lines of the program, never from a held value: every role
-comes to the same verdict.
+The ledger follows from the shapes and the lines of the program and never from a held
+value, so every role comes to the same verdict.
 """
 
 from math import gcd
@@ -29,13 +31,13 @@ import numpy as np
 
 
 class MaskReused(RuntimeError):
-    """A coin was about to hide a second value, or hides nothing: a difference would leak."""
+    """A coin would hide a second value, or hides nothing: a difference would leak."""
 
 
 class Mask:
-    """A coin of the mask ledger, known by its label and the step counter at its draw."""
+    """A dealt coin, known by its label and the step counter at its draw."""
 
-    def __init__(self, label, counter):
+    def __init__(self, label: str, counter: int):
         self.label, self.counter, self.spent = label, counter, False
 
     def __repr__(self):
@@ -45,42 +47,44 @@ class Mask:
 class Use(NamedTuple):
     """How a coin lies in a share."""
 
-    factor: int         # None where there is no single one, 0 where the coin cancelled
-    order: int = 0      # equal numbers: the elements lie in the same places
-    whole: bool = True  # does it hide every element, and not only those of one part?
+    factor: int | None  # None if elements have different ones, 0 if the coin cancelled
+    order: int = 0      # equal numbers mean that the elements lie in the same places
+    whole: bool = True  # False if it hides only a part of the elements
 
 
-# ---- what the operations on a share do to its masks, {Mask: Use}
+# ---- the masks {Mask: Use} of the result of an operation
 
 
-def moved(masks, *how):
-    """The elements in other places, `how` saying in which."""
-    return {mask: use._replace(order=hash((use.order, *how))) for mask, use in masks.items()}
+def moved(masks: dict, *how) -> dict:
+    """The elements in other places; `how` tells one move from others."""
+    return {mask: use._replace(order=hash((use.order, *how)))
+            for mask, use in masks.items()}
 
 
-def scaled(masks, n, ring):
+def scaled(masks: dict, n: int, ring) -> dict:
     """The elements times a public integer."""
-    return {mask: use if use.factor is None else use._replace(factor=use.factor * n
-                                                              % ring.characteristic)
+    return _changed(masks, lambda factor: factor * n % ring.characteristic)
+
+
+def spoilt(masks: dict) -> dict:
+    """The elements repeated, or times unknown numbers."""
+    return _changed(masks, lambda factor: None)
+
+
+def _changed(masks, change):
+    """Factors 0 and None stay: such a coin hides nothing."""
+    return {mask: use._replace(factor=change(use.factor)) if use.factor else use
             for mask, use in masks.items()}
 
 
-def spoilt(masks):
-    """The elements repeated, or times what nobody knows here."""
-    return {mask: use if use.factor == 0 else use._replace(factor=None)
-            for mask, use in masks.items()}
-
-
-def spread(masks, shape, wider):
-    """The elements broadcast from one `shape` to a `wider` one; new axes of size 1 repeat none."""
+def spread(masks: dict, shape: tuple, wider: tuple) -> dict:
+    """The elements broadcast to a `wider` shape; new axes of size 1 repeat none."""
     return masks if (1,) * (len(wider) - len(shape)) + shape == wider else spoilt(masks)
 
 
-def added(x, y, sign=1):
-    """The masks of the share ``x + sign * y``."""
-    if not (x.masks or y.masks):
-        return {}
-    shape = x.shape if x.shape == y.shape else np.broadcast_shapes(x.shape, y.shape)
+def added(x, y, sign: int) -> dict:
+    """The masks of ``x + sign * y``."""
+    shape = np.broadcast_shapes(x.shape, y.shape)
     masks = spread(x.masks, x.shape, shape)
     others = spread(scaled(y.masks, sign, y.ring), y.shape, shape)
     return masks | {mask: _sum(masks.get(mask, Use(0)), use, x.ring)
@@ -90,46 +94,44 @@ def added(x, y, sign=1):
 def _sum(one, other, ring):
     if one.factor == 0 or other.factor == 0:
         return other if one.factor == 0 else one
-    if one.factor is None or other.factor is None or one[1:] != other[1:]:
-        return one._replace(factor=None)
-    return one._replace(factor=(one.factor + other.factor) % ring.characteristic)
+    alike = None not in (one.factor, other.factor) and one[1:] == other[1:]
+    total = (one.factor + other.factor) % ring.characteristic if alike else None
+    return one._replace(factor=total)
 
 
-def joined(shares, axis):
+def joined(shares: list, axis: int) -> dict:
     """The masks of shares that are joined along an `axis`: each hides a part."""
     if len(shares) == 1:
         return shares[0].masks
     masks, start = {}, 0
     for share in shares:
         for mask, use in moved(share.masks, "joined", axis, start).items():
-            use = use._replace(whole=False)
-            masks[mask] = use if mask not in masks else use._replace(factor=None)
+            factor = None if mask in masks else use.factor
+            masks[mask] = use._replace(factor=factor, whole=False)
         start += share.shape[axis]
     return masks
 
 
-# ---- what happens when a share is shown
+# ---- when a share is opened or gathered
 
 
-def hiding(share):
-    """The coins that hide `share` when it is shown; raises where they do not."""
+def hiding(share) -> list:
+    """The coins that hide `share`; raises `MaskReused` if they do not."""
     left = [mask for mask, use in share.masks.items() if use.factor != 0]
     newest = max(left, key=lambda mask: mask.counter, default=None)
     coins = [newest] if newest and share.masks[newest].whole else list(share.masks)
     for mask in coins:
-        factor = share.masks[mask].factor
-        if factor is None or gcd(factor, share.ring.characteristic) != 1:
-            raise MaskReused(f"{mask} does not hide each element once: it cancelled, was repeated "
-                             "along an axis, joined with itself or multiplied; deal a fresh one of "
-                             f"shape {share.shape}, and open under that")
+        if gcd(share.masks[mask].factor or 0, share.ring.characteristic) != 1:
+            raise MaskReused(f"{mask} does not hide each element once: it cancelled or "
+                             f"repeats; deal a fresh one of shape {share.shape}")
     return coins
 
 
-def spend(coins):
-    """These coins hide a value from now on, and no other one later."""
+def spend(coins: list) -> None:
+    """Enter that these coins hide a value from now on, and no other one later."""
     for i, mask in enumerate(coins):
         if mask.spent or mask in coins[:i]:
-            raise MaskReused(f"{mask} has hidden a value already; deal a fresh one, or use the "
-                             "first opening again if the value is the same")
+            raise MaskReused(f"{mask} has hidden a value already; deal a fresh one, or "
+                             "use the first opening again if the value is the same")
     for mask in coins:
         mask.spent = True

@@ -1,45 +1,47 @@
-"""Streams of cryptographic randomness: one key per group of roles, one label and counter per draw.
+"""Streams of cryptographic randomness: a key per group of roles, a stream per draw.
 
-Whoever holds a key can derive a stream, and nobody else can tell it from noise: SHAKE-128 is an
-extendable-output function of the SHA-3 family (FIPS 202). Two roles with a common key therefore
-hold the same masks without a message. NumPy's generators are fast and well distributed, but a few
-outputs give away all the others; they may choose initial weights, never a mask or a share.
+Whoever holds a key can derive its streams, and to everybody else they look like noise:
+SHAKE-128 is an extendable-output function of the SHA-3 family (FIPS 202). So two roles
+with a common key have the same masks without a message. NumPy's generators are fast and
+well distributed, but a few outputs reveal all the others; they may choose initial
+weights, never a mask or a share.
 """
 
 import hashlib
 import os
+from collections.abc import Callable
 from numbers import Integral
 
 KEY_BYTES = 16
 
 
-def fresh_key():
+def fresh_key() -> bytes:
     """A key from the operating system's generator."""
     return os.urandom(KEY_BYTES)
 
 
-def public_seed(seed):
-    """`seed` as an int, whichever type of integer it is: equal seeds shall give equal keys."""
+def public_seed(seed: int) -> int:
+    """`seed` as an int, so that equal integers of any type give equal keys."""
     if isinstance(seed, bool) or not isinstance(seed, Integral):
-        raise TypeError(f"a seed is a whole number, not a {type(seed).__name__}; take an int, or "
-                        "None for fresh keys")
+        raise TypeError(f"a seed is a whole number, not a {type(seed).__name__}; take "
+                        "an int, or None for fresh keys")
     return int(seed)
 
 
-def lesson_key(seed, name):
-    """The key `name` of a run that can be repeated: for lessons and tests; all can derive it.
+def lesson_key(seed: int | str, name: str) -> bytes:
+    """The key `name` of a repeatable run, for lessons and tests: anyone can derive it.
 
-    `seed` is an integer, or a text that a program made out of one.
+    `seed` is an integer, or a text that a program made from one.
     """
     seed = seed if isinstance(seed, str) else public_seed(seed)
     return hashlib.shake_128(f"lesson key {seed!r} {name}".encode()).digest(KEY_BYTES)
 
 
-def stream(key, label, counter):
-    """The stream of `key` for one draw, as a function: ``take(n)`` is its first n bytes.
+def stream(key: bytes, label: str, counter: int) -> Callable[[int], bytes]:
+    """The stream of `key` for one draw: a function ``take(n)`` of its first n bytes.
 
-    `counter` is unique within a run, so no two draws of a key share a stream; `label` says what the
-    coins are for, which keeps two programs that count alike from meeting in one stream.
+    `counter` is unique within a run, so no two draws of a key share a stream; `label`
+    names the coins, so two programs that count alike do not share one either.
     """
     seed = key + counter.to_bytes(8, "little") + label.encode()
     return lambda nbytes: hashlib.shake_128(seed).digest(nbytes)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mpc.audit.tags import TaggedWorld
 from mpc import World
+from mpc.audit.tags import TaggedWorld
 
 
 @pytest.fixture

@@ -655,7 +655,7 @@ def seconds_on_a_network(function):
 @check
 def six_products(function):
     """Exact, and by the unit that only knows floats; the three other products are 0 mod 2^64."""
-    from mpc.ring import matmul_mod, split_limbs
+    from mpc.limbs import matmul_mod, split_limbs
     rng = np.random.default_rng(9)
     x, y = rng.integers(0, 2**64, (5, 300), np.uint64), rng.integers(0, 2**64, (300, 4), np.uint64)
     a, b = split_limbs(x), split_limbs(y)
@@ -663,7 +663,7 @@ def six_products(function):
     if found.dtype != np.uint64:
         return ("floats came where words are due: make words of each bracket by whole(), and shift "
                 "these" if found.dtype == float else f"{found.dtype} came where uint64 is due")
-    due = matmul_mod(64, (x, y))
+    due = matmul_mod(x, y)
     for i in range(3):
         terms = [(a[j] @ b[i - j]).astype(np.int64).view(np.uint64) << np.uint64(22 * i)
                  for j in range(i + 1)]

@@ -12,13 +12,13 @@ import re
 
 import numpy as np
 import pytest
+from helpers import common, give
 
 import mpc
 import nn
-from helpers import common, give
 from mpc import CompareCoins, FixedPoint, Local, Role, Share, World, run_threads
 from mpc.audit import tags
-from mpc.ring import Bits, Z2kMinus1, Z2k, Zm
+from mpc.ring import Bits, Z2k, Z2kMinus1, Zm
 from mpc.share import INSTEAD, concatenate
 from mpc.world import make_keys
 

@@ -1,19 +1,19 @@
-"""The mask ledger: what it lets through tells nothing, and what it stops would have told something.
+"""The mask ledger: a program that it accepts reveals nothing; those it stops would.
 
-A program of linear operations is run twice: on shares, where the ledger judges it, and on the
-linear forms that its elements are in the coins. Shown values tell nothing if the forms take every
-combination of values equally often, which a small ring lets us count.
+A program of linear operations is run twice: on shares, where the ledger judges it, and
+on its elements as linear forms in the coins. Opened values reveal nothing if the forms
+take every combination of values equally often, which can be counted in a small ring.
 """
 
 from itertools import product
 
 import numpy as np
 import pytest
+from helpers import everywhere, give
 
 import mpc
-from helpers import everywhere, give
-from mpc import MaskReused, World, comparison, run_threads, securenn
-from mpc.ring import Bits, Z2kMinus1, Z2k, Zm
+from mpc import MaskReused, World, beaver, comparison, run_threads, securenn
+from mpc.ring import Bits, Z2k, Z2kMinus1, Zm
 from mpc.share import concatenate
 
 
@@ -31,23 +31,26 @@ ONES = np.ones((1, 3), np.uint64)
 ALONE = {
     "a coin repeated by times": lambda w, s: s + coin(w, (1,)).times(ONES),
     "a coin repeated by plus": lambda w, s: s + coin(w, (1,)).plus(ONES),
-    "a coin repeated by a public flip": lambda w, s: s + securenn.xor_public(coin(w, (1,)), ONES),
+    "a coin repeated by a public bit": lambda w, s: s + securenn.xor_public(
+        coin(w, (1,)), ONES),
     "a coin repeated by a sum": lambda w, s: s + coin(w, (1,)),
     "a coin repeated by a difference": lambda w, s: s - coin(w, ()),
     "a coin repeated by another share": lambda w, s: coin(w, (1,)) + s,
     "a coin that cancelled": lambda w, s: (lambda r: (s + r) - (s + s + r))(coin(w)),
     "a coin that was taken away": lambda w, s: (lambda r: (s + r) - r)(coin(w)),
     "a coin added twice": lambda w, s: (lambda r: s + r + r)(coin(w)),
-    "a value doubled under its coin": lambda w, s: (lambda r: (s + r) + (s + r))(coin(w)),
+    "a value doubled under its coin": lambda w, s: (
+        lambda r: (s + r) + (s + r))(coin(w)),
     "a coin times nothing": lambda w, s: s + coin(w).times(np.zeros((1, 3), np.uint64)),
     "a coin times 0": lambda w, s: s + coin(w).times(0),
     "a coin times 2": lambda w, s: s + coin(w).times(2),
     "a coin times an array": lambda w, s: s + coin(w).times(ONES),
-    "a coin joined with itself": lambda w, s: (lambda r: concatenate([s + r, r]))(coin(w)),
-    "a coin joined along a new axis": lambda w, s: (lambda r: concatenate(
-        [(s + r)[None], (s + s + r)[None]]))(coin(w)),
-    "a cancelled coin beside another": lambda w, s: (lambda r, t: concatenate(
-        [s + r - r, s + t]))(coin(w), coin(w)),
+    "a coin joined with itself": lambda w, s: (
+        lambda r: concatenate([s + r, r]))(coin(w)),
+    "a coin joined along a new axis": lambda w, s: (
+        lambda r: concatenate([(s + r)[None], (s + s + r)[None]]))(coin(w)),
+    "a cancelled coin beside another": lambda w, s: (
+        lambda r, t: concatenate([s + r - r, s + t]))(coin(w), coin(w)),
     "a coin beside itself reversed": lambda w, s: (lambda r: s + r + r[::-1])(coin(w)),
     "a coin in three orders, whose factors would add up to 3": lambda w, s: (
         lambda r: r + r.moveaxis(0, 2) + r.moveaxis(2, 0))(coin(w, (2, 2, 2))),
@@ -55,26 +58,32 @@ ALONE = {
     "a repeated coin, transposed": lambda w, s: (secret(w, (3, 2)) + coin(w, (1, 2))).T,
     "a repeated coin, indexed": lambda w, s: (s + coin(w, (1,)))[1:],
     "a repeated coin, reshaped": lambda w, s: (s + coin(w, (1,))).reshape(3, 1),
-    "a repeated coin, moved": lambda w, s: (secret(w, (3, 2)) + coin(w, (1, 2))).moveaxis(0, 1),
-    "a repeated coin, summed": lambda w, s: (secret(w, (3, 2)) + coin(w, (1, 2))).sum(1),
+    "a repeated coin, moved": lambda w, s: (
+        secret(w, (3, 2)) + coin(w, (1, 2))).moveaxis(0, 1),
+    "a repeated coin, summed": lambda w, s: (
+        secret(w, (3, 2)) + coin(w, (1, 2))).sum(1),
     "a repeated coin, negated": lambda w, s: -(s + coin(w, (1,))),
-    "a cancelled coin behind plus": lambda w, s: (lambda r: (s + r - r).plus(1))(coin(w)),
-    "a cancelled coin, repeated": lambda w, s: (lambda r: secret(w, (2, 3)) + (r - r))(coin(w)),
-    "a coin doubled in a ring of bytes": lambda w, s: (lambda r: r + r)(coin(w, ring=Zm(4))),
-    "a coin added twice to packed bits": lambda w, s: (lambda r: r + r)(coin(w, ring=Bits())),
+    "a cancelled coin behind plus": lambda w, s: (
+        lambda r: (s + r - r).plus(1))(coin(w)),
+    "a cancelled coin, repeated": lambda w, s: (
+        lambda r: secret(w, (2, 3)) + (r - r))(coin(w)),
+    "a coin doubled in a ring of bytes": lambda w, s: (
+        lambda r: r + r)(coin(w, ring=Zm(4))),
+    "a coin added twice to packed bits": lambda w, s: (
+        lambda r: r + r)(coin(w, ring=Bits())),
     "packed bits AND a number": lambda w, s: coin(w, ring=Bits()).times(255),
 }
 
 
 @pytest.mark.parametrize("program", ALONE.values(), ids=ALONE)
-def test_a_coin_that_does_not_hide_each_element_once_is_refused_when_shown(program):
+def test_a_coin_that_does_not_hide_each_element_once_stops_the_opening(program):
     def run(world):
         shown = program(world, secret(world))
         before = len(world.ledger.messages)
         for show in (lambda: world.open(x=shown),
                      lambda: world.gather("server", x=shown)):
-            with pytest.raises(MaskReused, match="the coin r of step .* each element once.* deal a "
-                                                 r"fresh one of shape \("):
+            with pytest.raises(MaskReused, match=r"the coin r of step .* each element "
+                                                 r"once.* deal a fresh one of shape \("):
                 show()
         assert len(world.ledger.messages) == before
         return {}
@@ -85,10 +94,11 @@ def test_a_coin_that_does_not_hide_each_element_once_is_refused_when_shown(progr
 TWICE = {
     "the same coin": lambda w, s, r: (s + r, s + s + r),
     "a coin and a part of it": lambda w, s, r: (s + r, r[:1]),
-    "the newest of two coins": lambda w, s, r: (lambda q: (s + r + q, s + s + q))(coin(w)),
+    "the newest of two coins": lambda w, s, r: (
+        lambda q: (s + r + q, s + s + q))(coin(w)),
     "a coin beside another": lambda w, s, r: (concatenate([s + coin(w), s + r]), s + r),
-    "the older coin of two that were joined": lambda w, s, r: (concatenate([s + r, s + coin(w)]),
-                                                              s + r),
+    "the older coin of two that were joined": lambda w, s, r: (
+        concatenate([s + r, s + coin(w)]), s + r),
     "one of a joined share, under an older one too": lambda w, s, r: (
         concatenate([s, s + coin(w)]) + concatenate([r, secret(w)]), s + r),
     "a coin, turned": lambda w, s, r: (s + r, (s + r).reshape(3, 1)),
@@ -118,13 +128,16 @@ ALLOWED = {
     "doubled, under its coin": lambda w, s, r: s + s + r,
     "a coin times 3": lambda w, s, r: s + r.times(3),
     "a coin times 3 that was added": lambda w, s, r: s + r + r + r,
-    "a coin of an odd ring, doubled": lambda w, s, r: (lambda q: q + q)(coin(w, ring=Z2kMinus1(64))),
+    "a coin of an odd ring, doubled": lambda w, s, r: (
+        lambda q: q + q)(coin(w, ring=Z2kMinus1(64))),
     "a cancelled coin under a fresh one": lambda w, s, r: (s + r) - (s + r) + coin(w),
-    "a cancelled coin under an older one": lambda w, s, r: (lambda q: s + r + q - q)(coin(w)),
+    "a cancelled coin under an older one": lambda w, s, r: (
+        lambda q: s + r + q - q)(coin(w)),
     "a repeated coin under a fresh one": lambda w, s, r: s + coin(w, ()) + coin(w),
     "a coin joined with itself under a fresh one": lambda w, s, r: (
         concatenate([s + r, s + r]) + coin(w, (6,))),
-    "broadcast and then masked": lambda w, s, r: secret(w, (2, 3)) + r + coin(w, (2, 3)),
+    "broadcast and then masked": lambda w, s, r: (
+        secret(w, (2, 3)) + r + coin(w, (2, 3))),
     "new axes of size 1": lambda w, s, r: secret(w, (1, 1, 3)) + r,
     "two that are joined": lambda w, s, r: concatenate([s + r, s + coin(w)]),
     "one that is joined alone": lambda w, s, r: concatenate([s + r]),
@@ -134,42 +147,44 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("program", ALLOWED.values(), ids=ALLOWED)
-def test_what_a_coin_hides_may_be_shown(program):
+def test_a_share_hidden_by_a_coin_may_be_opened(program):
     world = World(seed=1)
     world.open(x=program(world, secret(world), coin(world)))
 
 
-def test_a_step_spends_the_coins_that_it_deals():
+def test_a_protocol_spends_the_coins_that_it_deals():
     world = World(seed=1)
     x, y = secret(world, (2, 2)), secret(world, (2, 2))
     mpc.matmul(x, y)
-    mpc.matmul_in_three(x, y)
-    for kept in (x.masked, x.doubled, y.masked):
+    for share in (x, y):
         with pytest.raises(MaskReused, match="has hidden a value already"):
-            world.open(x=secret(world, (2, 2)) + kept.a)
+            world.open(x=secret(world, (2, 2)) + beaver.masked(share).a)
 
 
 def test_the_ledger_keeps_nothing_of_coins_that_are_gone():
     world = World(seed=1)
     comparison.relu(secret(world))
-    assert not any(isinstance(v, (set, list, dict)) and len(v) for name, v in vars(world).items()
+    assert not any(isinstance(v, (set, list, dict)) and len(v)
+                   for name, v in vars(world).items()
                    if name not in ("_keys", "here", "ledger"))
 
 
-# ---- no way to compute allows what another forbids
+# ---- all protocols for one function accept the same operands
 
-WAYS = {"SecureNN, local": dict(comparison="securenn", truncation="local"),
-        "SecureNN, provider": dict(comparison="securenn", truncation="provider"),
-        "carry tree": dict(comparison="carry-tree", truncation="local"),
-        "carry tree, provider": dict(comparison="carry-tree", truncation="provider"),
-        "three workers": dict(n_workers=3)}
+WAYS = {"SecureNN, local": {"comparison": "securenn", "truncation": "local"},
+        "SecureNN, provider": {"comparison": "securenn", "truncation": "provider"},
+        "carry tree": {"comparison": "carry-tree", "truncation": "local"},
+        "carry tree, provider": {"comparison": "carry-tree", "truncation": "provider"},
+        "three workers": {"n_workers": 3}}
 STEPS = {
-    "relu": lambda x, y: mpc.relu(x), "drelu": lambda x, y: mpc.drelu(y), "equal": mpc.equal,
-    "multiply": mpc.multiply, "multiply by itself": lambda x, y: mpc.multiply(x, x),
+    "relu": lambda x, y: mpc.relu(x), "drelu": lambda x, y: mpc.drelu(y),
+    "equal": mpc.equal, "multiply": mpc.multiply,
+    "multiply by itself": lambda x, y: mpc.multiply(x, x),
     "square": lambda x, y: mpc.square(x), "truncate": lambda x, y: mpc.truncate(x, 10),
     "matmul": lambda x, y: mpc.matmul(x.reshape(1, 3), y.reshape(3, 1)),
     "select": lambda x, y: mpc.select_share(mpc.drelu(y), x, y),
-    "tournament": lambda x, y: mpc.tournament(x), "refresh": lambda x, y: mpc.refresh(x),
+    "tournament": lambda x, y: mpc.tournament(x),
+    "refresh": lambda x, y: mpc.refresh(x),
     "maximum": lambda x, y: mpc.comparison.maximum(x),
 }
 MASKED = {"one coin in both": lambda s, r, o: (s + r, s - r),
@@ -180,7 +195,7 @@ MASKED = {"one coin in both": lambda s, r, o: (s + r, s - r),
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
-def test_a_step_takes_operands_with_coins_in_them_and_spends_none(way, step):
+def test_a_protocol_accepts_operands_with_coins_in_them_and_spends_none(way, step):
     for masked in MASKED.values():
         world = World(seed=1, **way)
         s, r, repeated = secret(world), coin(world), coin(world, (1,), "o")
@@ -190,21 +205,21 @@ def test_a_step_takes_operands_with_coins_in_them_and_spends_none(way, step):
         world.open(x=s + r)         # the program's own coins are still there
 
 
-# ---- what is let through tells nothing
+# ---- an accepted program reveals nothing
 
 RING, SHAPE = Z2k(2), (2,)
 COINS = 3                                   # of two elements each: 4^6 assignments
 
 
 class Both:
-    """A share, and the linear forms (*shape, elements of coins) that its elements are."""
+    """A share, and its elements as linear forms (*shape, elements of coins)."""
 
     def __init__(self, share, forms):
         self.share, self.forms = share, forms
 
 
 def random_program(rng, world):
-    """Shares that are to be shown, each with its forms."""
+    """Shares to be opened, each with its forms."""
     shape, pool = SHAPE, []
     eye = np.eye(COINS * 2, dtype=int).reshape(COINS, 2, -1)
     for forms in eye:
@@ -223,7 +238,8 @@ def _add(rng, x, y):
     except ValueError:
         return x
     dims = max(x.share.ndim, y.share.ndim)
-    a, b = (v.forms.reshape((1,) * (dims - v.share.ndim) + v.forms.shape) for v in (x, y))
+    a, b = (v.forms.reshape((1,) * (dims - v.share.ndim) + v.forms.shape)
+            for v in (x, y))
     return Both(x.share + y.share if sign == 1 else x.share - y.share, a + sign * b)
 
 
@@ -232,7 +248,8 @@ def _times(rng, x, y):
     if rng.integers(2):
         return Both(x.share.times(n), x.forms * n)
     values = rng.integers(0, 4, x.share.shape)
-    return Both(x.share.times(values[None].astype(np.uint64)), x.forms * values[..., None])
+    known = values[None].astype(np.uint64)
+    return Both(x.share.times(known), x.forms * values[..., None])
 
 
 def _turn(rng, x, y):
@@ -241,7 +258,8 @@ def _turn(rng, x, y):
 
 
 def _cut(rng, x, y):
-    key = [slice(None, None, -1), slice(0, 1), slice(1, None), None, ...][rng.integers(5)]
+    keys = slice(None, None, -1), slice(0, 1), slice(1, None), None, ...
+    key = keys[rng.integers(5)]
     key = ... if x.share.ndim == 0 and isinstance(key, slice) else key
     shape = *np.zeros(x.share.shape)[key].shape, x.forms.shape[-1]
     return Both(x.share[key], x.forms[key].reshape(shape))
@@ -267,7 +285,7 @@ def _plus(rng, x, y):
 ONE_STEP = [_add, _add, _add, _times, _turn, _cut, _sum, _join, _plus]
 
 
-def tells_nothing(forms):
+def reveals_nothing(forms):
     """Do these linear forms (n, elements) take all 4^n values equally often?"""
     inputs = np.array(list(product(range(4), repeat=forms.shape[-1])), np.int8)
     number = (inputs @ forms.T.astype(int)) % 4 @ 4 ** np.arange(len(forms))
@@ -275,7 +293,7 @@ def tells_nothing(forms):
     return (found == found[0]).all()
 
 
-def test_no_program_that_is_let_through_tells_anything():
+def test_no_accepted_program_reveals_anything():
     let_through = stopped = needless = 0
     for seed in range(1500):
         rng, world = np.random.default_rng(seed), World(seed=0, ring_bits=2)
@@ -284,7 +302,7 @@ def test_no_program_that_is_let_through_tells_anything():
         if len(forms) > 6:                  # more than there are elements of coins
             quiet = False
         else:
-            quiet = tells_nothing(forms)
+            quiet = reveals_nothing(forms)
         try:
             for b in shown:
                 world.open(x=b.share)
@@ -300,7 +318,7 @@ def test_no_program_that_is_let_through_tells_anything():
 def test_threads_and_replays_come_to_the_same_verdict_although_they_hold_less():
     def program(world):
         r, s = coin(world), secret(world)
-        epsilon = world.open(e=s + r)[0]               # held by the workers alone
+        epsilon, = world.open(e=s + r)                  # known to the workers alone
         with pytest.raises(MaskReused):
             world.open(x=s + coin(world).times(epsilon))
         world.open(y=(s + r).times(epsilon) + coin(world))

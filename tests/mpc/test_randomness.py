@@ -6,9 +6,9 @@ import pathlib
 
 import numpy as np
 import pytest
+from helpers import rows_of
 
 import mpc
-from helpers import rows_of
 from mpc import World, randomness, run_threads
 from mpc.randomness import fresh_key, lesson_key, stream
 from mpc.ring import Z2k
