@@ -24,13 +24,13 @@ from mpc.ring import Ring
 from mpc.share import Share, _must_broadcast, matched, reversed_axes
 from mpc.world import World
 
-SECURE = "semi-honest; all workers but one together; the provider, who receives nothing"
+SECURE = "semi-honest; all workers but one, or the provider, who receives nothing"
 
 
 @step(shares=2, rounds=1, online="(k - 1)*k*w*(x + y)", offline="w*z", secure=SECURE,
       source="Beaver, CRYPTO 1991")
 def multiply(x: Share, y: Share) -> Share:
-    """Shares of ``x * y``, for shapes that broadcast. The caller keeps track of scales."""
+    """Shares of ``x * y``, for shapes that broadcast. Scales are up to the caller."""
     _must_broadcast(x.shape, y.shape, "multiply")
     return _product(x, y, x.ring.mul)
 
@@ -43,7 +43,8 @@ def matmul(x: Share, y: Share) -> Share:
     if x.ndim < 2 or y.ndim < 2:
         raise ValueError(f"{product}; reshape a vector to one row or one column")
     if x.shape[-1] != y.shape[-2]:
-        raise ValueError(f"{product}: the inner sizes differ; transpose or reshape one")
+        raise ValueError(f"{product}: the inner sizes differ; transpose or reshape one "
+                         "of them")
     _must_broadcast(x.shape[:-2], y.shape[:-2], f"{product}, by its stacks")
     return _product(x, y, x.ring.matmul)
 
@@ -51,15 +52,16 @@ def matmul(x: Share, y: Share) -> Share:
 def _product(x, y, op):
     """The product of the module's docstring.
 
-    Only one worker adds epsilon op delta: it adds delta to its share of b. In SecureNN's
-    algorithm 1 as printed both subtract it, which gives x op y - 3 epsilon op delta.
+    Only one worker adds epsilon op delta: it adds delta to its share of b. In algorithm
+    1 of SecureNN as printed both subtract it, which gives x op y - 3 epsilon op delta.
     """
     ring, of_x, of_y = x.ring, mask(x, "a"), mask(y, "b")
-    c, = share_offline(x.world, c=(op(*matched(of_x.mask_value, of_y.mask_value)), ring))
+    product = op(*matched(of_x.mask_value, of_y.mask_value))
+    c, = share_offline(x.world, c=(product, ring))
     _open(x.world, epsilon=x, **({} if x is y else {"delta": y}))
     a, epsilon, b, delta = of_x.a, of_x.epsilon, of_y.a, of_y.epsilon
-    z = ring.sum_of(op, matched(epsilon, b.plus(delta).rows), matched(a.rows, delta))
-    return c._with(ring.add(c.rows, z), spoilt(x.masks | y.masks))
+    left, right = op(*matched(epsilon, b.plus(delta).rows)), op(*matched(a.rows, delta))
+    return c._with(ring.add(c.rows, ring.add(left, right)), spoilt(x.masks | y.masks))
 
 
 @step(rounds=1, online="(k - 1)*k*w*n", offline="w*n", secure=SECURE,
@@ -85,13 +87,13 @@ def refresh(x: Share) -> Share:
 
 
 def deal(world: World, ring: Ring, shape: tuple, name: str):
-    """A random secret: a Share, and its value (provider_here, *shape) at the provider."""
+    """A random secret: a Share, and its value (provider_here, *shape) for the dealer."""
     share, dealer_rows = world.deal(ring, shape, name)
     return share, ring.sum(dealer_rows, axis=1)
 
 
 def share_offline(world: World, **values) -> tuple:
-    """Shares of the provider's `values`, as in `World.share`; they depend on no input."""
+    """Shares of values of the provider that depend on no input, as in `World.share`."""
     with world.ledger.offline():
         return world.share(world.crypto_provider, **values)
 
@@ -103,8 +105,8 @@ def share_offline(world: World, **values) -> tuple:
 class Masked:
     """The mask `a` of a secret x, and epsilon = x - a once it is open.
 
-    Every product of the same x may use epsilon again with another partner, since nothing
-    new is shown. Another value needs another mask.
+    Every product of the same x may use epsilon again with another partner, since
+    nothing new is shown. Another value needs another mask.
     """
 
     a: Share

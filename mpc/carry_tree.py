@@ -1,13 +1,13 @@
 """The carry tree, a parallel-prefix adder: comparison for any number of workers.
 
 A secret x is opened under a mask r whose bits the provider has shared: c = x + r is
-uniform, and x = c - r. The top bit of that difference is c's top bit, r's top bit and the
-borrow from the bits below, added mod 2. The borrow is a carry of c + not r + 1, which a
-tree of ANDs finds in log2 l levels. The provider receives nothing.
+uniform, and x = c - r. The top bit of that difference is c's top bit, r's top bit and
+the borrow from the bits below, added mod 2. The borrow is a carry of c + not r + 1,
+which a tree of ANDs finds in log2 l levels. The provider receives nothing.
 
-In four bits, x = 5 and r = 13: c = 2, and 2 - 13 = 5 mod 16. The three low bits of c are
-2 and those of r are 5: the subtraction borrows (1), c's top bit is 0 and r's is 1, and
-1 + 0 + 1 = 0 mod 2 is the top bit of 5.
+In four bits, x = 5 and r = 13: c = 2, and 2 - 13 = 5 mod 16. The three low bits of c
+are 2 and those of r are 5: the subtraction borrows (1), c's top bit is 0 and r's is 1,
+and 1 + 0 + 1 = 0 mod 2 is the top bit of 5.
 
 A position of a sum *generates* a carry (g) if both bits are 1, and *propagates* one (p)
 if exactly one is. All bits are packed: the first axis runs over the l bits of a number,
@@ -31,13 +31,13 @@ BITS = Bits()
 @step(over=Z2k, rounds=1, online="(k - 1)*k*w*n", offline="l*ceil(n/8)", secure=SECURE,
       source="Catrina and de Hoogh, SCN 2010; edaBits (Escudero et al., CRYPTO 2020)")
 def masked_bits(x: Share) -> tuple[np.ndarray, Share]:
-    """Open c = x + r: the bits of c, known to all workers, and shares of those of r.
+    """Open c = x + r: the bits of c, which all workers know, and shares of those of r.
 
-    Of x (..., n); both packed, (l, ..., n / 8).
+    For x (..., n), both packed: (l, ..., n / 8).
     """
     if x.ndim == 0:
-        raise ValueError("masked_bits: a single number has no axis to pack its bits along; "
-                         "reshape it to (1,)")
+        raise ValueError("masked_bits: a single number has no axis along which bits can "
+                         "be packed; reshape it to (1,)")
     ring = x.ring
     r, r_value = deal(x.world, ring, x.shape, "r")
     r_bits, = share_offline(x.world, r_bits=(pack_bits(ring.bits_of(r_value)), BITS))
@@ -72,9 +72,9 @@ def msb(x: Share) -> Share:
     top, not_r = x.ring.bits - 1, r.plus(255)
     if top == 0:
         return r[0].plus(c[:, 0])
-    c_low, r_low = c[:, :top], not_r[:top]
-    g, p = r_low.times(c_low), r_low.plus(c_low)            # local, since c is known
-    g = concatenate([g[:1] + p[:1], g[1:]])     # with a carry-in of 1, bit 0 carries if g or p
+    low = c[:, :top]
+    g, p = not_r[:top].times(low), not_r[:top].plus(low)    # local, since c is known
+    g = concatenate([g[:1] + p[:1], g[1:]])     # carry-in 1: bit 0 carries if g or p
     return (not_r[top] + carry(g, p)).plus(c[:, top])
 
 
@@ -83,8 +83,8 @@ def msb(x: Share) -> Share:
 def bit_to_arithmetic(bits: Share, n: int, ring: Z2k) -> Share:
     """Shares over `ring` of n packed bits, through a dealt bit b that nobody knows."""
     if not isinstance(n, int) or bits.shape[-1:] != (-(-n // 8),):
-        raise ValueError(f"bit_to_arithmetic: bits {bits.shape} are not {shown(n)} packed "
-                         "ones; give a byte along the last axis for each eight")
+        raise ValueError(f"bit_to_arithmetic: shape {bits.shape} does not hold "
+                         f"{shown(n)} packed bits; give a byte of the last axis for eight")
     b, b_value = deal(bits.world, BITS, bits.shape, "b")
     b_ring, = share_offline(bits.world, b=(_unpacked(b_value, n, ring), ring))
     m, = bits.world.open(m=bits + b)
@@ -119,7 +119,7 @@ def and_all(bits: Share) -> Share:
       online="(k - 1)*k*(w*n + (2*l - 1)*ceil(n/8))",
       offline="w*n + (2*l - 1)*ceil(n/8)", source="`masked_bits` and `and_all`")
 def is_zero(x: Share) -> Share:
-    """Shares of [x == 0]: c = x + r and r have the same bits if and only if x is zero."""
+    """Shares of [x == 0]: then, and only then, x + r and r have the same bits."""
     flat = x.reshape(-1)
     c, r = masked_bits(flat)
     same = and_all(r.plus(c ^ 255))                             # not (c XOR r)

@@ -1,10 +1,10 @@
 """Signs, equality and maxima, by the World's comparison.
 
     securenn      two workers; the provider takes part and sees masked messages;
-                  |x| < 2^(l-2); a ReLU takes 176 bytes from each worker and 88 from the
-                  provider
-    carry-tree    any number of workers; the provider only deals in advance; any x; a ReLU
-                  takes 47 bytes from each of two workers, and none from the provider
+                  |x| < 2^(l-2); for a ReLU each worker sends 176 bytes online, and the
+                  provider 88
+    carry-tree    any number of workers; the provider only deals in advance; any x; for
+                  a ReLU each of two workers sends 47 bytes, and the provider none
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def relu(x: Share) -> Share:
 def equal(x: Share, y: Share) -> Share:
     """Shares of [x == y], 0 or 1 without a scale, for x and y of one scale.
 
-    With SecureNN, x - y must be in its range. Comparing the square of the difference with
-    zero would need one comparison less, and overflow.
+    With SecureNN, x - y must be in its range. Comparing the square of the difference
+    with zero would need one comparison less, and overflow.
     """
     if x.world.comparison == "carry-tree":
         return carry_tree.is_zero(x - y)
@@ -65,13 +65,14 @@ def tournament(x: Share) -> tuple[Share, Share]:
     """Of x (..., m): the maximum (...), and its one-hot place (..., m) without a scale.
 
     Neighbours play, left against right. One product of the comparison's bit replaces a
-    loser's value and one-hot row by the winner's. On a tie the left one wins, so the first
-    maximum is found, as by NumPy. Differences must be in the range of drelu.
+    loser's value and one-hot row by the winner's. On a tie the left one wins, so the
+    first maximum is found, as by NumPy. Differences must be in the range of drelu.
     """
     _check_candidates(x, "tournament", 1)
     m = x.shape[-1]
-    places = x.times(0)[..., None].plus(lead(np.eye(m, dtype=x.ring.dtype)[None], x.ndim + 2))
-    best = _knocked_out(concatenate([x[..., None], places], axis=-1))  # of (..., m, 1 + m)
+    one_hot = lead(np.eye(m, dtype=x.ring.dtype)[None], x.ndim + 2)
+    places = x.times(0)[..., None].plus(one_hot)
+    best = _knocked_out(concatenate([x[..., None], places], axis=-1))   # (..., 1, 1 + m)
     return best[..., 0, 0], best[..., 0, 1:]
 
 
@@ -94,10 +95,10 @@ def _knocked_out(field):
 def all_pairs(x: Share) -> Share:
     """Of x (..., m): the one-hot place of the first maximum, without a scale.
 
-    All m (m - 1) / 2 pairs are compared at once. A candidate's place is 1 if it wins against
-    each of the others; the later of two equals loses. That is a quarter of the tournament's
-    rounds and m / 2 times its comparisons: worth it where those are cheap and m is small.
-    Differences must be below 2^(l-1).
+    All m (m - 1) / 2 pairs are compared at once. A candidate's place is 1 if it wins
+    against each of the others; the later of two equals loses. That is a quarter of the
+    tournament's rounds and m / 2 times its comparisons: worth it where those are cheap
+    and m is small. Differences must be below 2^(l-1).
     """
     _check_candidates(x, "all_pairs", 2)
     flat = x.reshape(-1, x.shape[-1]).T                                     # (m, n)
@@ -105,8 +106,8 @@ def all_pairs(x: Share) -> Share:
     left, right = np.triu_indices(m, 1)
     difference = flat._with(x.ring.sub(flat.rows[:, left], flat.rows[:, right]))
     loses = carry_tree.msb(difference)
-    answers = concatenate([loses.plus(255), loses])     # (2 pairs, n / 8): left, right wins
-    number = np.zeros((m, m), int)                      # of the answer that one beats another
+    answers = concatenate([loses.plus(255), loses])     # does left win, does right win
+    number = np.zeros((m, m), int)                      # of the answer: does i beat k
     number[left, right], number[right, left] = np.arange(m * (m - 1)).reshape(2, -1)
     others = number[~np.eye(m, dtype=bool)].reshape(m, m - 1).T             # (m - 1, m)
     place = carry_tree.and_all(answers._with(answers.rows[:, others]))      # (m, n / 8)
@@ -116,16 +117,18 @@ def all_pairs(x: Share) -> Share:
 def argmax_one_hot(x: Share) -> Share:
     """The one-hot place of the first maximum along the last axis.
 
-    By `all_pairs` for its few rounds, with the carry tree and for 2 to `FEW` candidates;
-    by `tournament` for its m - 1 comparisons otherwise. The price is that of the one taken.
+    By `all_pairs` for its few rounds, with the carry tree and for 2 to `FEW`
+    candidates; by `tournament` for its m - 1 comparisons otherwise. The price is that
+    of the one taken.
     """
     return all_pairs(x) if _few(x) else tournament(x)[1]
 
 
 def maximum(x: Share) -> Share:
-    """The maximum along the last axis, at the scale of x; chosen as in `argmax_one_hot`.
+    """The maximum along the last axis, at the scale of x.
 
-    By `all_pairs` and one product, or by a tournament without the one-hot rows.
+    By `all_pairs` and one product, or by a tournament without the one-hot rows; chosen
+    as in `argmax_one_hot`.
     """
     if _few(x):
         return multiply(all_pairs(x), x).sum(-1)
@@ -139,5 +142,5 @@ def _few(x):
 
 def _check_candidates(x, name, least):
     if x.ndim == 0 or x.shape[-1] < least:
-        raise ValueError(f"{name}: shape {x.shape} has fewer than {least} candidates along "
-                         "its last axis; give more")
+        raise ValueError(f"{name}: shape {x.shape} has fewer candidates along its last "
+                         f"axis than {least}; give more")

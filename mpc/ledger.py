@@ -112,8 +112,9 @@ class Ledger:
 class Contract(NamedTuple):
     """Against whom a protocol is secure, and its price.
 
-    Prices are formulas, with bytes over all links; docs/COSTS.md explains their letters.
-    A price that depends on the World's comparison is a dict {comparison: formula}.
+    Prices are formulas, with bytes over all links; docs/COSTS.md explains their
+    letters. A price that depends on the World's comparison is a dict {comparison:
+    formula}.
     """
 
     secure: str
@@ -126,8 +127,8 @@ class Contract(NamedTuple):
 def step(*, shares: int = 1, over: type[Ring] = Ring, workers=None, **promises):
     """Declare a protocol with the `promises` of its `contract`.
 
-    Its first `shares` arguments must be Shares that pass `check`. Its messages and coins
-    carry the name of the function.
+    Its first `shares` arguments must be Shares that pass `check`. Its messages and
+    coins carry the name of the function.
     """
     def declare(protocol):
         name = protocol.__name__
@@ -150,8 +151,9 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
     """
     for x in operands:
         if not isinstance(x, Share):
-            raise TypeError(f"{name} takes a Share, not a {type(x).__name__}; pass .value of "
-                            "a FixedPoint, and use plus() or times() for public values")
+            raise TypeError(f"{name} takes a Share, not a {type(x).__name__}; pass "
+                            ".value of a FixedPoint, and use plus() or times() for a "
+                            "value that all workers know")
     world, rings = operands[0].world, list(dict.fromkeys(x.ring for x in operands))
     if any(x.world is not world for x in operands):
         wrong = "shares of two Worlds do not meet; share both in one"
@@ -160,8 +162,8 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
     elif not isinstance(rings[0], over):
         wrong = f"a share over {rings[0]} is of the wrong ring; {REMEDIES[over]}"
     elif workers not in (None, len(world.workers)):
-        wrong = (f"a protocol of two workers, not {len(world.workers)}; make the World with "
-                 "two, or with the carry tree and truncation='provider'")
+        wrong = (f"a protocol of two workers, not {len(world.workers)}; make the World "
+                 "with two, or with the carry tree and truncation='provider'")
     else:
         return
     raise ValueError(f"{name}: {wrong}")

@@ -72,14 +72,15 @@ def private_compare(x_bits: Share, r: np.ndarray, coins: CompareCoins, *,
                     known: np.ndarray | None = None) -> np.ndarray:
     """P2 learns ``beta XOR (x > r)`` for each element, and nothing else.
 
-    x_bits (l, *shape) are the bits of x mod p, lowest first. All workers know r
-    (1, *shape). Where `known` is true, x > r counts as true: for r = -1.
+    x_bits (l, *shape) are the bits of x mod p, lowest first. All workers know r (1,
+    *shape). Where `known` is true, x > r counts as true: for r = -1.
 
     Exactly one c_i is 0 if (beta = 0 and x > r) or (beta = 1 and x <= r), and none
     otherwise. P2 sees the c_i multiplied by units, freshly shared and rotated. Without
     the fresh sharing, which released code omits, P2 could read r from the ratios of the
-    two messages. A rotation hides the place of the 0 as well as the paper's permutation,
-    because all other values are uniform; for the same reason the u_i are not needed.
+    two messages. A rotation hides the place of the 0 as well as the permutation of the
+    paper does, because all other values are uniform. The u_i are then not needed
+    either.
     """
     _check_compare(x_bits, r, coins, known)
     world, field, l = x_bits.world, x_bits.ring, x_bits.shape[0]
