@@ -76,7 +76,7 @@ def square(x: Share) -> Share:
     return c._with(ring.add(c.rows, rest.rows), spoilt(x.masks))
 
 
-@step(secure="all shares but one are uniform and independent of all earlier shares",
+@step(secure="shares are uniform up to their sum, and independent of earlier shares",
       source="SecureNN, section 3: shares of zero from the workers' common key")
 def refresh(x: Share) -> Share:
     """Fresh shares of the same secret: each worker adds its share of zero.
@@ -87,7 +87,7 @@ def refresh(x: Share) -> Share:
 
 
 def deal(world: World, ring: Ring, shape: tuple, name: str):
-    """A random secret: a Share, and its value (provider_here, *shape) for the dealer."""
+    """A random secret: a Share, and its value at the dealer (provider_here, *shape)."""
     share, dealer_rows = world.deal(ring, shape, name)
     return share, ring.sum(dealer_rows, axis=1)
 

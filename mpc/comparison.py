@@ -55,7 +55,7 @@ def equal(x: Share, y: Share) -> Share:
 # ---- the maximum and its place
 
 
-@step(secure=AS_DRELU, source="a knock-out tree; SecureNN's MaxPool takes m - 1 rounds",
+@step(secure=AS_DRELU, source="a knock-out tree; SecureNN's MaxPool has m - 1 levels",
       rounds="(drelu + 1)*levels(m)",
       online={"securenn": "n*(m - 1)*(11*w + 5*l + 2*w*(m + 2))",
               "carry-tree": "(k - 1)*k*(n*(m - 1)*w*(m + 3) + (3*l - 5)*packed(n, m))"},
@@ -72,7 +72,7 @@ def tournament(x: Share) -> tuple[Share, Share]:
     m = x.shape[-1]
     one_hot = lead(np.eye(m, dtype=x.ring.dtype)[None], x.ndim + 2)
     places = x.times(0)[..., None].plus(one_hot)
-    best = _knocked_out(concatenate([x[..., None], places], axis=-1))   # (..., 1, 1 + m)
+    best = _knocked_out(concatenate([x[..., None], places], axis=-1))
     return best[..., 0, 0], best[..., 0, 1:]
 
 

@@ -40,8 +40,8 @@ def truncate(x: Share, d: int) -> Share:
 def truncate_locally(x: Share, d: int) -> Share:
     """Worker 0 computes ``floor(x_0 / d)`` and worker 1 ``-floor(-x_1 / d)``.
 
-    One rounds down and one up. If both rounded down, every result would be low by (d -
-    1) / d on average, and training would drag every weight down.
+    One rounds down and one up. If both rounded down, every result would be low by
+    (d - 1) / d on average, and training would drag every weight down.
 
     A wrap-around error, by about 2^l / d, has probability |x| / 2^l for uniform shares
     of |x| <= 2^(l-2): half the theorem's bound. Other shares must be refreshed first:
@@ -60,8 +60,8 @@ def truncate_with_provider(x: Share, d: int) -> Share:
 
     x is first moved up by `off`, a multiple of d, so that its top bit is 0. Then the
     top bits of r and of the opened number tell whether the sum wrapped around, and no x
-    in -off .. 2^(l-1) - off - 1 ever fails. The probability of rounding up is within d
-    / 2^l of the part cut off, and equal to it if d is a power of two.
+    in -off .. 2^(l-1) - off - 1 ever fails. The probability of rounding up is within
+    d / 2^l of the part cut off, and equal to it if d is a power of two.
     """
     ring = x.ring
     top, off = ring.bits - 1, d * (ring.modulus // 4 // d)

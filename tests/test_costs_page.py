@@ -1,17 +1,34 @@
-"""docs/COSTS.md says what the ledger counts today."""
+"""docs/COSTS.md agrees with the ledger and with the contracts of the protocols."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
-from mpc import World, train_mnist
-from mpc.train_mnist import costs
+import price
+from mpc import World
+from mpc.train_mnist import costs, train, training
 from mpc.train_mnist.options import parser
 
 PAGE = (Path(__file__).parents[1] / "docs/COSTS.md").read_text(encoding="utf-8")
 ROWS = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.splitlines()
         if re.match(r"\| (8,192 ReLUs|training)", line)]
+
+
+def test_the_formulas_are_those_of_the_contracts():
+    assert f"\n{price.table()}\n" in PAGE
+
+
+def test_every_name_in_a_formula_is_explained():
+    explained = set(re.findall(r"^- `(\w+)", PAGE, re.MULTILINE))
+    for protocol in price.protocols().values():
+        for column in price.COLUMNS:
+            for chosen in ("securenn", "carry-tree"):
+                formula = price.formula_for(protocol.contract, column, chosen)
+                names = {node.id for node in ast.walk(ast.parse(formula))
+                         if isinstance(node, ast.Name)}
+                assert names <= explained, (protocol.__name__, names - explained)
 
 
 def test_the_table_has_a_row_for_every_setting():
@@ -33,8 +50,8 @@ def test_the_bytes_of_a_batch_are_those_of_the_formula(b, monkeypatch):
                "8 B (5 n1 + 5 n2 + n3)": 8 * b * (5 * n1 + 5 * n2 + n3),
                "31.375 B (n1 + n2)": 31.375 * b * (n1 + n2)}
     assert f"      {'  +  '.join(formula)}  +  8 B n0 when the pictures are new\n" in PAGE
-    world, train_batch, sent = World(comparison="carry-tree", truncation="local"), train_mnist.train_batch, []
-    rounds = []
+    world = World(comparison="carry-tree", truncation="local")
+    train_batch, sent, rounds = training.train_batch, [], []
 
     def watched(*args):
         mark = len(world.ledger.messages)
@@ -45,12 +62,13 @@ def test_the_bytes_of_a_batch_are_those_of_the_formula(b, monkeypatch):
         rounds.append(world.ledger.cost(mark).rounds)
         return loss
 
-    monkeypatch.setattr(train_mnist, "train_batch", watched)
+    monkeypatch.setattr(training, "train_batch", watched)
     options = parser().parse_args(f"--train-items {2 * b} --test-items 2 --batch-size {b} "
                                   "--epochs 2".split())
-    train_mnist.train(options, lambda line: None, world)
+    train(options, lambda line: None, world)
     (weights, *_), each = formula.values(), sum(formula.values())
-    assert [batch["alice"] for batch in sent] == [each + 8 * b * n0] * 2 + [each - weights, each]
+    assert [batch["alice"] for batch in sent] == [
+        each + 8 * b * n0, each + 8 * b * n0, each - weights, each]
     assert rounds == [26, 26, 25, 26]           # the test after an epoch has opened the weights
     assert [batch["bob"] for batch in sent] == [batch["alice"] for batch in sent]
     if b == 64:
