@@ -97,7 +97,10 @@ def bit_to_arithmetic(bits: Share, n: int, ring: Z2k) -> Share:
       online="(k - 1)*k*(w*n + (3*l - 5)*ceil(n/8))",
       offline="w*n + (3*l - 4)*ceil(n/8)", source="`msb` and `bit_to_arithmetic`")
 def drelu(x: Share) -> Share:
-    """Shares of [x >= 0], 0 or 1 without a scale, for any x; drelu(0) = 1."""
+    """Shares of [x >= 0], 0 or 1 without a scale, for any x; drelu(0) = 1.
+
+    At l = 64 each of two workers sends 31.4 bytes for an element.
+    """
     flat = x.reshape(-1)
     bit = bit_to_arithmetic(msb(flat), flat.shape[0], x.ring)
     return (-bit).plus(1).reshape(x.shape)
@@ -117,7 +120,10 @@ def and_all(bits: Share) -> Share:
       online="(k - 1)*k*(w*n + (2*l - 1)*ceil(n/8))",
       offline="w*n + (2*l - 1)*ceil(n/8)", source="`masked_bits` and `and_all`")
 def is_zero(x: Share) -> Share:
-    """Shares of [x == 0]: then, and only then, x + r and r have the same bits."""
+    """Shares of [x == 0]: then, and only then, x + r and r have the same bits.
+
+    At l = 64 each of two workers sends 23.9 bytes for an element, fewer than for drelu.
+    """
     flat = x.reshape(-1)
     c, r = masked_bits(flat)
     same = and_all(r.plus(c ^ 255))                             # not (c XOR r)

@@ -103,7 +103,8 @@ TABLE_1 = {
     # protocol: bits in the paper, bits not sent here, the values that they belong to
     "securenn.select_share": ("5*l", "0", "nothing"),
     "securenn.private_compare": ("2*l*logp", "0", "nothing"),
-    "securenn.share_convert": ("4*l*logp + 6*l", "l*logp + 2*l", "x's bits, delta, eta'"),
+    "securenn.share_convert": ("4*l*logp + 6*l", "l*logp + 2*l",
+                               "x's bits, delta, eta'"),
     "securenn.compute_msb": ("4*l*logp + 13*l", "l*logp + 4*l",
                              "x, x, bits, x[0], beta'"),
     "securenn.drelu": ("8*l*logp + 19*l", "2*l*logp + 6*l", "the two lines above"),
@@ -122,4 +123,5 @@ TABLE_1 = {
 def table_1(protocol, **sizes):
     """Two figures in bytes at l = 64: the paper's, and how much is not sent here."""
     paper, less, _ = TABLE_1[protocol]
-    return tuple(evaluate(bits, dict(sizes, l=64, logp=8)) // 8 for bits in (paper, less))
+    return tuple(evaluate(bits, dict(sizes, l=64, logp=8)) // 8 for bits in (paper,
+                                                                             less))

@@ -4,9 +4,9 @@ import ast
 import re
 from pathlib import Path
 
+import price
 import pytest
 
-import price
 from mpc import World
 from mpc.train_mnist import costs, train, training
 from mpc.train_mnist.options import parser
@@ -32,7 +32,8 @@ def test_every_name_in_a_formula_is_explained():
 
 
 def test_the_table_has_a_row_for_every_setting():
-    assert [(row[1], int(row[3])) for row in ROWS] == [(c, n) for n, c in costs.SETTINGS] * 2
+    assert [(row[1], int(row[3])) for row in ROWS] == [(c, n) for n,
+                                                       c in costs.SETTINGS] * 2
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(row[:4]))
@@ -69,18 +70,21 @@ def test_the_bytes_of_a_batch_are_those_of_the_formula(b, monkeypatch):
     (weights, *_), each = formula.values(), sum(formula.values())
     assert [batch["alice"] for batch in sent] == [
         each + 8 * b * n0, each + 8 * b * n0, each - weights, each]
-    assert rounds == [26, 26, 25, 26]           # the test after an epoch has opened the weights
+    # the test after an epoch has opened the weights
+    assert rounds == [26, 26, 25, 26]
     assert [batch["bob"] for batch in sent] == [batch["alice"] for batch in sent]
     if b == 64:
         first, later = sent[0]["alice"], sent[-1]["alice"]
-        figures = [f"{n / 1e6:.2f} MB" for n in (later, first, (first + 9 * later) / 10)]
+        figures = [f"{n / 1e6:.2f} MB" for n in (later, first,
+                                                 (first + 9 * later) / 10)]
         assert ("With B = 64 that is {} a batch, and {} in the first epoch: {} on average"
                 .format(*figures)) in " ".join(PAGE.split())
         assert first < 2.2e6 and later < 1.9e6
 
 
 def test_the_command_prints_a_table_of_the_pages_form(capsys, monkeypatch):
-    monkeypatch.setattr(costs, "measure", lambda *_: costs.Measured("none", 1, 2, 3, 4, 0.5))
+    monkeypatch.setattr(costs, "measure", lambda *_: costs.Measured("none", 1, 2, 3, 4,
+                                                                    0.5))
     assert costs.main([]) == 0
     header, rule, first, *rest = capsys.readouterr().out.splitlines()
     assert f"{header}\n{rule}\n" in PAGE
@@ -94,4 +98,5 @@ def test_help_and_bad_arguments_end_the_command(capsys, text, status):
         costs.main([text])
     out, err = capsys.readouterr()
     assert stop.value.code == status
-    assert "rounds and bytes" in out if status == 0 else (out, err.count("\n")) == ("", 1)
+    assert "rounds and bytes" in out if status == 0 else (out, err.count("\n")) == ("",
+                                                                                    1)

@@ -1,9 +1,9 @@
 """Protocol steps as experiments: inputs on tiny rings, and what each role must not tell apart.
 
-A worker's own input share is fixed and all shares of the others are compared; the crypto provider
-must not tell any inputs apart. `ideal_*` stand for a nested step that has its own tables: sound,
-since those are equal for every fixed input, its coins are fresh, and its answer is right on every
-coin, all of which the tests of that step show.
+A worker's own input share is fixed and all shares of the others are compared; the
+crypto provider must not tell any inputs apart. `ideal_*` stand for a nested step that
+has its own tables: sound, since those are equal for every fixed input, its coins are
+fresh, and its answer is right on every coin, all of which the tests of that step show.
 """
 
 from itertools import combinations, product
@@ -11,30 +11,31 @@ from itertools import combinations, product
 import numpy as np
 
 from mpc import beaver, carry_tree, comparison, securenn, truncation
+from mpc.audit.views import Experiment
 from mpc.ring import Z2kMinus1, Zm, pack_bits, prime_above, unpack_bits
 from mpc.securenn import CompareCoins
 from mpc.share import Share
-from mpc.audit.views import Experiment
 
 ALICE, BOB, WORKER3, P2, SERVER = "alice", "bob", "worker3", "crypto_provider", "server"
 WORKERS = [ALICE, BOB, WORKER3, "worker4"]
 
 # free coins of drelu as one composition, nested steps ideal
-JOINT = ["r_0", "r_1", "eta_2", "delta", "eta_1", "compute_msb/beta", "compute_msb/x", "x_lsb",
-         "beta_1", "product"]
+JOINT = ["r_0", "r_1", "eta_2", "delta", "eta_1", "compute_msb/beta", "compute_msb/x",
+         "x_lsb", "beta_1", "product"]
 
 
 class GivenOwnCoins(Experiment):
     """An experiment in which all coins that `coalition` knows stand still, others are enumerated.
 
-    The table is then that of one of the many values of the coalition's own coins: a stronger
-    statement than the table over all of them, made for the values that `own` (a number) picks, and
-    small enough for three workers. Coins named in `ignored` stand still although they are hidden:
-    a leak, unless nothing in the view depends on them. Mutants apply as in every experiment.
+    The table is then that of one of the many values of the coalition's own coins: a
+    stronger statement than the table over all of them, made for the values that `own`
+    (a number) picks, and small enough for three workers. Coins named in `ignored` stand
+    still although they are hidden: a leak, unless nothing in the view depends on them.
+    Mutants apply as in every experiment.
     """
 
-    def __init__(self, step, coalition, case, own=0, ignored=(), mutants=None, extra=None,
-                 **options):
+    def __init__(self, step, coalition, case, own=0, ignored=(), mutants=None,
+                 extra=None, **options):
         super().__init__(step, [], **options)
         drawn = self.coins(**case)
         self.extra = dict(extra or {})
@@ -44,9 +45,11 @@ class GivenOwnCoins(Experiment):
             name = f"{coin.label}#{coin.count}"
             digits = np.arange(np.prod(coin.digits, dtype=int)).reshape(coin.digits)
             self.fixed[name] = coin.values[(own * (3 + number + 2 * digits)) % len(coin.values)]
-            hidden = [i for i, holders in enumerate(coin.groups) if not holders & set(coalition)]
+            hidden = [i for i,
+                      holders in enumerate(coin.groups) if not holders & set(coalition)]
             if hidden:
-                places = [(i, *rest) for i in hidden for rest in np.ndindex(coin.digits[1:])]
+                places = [(i,
+                           *rest) for i in hidden for rest in np.ndindex(coin.digits[1:])]
                 self.extra.update({f"{name} {place}": len(coin.values) for place in places})
                 self.mutants[name] = self._enumerated(name, coin, places)
         self.mutants.update(mutants or {})
@@ -80,11 +83,12 @@ def outsider_varies(workers, coalition, rows, values, name="x"):
 def less_bits(step):
     """The view of bob less the shares of bits that he only hands on to the provider.
 
-    Sound because alice's row of them is a coin used nowhere else, so that bob's row, the bits less
-    that coin, is uniform and independent of everything, and because no later message to him
-    depends on it: it goes to the provider alone, under z. Alice's coin may then stand still, where
-    the row would show the bits. At l = 2, share_convert and compute_msb have tables with these rows
-    and their coins in full (test_views.py), which show the same.
+    Sound because alice's row of them is a coin used nowhere else, so that bob's row,
+    the bits less that coin, is uniform and independent of everything, and because no
+    later message to him depends on it: it goes to the provider alone, under z. Alice's
+    coin may then stand still, where the row would show the bits. At l = 2,
+    share_convert and compute_msb have tables with these rows and their coins in full
+    (test_views.py), which show the same.
     """
     def run(world, **inputs):
         result = step(world, **inputs)
@@ -128,38 +132,21 @@ def product_revealed(world, x, y):
 def multiply_reused(world, x, y, y2):
     """One x, opened once, in products with two partners."""
     secret = world.given(x)
-    return beaver.multiply(secret, world.given(y)), beaver.multiply(secret, world.given(y2))
+    return beaver.multiply(secret, world.given(y)), beaver.multiply(secret,
+                                                                    world.given(y2))
 
 
 def multiply_twice(world, x, x2, y):
     """Two different secrets in two products: W before and after an update."""
     partner = world.given(y)
-    return beaver.multiply(world.given(x), partner), beaver.multiply(world.given(x2), partner)
+    return beaver.multiply(world.given(x), partner), beaver.multiply(world.given(x2),
+                                                                     partner)
 
 
 def matmul(world, x, y):
     """(1, 2) @ (2, 1)."""
     return beaver.matmul(world.given(np.reshape(x, (-1, 1, 2))),
                          world.given(np.reshape(y, (-1, 2, 1))))
-
-
-def matmul_in_three(world, x, y):
-    """(1, 1) @ (1, 1), twice the product."""
-    return beaver.matmul_in_three(world.given(np.reshape(x, (-1, 1, 1))),
-                                  world.given(np.reshape(y, (-1, 1, 1))))
-
-
-def three_reused(world, x, y, y2):
-    """One x, opened once, in two products."""
-    secret = world.given(np.reshape(x, (-1, 1, 1)))
-    return (beaver.matmul_in_three(secret, world.given(np.reshape(y, (-1, 1, 1)))),
-            beaver.matmul_in_three(secret, world.given(np.reshape(y2, (-1, 1, 1)))))
-
-
-def three_and_beaver(world, x, y, w):
-    """One y, opened once: in a product of three and in one of Beaver's."""
-    x, y, w = (world.given(np.reshape(v, (-1, 1, 1))) for v in (x, y, w))
-    return beaver.matmul_in_three(x, y), beaver.matmul(y, w)
 
 
 def square(world, x):
@@ -174,7 +161,8 @@ def private_compare(l, known=False, check=True):
     """x >? r on l bits; x_0 are alice's shares of the bits (l, ...), bob's follow."""
     def step(world, x, r, x_0):
         field = Zm(prime_above(l))
-        bits = np.moveaxis(np.asarray(x)[..., None] >> np.arange(l) & 1, -1, 0)        # (l, ...)
+        # (l, ...)
+        bits = np.moveaxis(np.asarray(x)[..., None] >> np.arange(l) & 1, -1, 0)
         rows = np.stack([np.asarray(x_0), (bits - np.asarray(x_0)) % field.modulus])
         x_bits = world.given(rows, field, axis=1)
         r = world.known(r)
@@ -199,7 +187,8 @@ def compute_msb(world, a):
     bit = securenn.compute_msb(world.given(a, odd), world.ring)
     clear = np.asarray(sum(np.asarray(a)) % odd.modulus)
     expected = (clear >= 2 ** (odd.bits - 1)).astype(np.uint64)
-    assert np.array_equal(bit.ring.sum(bit.rows, axis=0), np.broadcast_to(expected, bit.shape))
+    assert np.array_equal(bit.ring.sum(bit.rows, axis=0),
+                          np.broadcast_to(expected, bit.shape))
     return bit
 
 
@@ -233,7 +222,8 @@ def masked_pair(world, x):
 def tree_drelu(world, x):
     bit = carry_tree.drelu(world.given(x))
     clear = world.ring.to_int(np.array(sum(x) % world.ring.modulus, np.uint64)[None])
-    assert np.array_equal(bit.ring.sum(bit.rows, axis=0), np.broadcast_to(clear >= 0, bit.shape))
+    assert np.array_equal(bit.ring.sum(bit.rows, axis=0),
+                          np.broadcast_to(clear >= 0, bit.shape))
     return bit
 
 
@@ -354,11 +344,13 @@ def ideal_msb(x):
 def splits(names, role, sizes, own=None):
     """For each own share of `role` (all, or the given ones): the cases of all shares of the other.
 
-    `names` are inputs of two rows each with values below `sizes`; yields lists of dicts.
+    `names` are inputs of two rows each with values below `sizes`; yields lists of
+    dicts.
     """
     values = list(product(*(range(m) for m in sizes)))
     for mine in values if own is None else own:
-        yield [{name: (m, o) if role == ALICE else (o, m) for name, m, o in zip(names, mine, other)}
+        yield [{name: (m, o) if role == ALICE else (o, m) for name, m,
+                o in zip(names, mine, other)}
                for other in values]
 
 

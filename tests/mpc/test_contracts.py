@@ -5,13 +5,13 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from helpers import common, give
+from price import COLUMNS, TABLE_1, evaluate, paid, promised, protocols, table_1
 
 import mpc
-from helpers import common, give
 from mpc import World, truncation
 from mpc.ring import Bits, Z2kMinus1, Zm, prime_above
 from mpc.securenn import CompareCoins
-from price import COLUMNS, TABLE_1, evaluate, paid, promised, protocols, table_1
 
 # Exported functions without a contract: helpers, and the choice of a protocol by the World.
 HELPERS = {"concatenate", "fix_precision", "run_threads"}
@@ -43,7 +43,8 @@ def compare_arguments(*shape):
 
 
 def msb_arguments(*shape):
-    return lambda world: (*zeros(world, shape, ring=Z2kMinus1(world.ring.bits)), world.ring)
+    return lambda world: (*zeros(world, shape, ring=Z2kMinus1(world.ring.bits)),
+                          world.ring)
 
 
 TWO = [(2, "securenn")]
@@ -51,30 +52,30 @@ TREE = [(2, "carry-tree"), (3, "carry-tree")]
 
 # protocol -> (its arguments, the sizes in its formulas, the Worlds that can do it)
 PRICED = {
-    "beaver.multiply": (shares((4, 1), (3,)), dict(x=4, y=3, z=12), TWO + TREE),
-    "beaver.matmul": (shares((5, 2), (2, 3)), dict(x=10, y=6, z=15), TWO + TREE),
-    "beaver.square": (shares((2, 3)), dict(n=6), TWO + TREE),
+    "beaver.multiply": (shares((4, 1), (3,)), {"x": 4, "y": 3, "z": 12}, TWO + TREE),
+    "beaver.matmul": (shares((5, 2), (2, 3)), {"x": 10, "y": 6, "z": 15}, TWO + TREE),
+    "beaver.square": (shares((2, 3)), {"n": 6}, TWO + TREE),
     "beaver.refresh": (shares((2, 3)), {}, TWO + TREE),
     "truncation.truncate_locally": (lambda w: (*zeros(w, (2, 3)), 7), {}, TWO),
     "truncation.truncate_with_provider":
-        (lambda w: (*zeros(w, (2, 3)), 7), dict(n=6), TWO + TREE),
-    "securenn.select_share": (shares((7,), (7,), (7,)), dict(n=7), TWO + TREE),
-    "securenn.private_compare": (compare_arguments(7), dict(n=7), TWO),
-    "securenn.share_convert": (shares((7,)), dict(n=7), TWO),
-    "securenn.compute_msb": (msb_arguments(7), dict(n=7), TWO),
-    "securenn.drelu": (shares((7,)), dict(n=7), TWO),
-    "carry_tree.masked_bits": (shares((20,)), dict(n=20), TREE),
-    "carry_tree.carry": (of_each_bit(2), dict(n=20), TREE),
-    "carry_tree.msb": (shares((20,)), dict(n=20), TREE),
+        (lambda w: (*zeros(w, (2, 3)), 7), {"n": 6}, TWO + TREE),
+    "securenn.select_share": (shares((7,), (7,), (7,)), {"n": 7}, TWO + TREE),
+    "securenn.private_compare": (compare_arguments(7), {"n": 7}, TWO),
+    "securenn.share_convert": (shares((7,)), {"n": 7}, TWO),
+    "securenn.compute_msb": (msb_arguments(7), {"n": 7}, TWO),
+    "securenn.drelu": (shares((7,)), {"n": 7}, TWO),
+    "carry_tree.masked_bits": (shares((20,)), {"n": 20}, TREE),
+    "carry_tree.carry": (of_each_bit(2), {"n": 20}, TREE),
+    "carry_tree.msb": (shares((20,)), {"n": 20}, TREE),
     "carry_tree.bit_to_arithmetic":
-        (lambda w: (*zeros(w, (3,), ring=Bits()), 20, w.ring), dict(n=20), TREE),
-    "carry_tree.drelu": (shares((4, 5)), dict(n=20), TREE),
-    "carry_tree.and_all": (of_each_bit(1), dict(n=20), TREE),
-    "carry_tree.is_zero": (shares((20,)), dict(n=20), TREE),
-    "comparison.relu": (shares((7,)), dict(n=7), TWO + TREE),
-    "comparison.equal": (shares((7,), (7,)), dict(n=7), TWO + TREE),
-    "comparison.tournament": (shares((3, 10)), dict(n=3, m=10), TWO + TREE),
-    "comparison.all_pairs": (shares((3, 10)), dict(n=3, m=10), TREE),
+        (lambda w: (*zeros(w, (3,), ring=Bits()), 20, w.ring), {"n": 20}, TREE),
+    "carry_tree.drelu": (shares((4, 5)), {"n": 20}, TREE),
+    "carry_tree.and_all": (of_each_bit(1), {"n": 20}, TREE),
+    "carry_tree.is_zero": (shares((20,)), {"n": 20}, TREE),
+    "comparison.relu": (shares((7,)), {"n": 7}, TWO + TREE),
+    "comparison.equal": (shares((7,), (7,)), {"n": 7}, TWO + TREE),
+    "comparison.tournament": (shares((3, 10)), {"n": 3, "m": 10}, TWO + TREE),
+    "comparison.all_pairs": (shares((3, 10)), {"n": 3, "m": 10}, TREE),
 }
 
 
@@ -123,7 +124,8 @@ def test_a_protocol_costs_what_its_contract_promises(name, ring_bits):
 
 def test_a_formula_is_arithmetic_over_names_that_are_given():
     assert evaluate("2*(n - 1) + half(n)//2", {"n": 5, "half": lambda n: n / 2}) == 9
-    for text in ("n**2", "n.bits", "[n]", "n if n else 1", "'n'", "f(n=1)", "__import__"):
+    for text in ("n**2", "n.bits", "[n]", "n if n else 1", "'n'", "f(n=1)",
+                 "__import__"):
         with pytest.raises((ValueError, KeyError)):
             evaluate(text, {"n": 5, "f": int})
 
@@ -150,7 +152,8 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("call, kind, message", REFUSED, ids=[m[:20] for *_, m in REFUSED])
+@pytest.mark.parametrize("call, kind, message", REFUSED,
+                         ids=[m[:20] for *_, m in REFUSED])
 def test_operands_that_do_not_fit_are_refused_with_a_remedy(world, call, kind, message):
     with pytest.raises(kind, match=message):
         call(world, give(world, [1, 2, 3]))
@@ -163,14 +166,14 @@ def test_operands_that_do_not_fit_are_refused_with_a_remedy(world, call, kind, m
 # residue)
 ONE = {
     "beaver.multiply": (shares((), ()), {}, 40),
-    "beaver.matmul": (shares((5, 2), (2, 3)), dict(a=5, b=2, c=3), 376),
+    "beaver.matmul": (shares((5, 2), (2, 3)), {"a": 5, "b": 2, "c": 3}, 376),
     "securenn.select_share": (shares((), (), ()), {}, 40),
     "securenn.private_compare": (compare_arguments(), {}, 128),
     "securenn.share_convert": (shares(()), {}, 304),
     "securenn.compute_msb": (msb_arguments(), {}, 360),
     "securenn.drelu": (shares(()), {}, 664),
     "comparison.relu": (shares(()), {}, 704),
-    "comparison.tournament": (shares((10,)), dict(m=10), 6696),
+    "comparison.tournament": (shares((10,)), {"m": 10}, 6696),
 }
 
 

@@ -3,7 +3,6 @@
 import importlib
 
 import pytest
-
 from mutants import MUTANTS, SETTINGS
 
 pytestmark = pytest.mark.view
@@ -23,15 +22,17 @@ def test_unbroken_nobody_can_tell_the_inputs_apart(setting):
     for role, groups in setting.groups.items():
         assert groups
         for cases in groups:
-            assert len(cases) > 1 and not setting.experiment(role).tells_apart(role, cases), role
+            assert len(cases) > 1 and not setting.experiment(role).tells_apart(role,
+                                                                               cases), role
 
 
-@pytest.mark.parametrize("setting, mutant", [(m.setting, m) for m in MUTANTS], indirect=["setting"],
-                         ids=[m.id for m in MUTANTS])
+@pytest.mark.parametrize("setting, mutant", [(m.setting, m) for m in MUTANTS],
+                         indirect=["setting"], ids=[m.id for m in MUTANTS])
 def test_a_broken_coin_is_caught(setting, mutant):
     for role in mutant.roles:
         experiment = setting.experiment(role, mutant.coin, mutant.mutant, mutant.extra)
-        assert any(experiment.tells_apart(role, cases) for cases in setting.groups[role]), role
+        assert any(experiment.tells_apart(role,
+                                          cases) for cases in setting.groups[role]), role
 
 
 def test_every_mutant_has_a_name_of_its_own_and_every_setting_a_mutant():
