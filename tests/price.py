@@ -94,11 +94,11 @@ def _cell(formula):
     return f"`{formula}`"
 
 
-# SecureNN's Table 1 (whitepaper of February 2019) beside ours: the paper's bits over all
-# links for one element, and the bits that we need not send. `logp` is the size of a
+# SecureNN's Table 1 (whitepaper of February 2019) beside ours: the paper's bits over
+# all links for one element, and the bits that we need not send. `logp` is the size of a
 # residue mod p: 8 here, as in the authors' own code. The paper sends both shares of
-# every value that P2 shares; we send the last worker's, and the other worker derives its
-# own from a key.
+# every value that P2 shares; we send the last worker's, and the other worker derives
+# its own from a key.
 TABLE_1 = {
     # protocol: bits in the paper, bits not sent here, the values that they belong to
     "securenn.select_share": ("5*l", "0", "nothing"),

@@ -50,7 +50,8 @@ def test_the_bytes_of_a_batch_are_those_of_the_formula(b, monkeypatch):
     formula = {"8 (n0 n1 + n1 n2 + n2 n3)": 8 * (n0 * n1 + n1 * n2 + n2 * n3),
                "8 B (5 n1 + 5 n2 + n3)": 8 * b * (5 * n1 + 5 * n2 + n3),
                "31.375 B (n1 + n2)": 31.375 * b * (n1 + n2)}
-    assert f"      {'  +  '.join(formula)}  +  8 B n0 when the pictures are new\n" in PAGE
+    line = "  +  ".join([*formula, "8 B n0 when the pictures are new"])
+    assert f"      {line}\n" in PAGE
     world = World(comparison="carry-tree", truncation="local")
     train_batch, sent, rounds = training.train_batch, [], []
 
@@ -64,21 +65,20 @@ def test_the_bytes_of_a_batch_are_those_of_the_formula(b, monkeypatch):
         return loss
 
     monkeypatch.setattr(training, "train_batch", watched)
-    options = parser().parse_args(f"--train-items {2 * b} --test-items 2 --batch-size {b} "
-                                  "--epochs 2".split())
+    arguments = f"--train-items {2 * b} --test-items 2 --batch-size {b} --epochs 2"
+    options = parser().parse_args(arguments.split())
     train(options, lambda line: None, world)
     (weights, *_), each = formula.values(), sum(formula.values())
     assert [batch["alice"] for batch in sent] == [
         each + 8 * b * n0, each + 8 * b * n0, each - weights, each]
-    # the test after an epoch has opened the weights
-    assert rounds == [26, 26, 25, 26]
+    assert rounds == [26, 26, 25, 26]       # the test of an epoch opens the weights
     assert [batch["bob"] for batch in sent] == [batch["alice"] for batch in sent]
     if b == 64:
         first, later = sent[0]["alice"], sent[-1]["alice"]
-        figures = [f"{n / 1e6:.2f} MB" for n in (later, first,
-                                                 (first + 9 * later) / 10)]
-        assert ("With B = 64 that is {} a batch, and {} in the first epoch: {} on average"
-                .format(*figures)) in " ".join(PAGE.split())
+        average = (first + 9 * later) / 10
+        assert (f"With B = 64 that is {later / 1e6:.2f} MB a batch, and "
+                f"{first / 1e6:.2f} MB in the first epoch: {average / 1e6:.2f} MB on "
+                "average") in " ".join(PAGE.split())
         assert first < 2.2e6 and later < 1.9e6
 
 

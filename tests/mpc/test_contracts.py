@@ -13,7 +13,7 @@ from mpc import World, truncation
 from mpc.ring import Bits, Z2kMinus1, Zm, prime_above
 from mpc.securenn import CompareCoins
 
-# Exported functions without a contract: helpers, and the choice of a protocol by the World.
+# Exported functions without a contract: helpers, and the World's choice of a protocol.
 HELPERS = {"concatenate", "fix_precision", "run_threads"}
 CHOICES = {"drelu": mpc.comparison.DRELU.values(),
            "truncate": [truncation.truncate_locally, truncation.truncate_with_provider]}
@@ -147,8 +147,8 @@ REFUSED = [
     (lambda w, x: mpc.carry_tree.and_all(x), ValueError,
      r"and_all: a share over Z_2\^64 is of the wrong ring; pack the bits first"),
     (lambda w, x: mpc.share_convert(give(World(3, seed=1), [1])), ValueError,
-     "share_convert: a protocol of two workers, not 3; make the World with two, or with "
-     "the carry tree"),
+     "share_convert: a protocol of two workers, not 3; make the World with two, or "
+     "with the carry tree"),
 ]
 
 
@@ -162,8 +162,8 @@ def test_operands_that_do_not_fit_are_refused_with_a_remedy(world, call, kind, m
 
 # ---- beside the paper
 
-# protocol -> (arguments for one element, sizes, the paper's bytes at l = 64, a byte for a
-# residue)
+# protocol -> (arguments for one element, sizes, the paper's bytes at l = 64 with a byte
+# for a residue)
 ONE = {
     "beaver.multiply": (shares((), ()), {}, 40),
     "beaver.matmul": (shares((5, 2), (2, 3)), {"a": 5, "b": 2, "c": 3}, 376),
