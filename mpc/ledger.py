@@ -113,8 +113,8 @@ class Contract(NamedTuple):
     """Against whom a protocol is secure, and its price.
 
     Prices are formulas, with bytes over all links; docs/COSTS.md explains their
-    letters. A price that depends on the World's comparison is a dict {comparison:
-    formula}.
+    letters. Where the World's comparison matters, a price is a dict of comparison and
+    formula.
     """
 
     secure: str
@@ -156,7 +156,7 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
                             "value that all workers know")
     world, rings = operands[0].world, list(dict.fromkeys(x.ring for x in operands))
     if any(x.world is not world for x in operands):
-        wrong = "shares of two Worlds do not meet; share both in one"
+        wrong = "shares of two Worlds do not meet: workers differ; share both in one"
     elif len(rings) > 1:
         wrong = f"shares over {' and '.join(map(str, rings))}; convert one first"
     elif not isinstance(rings[0], over):

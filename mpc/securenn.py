@@ -72,15 +72,15 @@ def private_compare(x_bits: Share, r: np.ndarray, coins: CompareCoins, *,
                     known: np.ndarray | None = None) -> np.ndarray:
     """P2 learns ``beta XOR (x > r)`` for each element, and nothing else.
 
-    x_bits (l, *shape) are the bits of x mod p, lowest first. All workers know r (1,
-    *shape). Where `known` is true, x > r counts as true: for r = -1.
+    x_bits (l, *shape) are the bits of x mod p, lowest first; all workers know the array
+    r (1, *shape). Where `known` is true, x > r counts as true: for r = -1.
 
     Exactly one c_i is 0 if (beta = 0 and x > r) or (beta = 1 and x <= r), and none
     otherwise. P2 sees the c_i multiplied by units, freshly shared and rotated. Without
     the fresh sharing, which released code omits, P2 could read r from the ratios of the
-    two messages. A rotation hides the place of the 0 as well as the permutation of the
-    paper does, because all other values are uniform. The u_i are then not needed
-    either.
+    two messages. A rotation hides the place of the 0 as well as the paper's
+    permutation, because all other values are uniform; for the same reason the u_i are
+    not needed.
     """
     _check_compare(x_bits, r, coins, known)
     world, field, l = x_bits.world, x_bits.ring, x_bits.shape[0]
@@ -91,14 +91,15 @@ def private_compare(x_bits: Share, r: np.ndarray, coins: CompareCoins, *,
     t_bits = bits_of(np.where(beta == 1, r + 1, r), l)      # x > r, x < r + 1     [1]
     j = world.party_index(x_bits.rows[:, 0].astype(np.int16))
     lowest = j * (always & (beta == 1))                     # no 0 for x <= -1
-    sign, above = 1 - 2 * beta.astype(np.int16), (l + 2) * field.modulus
+    sign = 1 - 2 * beta.astype(np.int16)
+    above = (l + 2) * field.modulus     # sum of w_k over k > i, from a large 0 mod p on
     d = np.empty_like(x_bits.rows)
     for i in reversed(range(l)):
         x, t = x_bits.rows[:, i].astype(np.int16), t_bits[:, i].astype(np.int16)
         w = x + j * t - 2 * t * x                           # x XOR t           [5, 8]
         c = sign * (j * t - x) + j + above                  #                   [6, 9]
         c = np.where(forged, j if i else lowest, c)         #                     [11]
-        above = above + w       # from a multiple of p on which no c goes below
+        above = above + w
         c = field.reduce(c.view(np.uint16), np.uint16)
         d[:, i] = field.reduce(s[:, i] * c + zero.rows[:, i])                   # [14]
     d, = world.gather(world.crypto_provider, d=x_bits._with(rotate(d, turn)))
