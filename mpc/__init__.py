@@ -10,7 +10,7 @@ blas.limit_threads()        # before NumPy is loaded, which reads it only then
 
 from mpc.audit.checked import OutOfRange
 from mpc.audit.tags import RoleError, TaggedWorld
-from mpc.beaver import matmul, matmul_in_three, multiply, refresh, square
+from mpc.beaver import matmul, multiply, refresh, square
 from mpc.comparison import all_pairs, drelu, equal, relu, tournament
 from mpc.fixed_point import FixedPoint, concatenate, fix_precision
 from mpc.masks import MaskReused
@@ -31,6 +31,6 @@ __all__ = [
     "CompareCoins", "FixedPoint", "Local", "MaskReused", "OutOfRange", "OutOfStep",
     "PeerFailed", "ProtocolError", "Role", "RoleError", "Share", "TaggedWorld", "World",
     "all_pairs", "compute_msb", "concatenate", "drelu", "equal", "fix_precision",
-    "matmul", "matmul_in_three", "multiply", "private_compare", "refresh", "relu",
+    "matmul", "multiply", "private_compare", "refresh", "relu",
     "run_threads", "select_share", "share_convert", "square", "tournament", "truncate",
 ]

@@ -1,77 +1,50 @@
-"""Comparison, whichever way the World was made to do it.
+"""Signs, equality and maxima, by the World's comparison.
 
-    securenn      two workers; the provider takes part in every comparison and sees masked messages;
-                  |x| < 2^(l-2); a ReLU takes 176 bytes from each worker and 88 from the provider
-    carry-tree    any number of workers; the provider only deals ahead; any x; a ReLU takes 47 bytes
-                  from each of two workers, and none from the provider
+    securenn      two workers; the provider takes part and sees masked messages;
+                  |x| < 2^(l-2); for a ReLU each worker sends 176 bytes online, and the
+                  provider 88
+    carry-tree    any number of workers; the provider only deals in advance; any x; for
+                  a ReLU each of two workers sends 47 bytes, and the provider none
 """
+
+from __future__ import annotations
 
 import numpy as np
 
 from mpc import carry_tree, securenn
-from mpc.beaver import multiply
-from mpc.ledger import must_be_secret, step
-from mpc.share import concatenate, lead
+from mpc.beaver import SECURE, multiply
+from mpc.ledger import check, step
+from mpc.ring import Z2k
+from mpc.share import Share, concatenate, lead
 
 DRELU = {"securenn": securenn.drelu, "carry-tree": carry_tree.drelu}
+AS_DRELU = "as drelu by the World's comparison"
+FEW = 64    # up to so many candidates, all pairs are compared: 14 rounds instead of 54
 
 
-def drelu(x):
-    """Shares of [x >= 0], by the World's comparison: `securenn.drelu` or `carry_tree.drelu`."""
-    must_be_secret(x, "drelu")
+def drelu(x: Share) -> Share:
+    """Shares of [x >= 0]: `securenn.drelu` or `carry_tree.drelu`."""
+    check("drelu", (x,))
     return DRELU[x.world.comparison](x)
 
 
-@step
-def relu(x):
-    """The workers get shares of max(x, 0), and learn nothing.
-
-    Parameters
-    ----------
-    x : Share over Z_2^l
-        In the range of the World's comparison.
-
-    Returns
-    -------
-    Share over Z_2^l
-        Of the same shape and scale.
-
-    Notes
-    -----
-    Rounds: drelu + multiply
-    Bytes: drelu + multiply
-        for as many elements
-    Security: that of drelu and multiply.
-    Source: SecureNN, algorithm 7: x times its sign.
-    """
+@step(over=Z2k, rounds="drelu + 1", online="drelu + 2*(k - 1)*k*w*n",
+      offline="drelu + w*n", secure=AS_DRELU, source="SecureNN, algorithm 7")
+def relu(x: Share) -> Share:
+    """Shares of max(x, 0), at the scale of x."""
     return multiply(drelu(x), x)
 
 
-@step
-def equal(x, y):
-    """The workers get shares of [x == y], and learn nothing.
+@step(shares=2, over=Z2k, secure=AS_DRELU, source="[x >= y] [y >= x], or `is_zero`",
+      rounds={"securenn": "drelu + 1", "carry-tree": "is_zero"},
+      online={"securenn": "2*drelu + 4*w*n", "carry-tree": "is_zero"},
+      offline={"securenn": "2*drelu + w*n", "carry-tree": "is_zero"})
+def equal(x: Share, y: Share) -> Share:
+    """Shares of [x == y], 0 or 1 without a scale, for x and y of one scale.
 
-    Parameters
-    ----------
-    x, y : Share over Z_2^l of one scale
-        Shapes that broadcast; x - y in the range of the World's comparison.
-
-    Returns
-    -------
-    Share over Z_2^l
-        0 or 1, without a scale, of the broadcast shape.
-
-    Notes
-    -----
-    Rounds: drelu + multiply with securenn; is_zero with carry-tree
-    Bytes: 2*drelu + multiply with securenn; is_zero with carry-tree
-        for as many elements, twice as many comparisons
-    Security: that of drelu and multiply, or of the carry tree.
-    Source: securenn: [x >= y] [y >= x]; comparing the square of the difference with zero, as others
-        do, needs one comparison less and overflows. carry-tree: x - y is zero if and only if no bit
-        of it, opened under the mask r, differs from r's.
+    With SecureNN, x - y must be in its range. Comparing the square of the difference
+    with zero would need one comparison less, and overflow.
     """
-    must_be_secret(y, "equal")
     if x.world.comparison == "carry-tree":
         return carry_tree.is_zero(x - y)
     difference = (x - y)[None]
@@ -81,55 +54,26 @@ def equal(x, y):
 
 # ---- the maximum and its place
 
-FEW = 64        # candidates of which all 2,016 pairs are compared at once: 14 rounds in place of 54
 
+@step(secure=AS_DRELU, source="a knock-out tree; SecureNN's MaxPool has m - 1 levels",
+      rounds="(drelu + 1)*levels(m)",
+      online={"securenn": "n*(m - 1)*(11*w + 5*l + 2*w*(m + 2))",
+              "carry-tree": "(k - 1)*k*(n*(m - 1)*w*(m + 3) + (3*l - 5)*packed(n, m))"},
+      offline={"securenn": "n*(m - 1)*(2*w + l + w*(m + 1))",
+               "carry-tree": "n*(m - 1)*w*(m + 2) + (3*l - 4)*packed(n, m)"})
+def tournament(x: Share) -> tuple[Share, Share]:
+    """Of x (..., m): the maximum (...), and its one-hot place (..., m) without a scale.
 
-@step
-def tournament(x):
-    """The workers get shares of the maximum along the last axis and of its one-hot place.
-
-    Neighbours play, left against right; a loser's value and one-hot row are replaced by the
-    winner's with one product of the comparison's bit. On a tie the left one wins, so that the first
-    maximum is found, as NumPy finds it.
-
-    Parameters
-    ----------
-    x : Share over Z_2^l, (..., m)
-        Differences in the range of drelu: |x_i - x_k| < 2^(l-2).
-
-    Returns
-    -------
-    maximum : Share (...)
-        At the scale of x.
-    place : Share (..., m)
-        1 at the first maximum, 0 elsewhere; no scale.
-
-    Raises
-    ------
-    ValueError
-        When there is no last axis or nothing along it.
-
-    Notes
-    -----
-    Rounds: 9*levels(m) with securenn; (3 + levels(l - 1))*levels(m) with carry-tree
-    Bytes: n*(m - 1)*(11*w + 5*l + 2*w*(m + 2)) with securenn;
-        (k - 1)*k*(n*(m - 1)*w*(m + 3) + (3*l - 5)*packed(n, m)) with carry-tree online,
-        n*(m - 1)*(2*w + l + w*(m + 1)) with securenn;
-        n*(m - 1)*w*(m + 2) + (3*l - 4)*packed(n, m) with carry-tree offline
-        for n maxima of m candidates of w bytes and l bits, k workers; levels(m) is log2 m, rounded
-        up, and packed(n, m) the sum of ceil(n*p/8) over all levels, p being a level's pairs
-    Security: that of drelu and multiply; the bit is opened once under one mask for value and row.
-    Source: a knock-out tree of log2 m levels of comparisons, where SecureNN's MaxPool takes m - 1.
+    Neighbours play, left against right. One product of the comparison's bit replaces a
+    loser's value and one-hot row by the winner's. On a tie the left one wins, so the
+    first maximum is found, as by NumPy. Differences must be in the range of drelu.
     """
-    if x.ndim == 0 or x.shape[-1] == 0:
-        raise ValueError(f"tournament: shape {x.shape} has no candidates along its last axis")
+    _check_candidates(x, "tournament", 1)
     m = x.shape[-1]
-    zero = x.times(0)
-    eye = lead(np.eye(m, dtype=x.ring.dtype)[None], x.ndim + 2)
-    rows = [zero.reshape(*x.shape, 1).plus(eye)]        # the one-hot row of every candidate
-    field = concatenate([x.reshape(*x.shape, 1), *rows], axis=-1)        # (..., m, 1 + m)
-    field = _knocked_out(field)
-    return field[..., 0, 0], field[..., 0, 1:]
+    one_hot = lead(np.eye(m, dtype=x.ring.dtype)[None], x.ndim + 2)
+    places = x.times(0)[..., None].plus(one_hot)
+    best = _knocked_out(concatenate([x[..., None], places], axis=-1))
+    return best[..., 0, 0], best[..., 0, 1:]
 
 
 def _knocked_out(field):
@@ -138,87 +82,65 @@ def _knocked_out(field):
         pairs = field.shape[-2] // 2 * 2
         left, right = field[..., 0:pairs:2, :], field[..., 1:pairs:2, :]
         wins = drelu((left - right)[..., 0])
-        winner = right + multiply(wins.reshape(*wins.shape, 1), left - right)
+        winner = right + multiply(wins[..., None], left - right)
         field = concatenate([winner, field[..., pairs:, :]], axis=-2)
     return field
 
 
-@step
-def all_pairs(x):
-    """The workers get shares of the one-hot place of the first maximum along the last axis.
+@step(rounds="2 + levels(l - 1) + levels(m - 1)", secure=SECURE,
+      online="(k - 1)*k*(w*n*m*(m - 1)//2"
+             " + (3*(l - 2)*m*(m - 1)//2 + (2*m - 3)*m)*ceil(n/8))",
+      offline="w*n*m + ((3*l - 4)*m*(m - 1)//2 + (m - 2)*m)*ceil(n/8)",
+      source="CrypTen's pairwise maximum, with packed bits until the end")
+def all_pairs(x: Share) -> Share:
+    """Of x (..., m): the one-hot place of the first maximum, without a scale.
 
-    All m (m - 1) / 2 pairs are compared at once; a candidate's place is 1 if it wins against each
-    of the others, the later of two equals being the loser. A quarter of the tournament's rounds
-    and m / 2 times its comparisons: worth it where those are cheap and m is small.
-
-    Parameters
-    ----------
-    x : Share over Z_2^l, (..., m)
-        No difference |x_i - x_k| of 2^(l-1) or more.
-
-    Returns
-    -------
-    Share (..., m)
-        1 at the first maximum, 0 elsewhere; no scale.
-
-    Raises
-    ------
-    ValueError
-        When there are not two candidates along a last axis.
-
-    Notes
-    -----
-    Rounds: 2 + levels(l - 1) + levels(m - 1)
-    Bytes: (k - 1)*k*(w*n*q + (3*(l - 2)*q + (2*m - 3)*m)*ceil(n/8)) online,
-        w*n*m + ((3*l - 4)*q + (m - 2)*m)*ceil(n/8) offline
-        for n maxima of m candidates of w bytes and l bits in q = m (m - 1) / 2 pairs, k workers;
-        levels(l) is log2 l, rounded up
-    Security: that of the carry tree's steps; safe from any coalition that lacks one worker.
-    Source: CrypTen's "pairwise" maximum, with the answers kept as packed bits until the end.
+    All m (m - 1) / 2 pairs are compared at once. A candidate's place is 1 if it wins
+    against each of the others; the later of two equals loses. That is a quarter of the
+    tournament's rounds and m / 2 times its comparisons: worth it where those are cheap
+    and m is small. Differences must be below 2^(l-1).
     """
-    if x.ndim == 0 or x.shape[-1] < 2:
-        raise ValueError(f"all_pairs: shape {x.shape} has no two candidates along its last axis; "
-                         "take the tournament")
-    flat = x.reshape(-1, x.shape[-1]).T                     # (m, n)
+    _check_candidates(x, "all_pairs", 2)
+    flat = x.reshape(-1, x.shape[-1]).T                                     # (m, n)
     m, n = flat.shape
     left, right = np.triu_indices(m, 1)
-    loses = carry_tree.msb(flat._with(flat.rows[:, left]) - flat._with(flat.rows[:, right]))
-    answers = concatenate([loses.plus(255), loses])         # (2 pairs, n / 8): left wins; loses
-    against_all = answers._with(answers.rows[:, _answers_of(m)])             # (m - 1, m, n / 8)
-    place = carry_tree.and_all(against_all)                                   # (m, n / 8)
+    difference = flat._with(x.ring.sub(flat.rows[:, left], flat.rows[:, right]))
+    loses = carry_tree.msb(difference)
+    answers = concatenate([loses.plus(255), loses])     # does left win, does right win
+    number = np.zeros((m, m), int)                      # of the answer: does i beat k
+    number[left, right], number[right, left] = np.arange(m * (m - 1)).reshape(2, -1)
+    others = number[~np.eye(m, dtype=bool)].reshape(m, m - 1).T             # (m - 1, m)
+    place = carry_tree.and_all(answers._with(answers.rows[:, others]))      # (m, n / 8)
     return carry_tree.bit_to_arithmetic(place, n, x.ring).T.reshape(*x.shape)
 
 
-def _answers_of(m):
-    """Where, among the answers of all pairs, those stand which tell whether candidate j wins:
-    (m - 1, m), a column for each j."""
-    left, right = np.triu_indices(m, 1)
-    number = np.zeros((m, m), int)
-    number[left, right] = np.arange(len(left))              # the earlier of two: does it win?
-    number[right, left] = np.arange(len(left)) + len(left)  # the later: does the earlier lose?
-    return number[~np.eye(m, dtype=bool)].reshape(m, m - 1).T
-
-
-def argmax_one_hot(x):
+def argmax_one_hot(x: Share) -> Share:
     """The one-hot place of the first maximum along the last axis.
 
-    By `all_pairs`, for its few rounds, on the carry tree and for 2 to `FEW` candidates; by
-    `tournament`, for its m - 1 comparisons, where they are more and on SecureNN. It costs what the
-    one that it takes does; the number of candidates, which decides, is public.
+    By `all_pairs` for its few rounds, with the carry tree and for 2 to `FEW`
+    candidates; by `tournament` for its m - 1 comparisons otherwise. The price is that
+    of the one taken.
     """
     return all_pairs(x) if _few(x) else tournament(x)[1]
 
 
-def maximum(x):
-    """The maximum along the last axis, at the scale of x: by `all_pairs` and one product of n m
-    elements, or by a `tournament` without the one-hot rows; chosen as in `argmax_one_hot`."""
+def maximum(x: Share) -> Share:
+    """The maximum along the last axis, at the scale of x.
+
+    By `all_pairs` and one product, or by a tournament without the one-hot rows; chosen
+    as in `argmax_one_hot`.
+    """
     if _few(x):
         return multiply(all_pairs(x), x).sum(-1)
-    if x.ndim == 0 or x.shape[-1] == 0:
-        raise ValueError(f"max: shape {x.shape} has no candidates along its last axis; give one or "
-                         "more")
-    return _knocked_out(x.reshape(*x.shape, 1))[..., 0, 0]
+    _check_candidates(x, "max", 1)
+    return _knocked_out(x[..., None])[..., 0, 0]
 
 
 def _few(x):
     return x.world.comparison == "carry-tree" and x.ndim > 0 and 1 < x.shape[-1] <= FEW
+
+
+def _check_candidates(x, name, least):
+    if x.ndim == 0 or x.shape[-1] < least:
+        raise ValueError(f"{name}: shape {x.shape} has fewer candidates along its last "
+                         f"axis than {least}; give more")

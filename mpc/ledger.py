@@ -1,13 +1,21 @@
-"""The ledger: every message of a run, with the step it belongs to.
+"""The ledger: every message of a run, and the contract of every protocol.
 
-Sizes are known from shapes alone, so that every role keeps the whole ledger, also of messages
-between others; that all ledgers agree is a test. Values never enter it.
+A message's size follows from its shape, so every role keeps the whole ledger, messages
+between other roles included. Values never enter it.
 """
+
+from __future__ import annotations
 
 import functools
 from collections import Counter
 from contextlib import contextmanager
 from typing import NamedTuple
+
+from mpc.ring import Bits, Ring, Z2k, Z2kMinus1, Zm
+from mpc.share import Share
+
+REMEDIES = {Z2k: "take one over Z_2^l", Z2kMinus1: "share_convert it first",
+            Zm: "share the bits mod a prime", Bits: "pack the bits first"}
 
 
 class Message(NamedTuple):
@@ -15,8 +23,8 @@ class Message(NamedTuple):
 
     counter: int        # the World's step counter when it was sent
     round: int          # messages of one round travel at the same time
-    path: str           # the protocol steps it belongs to, outermost first: "relu/drelu/..."
-    name: str           # the paper's letter for what is sent
+    path: str           # the protocols it belongs to, outermost first: "relu/drelu/..."
+    name: str           # the paper's letter for the value
     src: str
     dst: str
     ring: str
@@ -26,7 +34,7 @@ class Message(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What a stretch of the ledger costs: rounds and bytes, online and ahead of time."""
+    """Rounds and bytes of a stretch of the ledger, online and offline."""
 
     rounds: int
     nbytes: int
@@ -35,45 +43,44 @@ class Cost(NamedTuple):
 
 
 class Ledger:
-    """All messages so far, in order, and how often each step was called."""
+    """All messages so far, in order, and how often each protocol was called."""
 
     def __init__(self):
         self.messages, self.calls = [], Counter()
         self.round, self.path, self._offline = 0, (), False
 
-    @contextmanager
-    def step(self, name):
-        """Everything inside belongs to the step `name` of the step around it."""
-        outer, self.path = self.path, (*self.path, name)
-        self.calls["/".join(self.path)] += 1
-        try:
-            yield
-        finally:
-            self.path = outer
+    def step(self, name: str):
+        """A context: messages and coins inside belong to the protocol `name`."""
+        path = (*self.path, name)
+        self.calls["/".join(path)] += 1
+        return self._within(path, self._offline)
 
-    @contextmanager
     def offline(self):
-        """What is sent inside depends on nobody's input: it could be sent a day ahead."""
-        outer, self._offline = self._offline, True
+        """A context: messages inside depend on nobody's input (preprocessing)."""
+        return self._within(self.path, True)
+
+    @contextmanager
+    def _within(self, path, offline):
+        outer = self.path, self._offline
+        self.path, self._offline = path, offline
         try:
             yield
         finally:
-            self._offline = outer
+            self.path, self._offline = outer
 
-    def label(self, name):
-        """The full name of a draw or message `name` at this point of the program."""
+    def label(self, name: str) -> str:
+        """The full name of a coin or message `name` at this point of the program."""
         return "/".join((*self.path, name))
 
-    def add_round(self, counter, messages):
-        """Record one round of (src, dst, name, ring, shape, nbytes); no messages, no round."""
+    def add_round(self, counter: int, messages: list[tuple]):
+        """Record one round of (src, dst, name, ring, shape, nbytes)."""
         self.round += bool(messages)
-        path = "/".join(self.path)
-        self.messages += [Message(counter, self.round, path, name, src, dst, ring, shape, nbytes,
-                                  self._offline)
-                          for src, dst, name, ring, shape, nbytes in messages]
+        for src, dst, name, *rest in messages:
+            self.messages.append(Message(counter, self.round, "/".join(self.path), name,
+                                         src, dst, *rest, self._offline))
 
-    def cost(self, since=0, path=""):
-        """The `Cost` of the messages from `since` on, or in that slice, at `path` or below it."""
+    def cost(self, since: int | slice = 0, path: str = "") -> Cost:
+        """The cost of the messages from `since` on, or in that slice, below `path`."""
         above = path + "/" * bool(path)
         chosen = [m for m in self._chosen(since) if f"{m.path}/".startswith(above)]
         on, off = ([m for m in chosen if m.offline == flag] for flag in (False, True))
@@ -83,42 +90,80 @@ class Ledger:
     def _chosen(self, since):
         return self.messages[since if isinstance(since, slice) else slice(since, None)]
 
-    def table(self, since=0):
-        """The steps of the messages `since` as a text table of rounds and bytes."""
-        paths = {}
-        for m in self._chosen(since):
-            parts = m.path.split("/") if m.path else []
-            for depth in range(len(parts) + 1):
-                paths.setdefault("/".join(parts[:depth]), None)
-        rows = [f"{'step':<52}{'rounds':>7}{'bytes':>13}{'offline rounds':>16}{'bytes':>13}"]
-        for path in sorted(paths, key=lambda path: path.split("/")):
-            name = "  " * (path.count("/") + 1) + path.rpartition("/")[2] if path else "all"
-            cost = self.cost(since, path)
-            rows.append(f"{name:<52}{cost.rounds:>7}{cost.nbytes:>13,}"
-                        f"{cost.offline_rounds:>16}{cost.offline_bytes:>13,}")
-        return "\n".join(rows)
+    def table(self, since: int | slice = 0) -> str:
+        """A text table: rounds and bytes of each protocol in the messages `since`."""
+        parts = [tuple(filter(None, m.path.split("/"))) for m in self._chosen(since)]
+        lines = ["{:<52}{:>7}{:>13}{:>16}{:>13}".format(
+            "step", "rounds", "bytes", "offline rounds", "bytes")]
+        for path in sorted({p[:depth] for p in parts for depth in range(len(p) + 1)}):
+            name = "  " * len(path) + path[-1] if path else "all"
+            cost = self.cost(since, "/".join(path))
+            lines.append("{:<52}{:>7}{:>13,}{:>16}{:>13,}".format(name, *cost))
+        return "\n".join(lines)
 
-    def transcript(self, since=0):
-        """The messages `since`, a line each: round, step, from, to, what, shape, bytes."""
+    def transcript(self, since: int | slice = 0) -> str:
+        """The messages `since`, one line each."""
         return "\n".join(
             f"round {m.round:<4} {m.path:<40} {m.src:>15} -> {m.dst:<15} {m.name:<16} "
             f"{m.ring} {m.shape} {m.nbytes} B{' offline' * m.offline}"
             for m in self._chosen(since))
 
 
-def step(protocol):
-    """Decorate a protocol step: its messages and coins carry its name. Its first argument knows the
-    World."""
-    @functools.wraps(protocol)
-    def run(x, *args, **kwargs):
-        must_be_secret(x, protocol.__name__)
-        with x.world.ledger.step(protocol.__name__):
-            return protocol(x, *args, **kwargs)
-    return run
+class Contract(NamedTuple):
+    """Against whom a protocol is secure, and its price.
+
+    Prices are formulas, with bytes over all links; docs/COSTS.md explains their
+    letters. Where the World's comparison matters, a price is a dict of comparison and
+    formula.
+    """
+
+    secure: str
+    source: str
+    rounds: int | str | dict = 0
+    online: str | dict = "0"
+    offline: str | dict = "0"
 
 
-def must_be_secret(x, name):
-    """Raise unless `x`, an operand of the protocol `name`, is a Share of a World."""
-    if not (hasattr(x, "rows") and hasattr(getattr(x, "world", None), "ledger")):
-        raise TypeError(f"{name} takes a Share, not a {type(x).__name__}; of a FixedPoint pass "
-                        ".value, or call its own method or operator")
+def step(*, shares: int = 1, over: type[Ring] = Ring, workers=None, **promises):
+    """Declare a protocol with the `promises` of its `contract`.
+
+    Its first `shares` arguments must be Shares that pass `check`. Its messages and
+    coins carry the name of the function.
+    """
+    def declare(protocol):
+        name = protocol.__name__
+
+        @functools.wraps(protocol)
+        def run(x, *args, **kwargs):
+            check(name, (x, *args, *kwargs.values())[:shares], over, workers)
+            with x.world.ledger.step(name):
+                return protocol(x, *args, **kwargs)
+
+        run.contract = Contract(**promises)
+        return run
+    return declare
+
+
+def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
+    """Raise unless the `operands` of the protocol `name` are Shares that it can take.
+
+    All of one World, with so many `workers` if given, and of one ring, of kind `over`.
+    """
+    for x in operands:
+        if not isinstance(x, Share):
+            raise TypeError(f"{name} takes a Share, not a {type(x).__name__}; pass "
+                            ".value of a FixedPoint, and use plus() or times() for a "
+                            "value that all workers know")
+    world, rings = operands[0].world, list(dict.fromkeys(x.ring for x in operands))
+    if any(x.world is not world for x in operands):
+        wrong = "shares of two Worlds do not meet: workers differ; share both in one"
+    elif len(rings) > 1:
+        wrong = f"shares over {' and '.join(map(str, rings))}; convert one first"
+    elif not isinstance(rings[0], over):
+        wrong = f"a share over {rings[0]} is of the wrong ring; {REMEDIES[over]}"
+    elif workers not in (None, len(world.workers)):
+        wrong = (f"a protocol of two workers, not {len(world.workers)}; make the World "
+                 "with two, or with the carry tree and truncation='provider'")
+    else:
+        return
+    raise ValueError(f"{name}: {wrong}")

@@ -1,133 +1,76 @@
-"""Truncation: divide a secret by a public number, as after every product of fixed-point numbers."""
+"""Truncation: divide a secret by a public number, as after every fixed-point product.
+
+Both protocols give ``floor(x / d)``, plus 1 with the probability of the part cut off,
+and so round without bias. The rounding depends on the cut-off digits and on numbers
+that a worker knows: a worker who is later told the exact result learns one inequality
+about the cut-off digits.
+"""
+
+from __future__ import annotations
 
 import numpy as np
 
-from mpc.beaver import refresh
-from mpc.ledger import must_be_secret, step
+from mpc.beaver import SECURE, deal, refresh, share_offline
+from mpc.ledger import check, step
 from mpc.masks import spoilt
 from mpc.ring import Z2k
-from mpc.share import shown
+from mpc.share import Share, shown
 
 
-def truncate(x, d):
-    """Shares of ``x / d``, by `truncate_locally` or `truncate_with_provider` as the World says.
+def truncate(x: Share, d: int) -> Share:
+    """Shares of ``x / d`` by `truncate_locally` or `truncate_with_provider`.
 
-    Raises
-    ------
-    ValueError
-        For a share over a ring without signs, and for a divisor out of range.
+    The World decides which; d is an integer of at least 1.
     """
-    must_be_secret(x, "truncate")
-    ring = x.ring
-    if not isinstance(ring, Z2k):
-        raise ValueError(f"truncate: a share over {ring} has no sign; truncate over Z_2^l")
-    most = ring.modulus // 2 - 1 if x.world.truncation == "local" else ring.modulus // 4
+    check("truncate", (x,), Z2k)
+    ring, local = x.ring, x.world.truncation == "local"
+    most = ring.modulus // 2 - 1 if local else ring.modulus // 4
     if not isinstance(d, (int, float, np.integer)) or d != d // 1 or not 1 <= d <= most:
-        raise ValueError(f"truncate: divisor {shown(d)} is out of range for {ring}; take an "
-                         f"integer from 1 to {most}")
+        raise ValueError(f"truncate: divisor {shown(d)} is out of range for {ring}; "
+                         f"take an integer from 1 to {most}")
     if d == 1:
         return x
-    if x.world.truncation == "local":
-        return truncate_locally(refresh(x), int(d))     # its law holds for uniform shares
+    if local:
+        return truncate_locally(refresh(x), int(d))
     return truncate_with_provider(x, int(d))
 
 
-@step
-def truncate_locally(x, d):
-    """The workers get shares of ``x / d``, rounded up or down at random and right on average.
+@step(over=Z2k, workers=2, secure="semi-honest; no message",
+      source="Mohassel and Zhang, S&P 2017, theorem 1, for any divisor")
+def truncate_locally(x: Share, d: int) -> Share:
+    """Worker 0 computes ``floor(x_0 / d)`` and worker 1 ``-floor(-x_1 / d)``.
 
-    Worker 0 computes ``floor(x_0 / d)`` and worker 1 ``-floor(-x_1 / d)``: one rounds down and one
-    up. With both rounding down, every result would be low by (d - 1) / d of a unit on average, and
-    training would drag every weight down.
+    One rounds down and one up. If both rounded down, every result would be low by
+    (d - 1) / d on average, and training would drag every weight down.
 
-    Parameters
-    ----------
-    x : Share over Z_2^l of two workers
-        Signed; as small as the failure below demands. Its shares must be uniform (`refresh`): the
-        failure of others has another probability, and is certain for x = -1 as (-1, 0), which
-        public factors can leave behind.
-    d : int
-        Any divisor, 1 <= d < 2^(l-1); no power of two is needed.
-
-    Returns
-    -------
-    Share
-        ``floor(x / d)``, plus 1 with the probability of the part cut off.
-
-    Raises
-    ------
-    ValueError
-        With another number of workers, since the signed rows of three or more add up to the secret
-        plus a multiple of 2^l.
-
-    Notes
-    -----
-    Rounds: 0
-    Bytes: 0
-    Security: no message. The rounding depends on the cut-off digits and on a worker's own row, so
-        that a worker who is later told the exact result learns one inequality about those digits.
-    Source: Mohassel and Zhang, S&P 2017, theorem 1, for any d. For |x| <= 2^(l-2) the result is off
-        by about 2^l / d with probability |x| / 2^l exactly over uniform shares, half the theorem's
-        bound.
+    A wrap-around error, by about 2^l / d, has probability |x| / 2^l for uniform shares
+    of |x| <= 2^(l-2): half the theorem's bound. Other shares must be refreshed first:
+    public factors can leave x = -1 as (-1, 0), where the error is certain.
     """
-    if len(x.world.workers) != 2:
-        raise ValueError(f"truncate: local truncation is wrong for {len(x.world.workers)} workers; "
-                         "make the World with truncation='provider'")
     ring, j = x.ring, x.world.party_index(x.rows)
-    sign = ring.reduce(np.uint64(1) - j - j)            # 1 for worker 0 and -1 for worker 1
-    rows = ring.mul(sign, ring.mul(sign, x.rows) // np.uint64(d))
+    sign = ring.reduce(1 - 2 * j)
+    rows = ring.mul(sign, ring.mul(sign, x.rows) // d)
     return x._with(rows, spoilt(x.masks))
 
 
-@step
-def truncate_with_provider(x, d):
-    """The workers get shares of ``x / d``, rounded up or down at random and right on average.
+@step(over=Z2k, rounds=1, online="(k - 1)*k*w*n", offline="2*w*n", secure=SECURE,
+      source="Dalskov, Escudero and Keller, eprint 2019/131, for any divisor")
+def truncate_with_provider(x: Share, d: int) -> Share:
+    """Open x + r under a mask r, divide it in public, and subtract a dealt r / d.
 
-    Opened under a mask r, x can be divided in public; what is left is r's own quotient, which the
-    provider knows, and whether x + r wrapped around, which r's top bit and the opened one tell,
-    since x itself, moved up by a multiple of d, has none.
-
-    Parameters
-    ----------
-    x : Share over Z_2^l
-        Signed, -off <= x < 2^(l-1) - off with off = d floor(2^(l-2) / d). No value in this range
-        ever fails.
-    d : int
-        Any divisor, 1 <= d <= 2^(l-2).
-
-    Returns
-    -------
-    Share
-        ``floor(x / d)``, plus 1 with the probability of the part cut off (within d / 2^l of it when
-        d is no power of two).
-
-    Notes
-    -----
-    Rounds: 1
-    Bytes: (k - 1)*k*w*n online, 2*w*n offline
-        for n elements of w bytes, k workers
-    Security: what is opened is uniform; safe from any coalition that lacks one worker. The provider
-        receives nothing. The rounding depends on the cut-off digits and on what was opened, so that
-        whoever is later told the exact result learns one inequality about those digits.
-    Source: Dalskov, Escudero and Keller (eprint 2019/131; the top bit), for divisors that are no
-        power of two.
+    x is first moved up by `off`, a multiple of d, so that its top bit is 0. Then the
+    top bits of r and of the opened number tell whether the sum wrapped around, and no x
+    in -off .. 2^(l-1) - off - 1 ever fails. The probability of rounding up is within
+    d / 2^l of the part cut off, and equal to it if d is a power of two.
     """
-    world, ring = x.world, x.ring
-    l, off = ring.bits, d * (ring.modulus // 4 // d)
-    d, top = np.uint64(d), np.uint64(l - 1)
-    r, r_apart = world.deal(ring, x.shape, "r")
-    r_clear = ring.sum(r_apart, axis=1)
-    with world.ledger.offline():
-        r_top, r_over_d = world.share(world.crypto_provider, r_top=(r_clear >> top, ring),
-                                      r_over_d=(r_clear // d, ring))
-    c, = world.open(c=(x + r).plus(_public(off, x)))
-    wrapped = r_top.times((c >> top) ^ np.uint64(1))            # x' + r >= 2^l
-    whole, left = divmod(ring.modulus, int(d))
-    carried = ring.reduce(np.uint64(whole % 2**64) + (c % d + np.uint64(left)) // d)   # 2^l more
-    quotient = (wrapped.times(carried) - r_over_d).plus(ring.sub(c // d, _public(off // int(d), x)))
-    return x._with(quotient.rows, spoilt(x.masks))
-
-
-def _public(number, like):
-    """A public number as an operand of the share `like`: (1, ..., 1)."""
-    return np.full((1,) * (like.ndim + 1), number, like.ring.dtype)
+    ring = x.ring
+    top, off = ring.bits - 1, d * (ring.modulus // 4 // d)
+    r, r_value = deal(x.world, ring, x.shape, "r")
+    r_top, r_over_d = share_offline(x.world, r_top=(r_value >> top, ring),
+                                    r_over_d=(r_value // d, ring))
+    c, = x.world.open(c=(x + r).plus(off))
+    wrapped = r_top.times((c >> top) ^ 1)                       # x + off + r >= 2^l
+    whole, left = divmod(ring.modulus, d)
+    carried = ring.reduce((c % d + left) // d + whole % 2**64)  # 2^l more, over d
+    quotient = wrapped.times(carried) - r_over_d
+    return x._with(quotient.plus(ring.sub(c // d, off // d)).rows, spoilt(x.masks))

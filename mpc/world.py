@@ -185,7 +185,7 @@ class World:
 
         def row(w):
             own = [coins[p] if p[0] == w else ring.neg(coins[p]) for p in pairs if w in p]
-            return reduce(ring.add, own)
+            return ring.sum(np.stack(own), axis=0)
 
         rows = [row(w) if w in self.here else None for w in self._workers]
         return self._known(self._share(ring, rows, shape), name)

@@ -1,60 +1,65 @@
-"""The price of a step: what its docstring promises, and what the ledger counted in one call."""
+"""The price of a protocol: what its contract promises, and what the ledger counted."""
 
-import inspect
+import ast
 import math
-import re
+import operator
 
-from mpc import beaver, carry_tree, securenn
+import mpc
+from mpc import carry_tree, comparison
 
-# What a formula may name: the whole price of an inner step, by the World's comparison.
-INNER = {"securenn": {"drelu": securenn.drelu, "multiply": beaver.multiply},
-         "carry-tree": {"drelu": carry_tree.drelu, "multiply": beaver.multiply,
-                        "is_zero": carry_tree.is_zero}}
+COLUMNS = ("rounds", "online", "offline")
+OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+             ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv}
 
 
-def promised(step, world, **sizes):
-    """(rounds, online bytes, offline bytes) by the formulas in the docstring of `step`.
+def evaluate(formula, names):
+    """The value of a formula: whole numbers, + - * / //, `names` and their calls."""
+    def value(node):
+        match node:
+            case ast.Constant(value=int(number)):
+                return number
+            case ast.Name(id=name):
+                return names[name]
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
+                return OPERATORS[type(op)](value(left), value(right))
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
+                return names[name](*map(value, args))
+        raise ValueError(f"{formula!r} is no formula: {type(node).__name__}")
+    return value(ast.parse(str(formula), mode="eval").body)
 
-    They may use the `sizes`, the number k of workers, the bits l and bytes w of a ring element, and
-    say "... with securenn; ... with carry-tree".
+
+def promised(protocol, world, **sizes):
+    """(rounds, online bytes, offline bytes) by the contract, for a call of these sizes.
+
+    The names in the formulas are those of docs/COSTS.md.
     """
     names = dict(sizes, k=len(world.workers), l=world.ring.bits, w=world.ring.width,
-                 ceil=math.ceil, levels=lambda n: (n - 1).bit_length(), packed=packed,
-                 __builtins__={})
-    prices = []
-    for i, formula in enumerate(formulas(step, world.comparison)):
-        for name, inner in INNER[world.comparison].items():
-            if re.search(rf"\b{name}\b", formula):
-                names[name] = promised(inner, world, **sizes)[i]
-        prices.append(eval(formula, names))
-    return tuple(prices)
+                 ceil=math.ceil, levels=lambda n: (n - 1).bit_length(), packed=packed)
+    inner = {"drelu": comparison.DRELU[world.comparison], "is_zero": carry_tree.is_zero}
+
+    def price(function, column):
+        formula = formula_for(function.contract, column, world.comparison)
+        named = {node.id for node in ast.walk(ast.parse(formula))
+                 if isinstance(node, ast.Name)}
+        prices = {name: price(inner[name], column) for name in named & set(inner)}
+        return evaluate(formula, names | prices)
+
+    return tuple(price(protocol, column) for column in COLUMNS)
+
+
+def formula_for(contract, column, chosen):
+    """The formula of a `column` that applies to the comparison `chosen`."""
+    formula = getattr(contract, column)
+    return str(formula[chosen] if isinstance(formula, dict) else formula)
 
 
 def packed(n, m):
-    """Bytes of packed bits, one for each game of n tournaments of m, filled up on every level."""
+    """Bytes of the bits of n tournaments of m, packed on each level."""
     total = 0
     while m > 1:
         total += -(-n * (m // 2) // 8)
         m -= m // 2
     return total
-
-
-def formulas(step, comparison):
-    """The formulas of rounds, online and offline bytes, as text."""
-    notes = inspect.getdoc(step)
-    rounds, = re.findall(r"^Rounds: (.+)$", notes, re.M)
-    block, = re.findall(r"^Bytes: (.+?)(?=^Security:)", notes, re.M | re.S)
-    if " online" in block:
-        online, offline = re.match(r"(.+?) online(?:,\s(.+?) offline)?\b", block, re.S).groups()
-    else:
-        online = offline = block.split("\n")[0]
-    return [case(" ".join((text or "0").split()), comparison) for text in (rounds, online, offline)]
-
-
-def case(text, comparison):
-    """Of "A with securenn; B with carry-tree" the one that applies."""
-    cases = dict(part.split(" with ")[::-1] for part in text.split("; ") if " with " in part)
-    return cases.get(comparison, text)
 
 
 def paid(world, call):
@@ -65,29 +70,58 @@ def paid(world, call):
     return cost.rounds, cost.nbytes, cost.offline_bytes
 
 
-# SecureNN's Table 1 (whitepaper of February 2019) beside ours: the paper's bits over all links for
-# one element, and the bits that we need not send. `logp` is what one residue mod p takes: 8 here,
-# as in the authors' own code. The paper sends both rows of whatever P2 shares; we send the last
-# worker's, and the other worker derives its own from a key.
+def protocols():
+    """{"module.name": function}: whatever has a contract, module by module."""
+    modules = [mpc.beaver, mpc.truncation, mpc.securenn, mpc.carry_tree, mpc.comparison]
+    return {f"{m.__name__.removeprefix('mpc.')}.{name}": f for m in modules
+            for name, f in vars(m).items()
+            if hasattr(f, "contract") and f.__module__ == m.__name__}
+
+
+def table():
+    """All contracts as a table in Markdown, as docs/COSTS.md has it."""
+    lines = ["| protocol | rounds | bytes online | bytes offline |",
+             "| --- | --- | --- | --- |"]
+    for name, protocol in protocols().items():
+        cells = [_cell(getattr(protocol.contract, column)) for column in COLUMNS]
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    return "\n".join(lines)
+
+
+def _cell(formula):
+    if isinstance(formula, dict):
+        return "; ".join(f"{chosen}: `{text}`" for chosen, text in formula.items())
+    return f"`{formula}`"
+
+
+# SecureNN's Table 1 (whitepaper of February 2019) beside ours: the paper's bits over
+# all links for one element, and the bits that we need not send. `logp` is the size of a
+# residue mod p: 8 here, as in the authors' own code. The paper sends both shares of
+# every value that P2 shares; we send the last worker's, and the other worker derives
+# its own from a key.
 TABLE_1 = {
-    # step                      bits in the paper     not sent here      what that is
-    "securenn.select_share":    ("5*l",               "0",               "nothing"),
-    "securenn.private_compare": ("2*l*logp",          "0",               "nothing"),
-    "securenn.share_convert":   ("4*l*logp + 6*l",    "l*logp + 2*l",    "x's bits, delta, eta'"),
-    "securenn.compute_msb":     ("4*l*logp + 13*l",   "l*logp + 4*l",    "x, x, bits, x[0], beta'"),
-    "securenn.drelu":           ("8*l*logp + 19*l",   "2*l*logp + 6*l",  "the two lines above"),
-    "comparison.relu":          ("8*l*logp + 24*l",   "2*l*logp + 6*l",  "as drelu"),
-    "beaver.multiply":          ("5*l",               "0",               "MatMul 1 x 1, PRFs"),
-    "beaver.matmul":            ("2*a*b*l + 2*b*c*l + a*c*l", "0",       "a x b by b x c, PRFs"),
-    # MaxPool plays m - 1 comparisons and selects value and index by two products of 5 l bits; we
-    # select the value and its one-hot row of m by one product of a bit with 1 + m numbers.
-    "comparison.tournament":        ("(m - 1)*(8*l*logp + 29*l)", "(m - 1)*(2*l*logp + 11*l - 3*m*l)",
-                                 "as drelu, and 10 l - (3 m + 5) l"),
+    # protocol: bits in the paper, bits not sent here, the values that they belong to
+    "securenn.select_share": ("5*l", "0", "nothing"),
+    "securenn.private_compare": ("2*l*logp", "0", "nothing"),
+    "securenn.share_convert": ("4*l*logp + 6*l", "l*logp + 2*l",
+                               "x's bits, delta, eta'"),
+    "securenn.compute_msb": ("4*l*logp + 13*l", "l*logp + 4*l",
+                             "x, x, bits, x[0], beta'"),
+    "securenn.drelu": ("8*l*logp + 19*l", "2*l*logp + 6*l", "the two lines above"),
+    "comparison.relu": ("8*l*logp + 24*l", "2*l*logp + 6*l", "as drelu"),
+    "beaver.multiply": ("5*l", "0", "MatMul 1 x 1, PRFs"),
+    "beaver.matmul": ("2*a*b*l + 2*b*c*l + a*c*l", "0", "a x b by b x c, PRFs"),
+    # MaxPool plays m - 1 comparisons and selects value and index by two products of 5 l
+    # bits; we select the value and its one-hot row of m by one product of a bit with
+    # 1 + m numbers.
+    "comparison.tournament": ("(m - 1)*(8*l*logp + 29*l)",
+                              "(m - 1)*(2*l*logp + 11*l - 3*m*l)",
+                              "as drelu, and 10 l - (3 m + 5) l"),
 }
 
 
-def table_1(step, **sizes):
-    """The two figures of `step` in bytes at l = 64: the paper's, and how much is not sent here."""
-    paper, less, _ = TABLE_1[step]
-    return tuple(eval(bits, {"__builtins__": {}}, dict(sizes, l=64, logp=8)) // 8
-                 for bits in (paper, less))
+def table_1(protocol, **sizes):
+    """Two figures in bytes at l = 64: the paper's, and how much is not sent here."""
+    paper, less, _ = TABLE_1[protocol]
+    return tuple(evaluate(bits, dict(sizes, l=64, logp=8)) // 8 for bits in (paper,
+                                                                             less))

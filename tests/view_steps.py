@@ -1,9 +1,10 @@
-"""Protocol steps as experiments: inputs on tiny rings, and what each role must not tell apart.
+"""Protocols as experiments: inputs on tiny rings that a role must not tell apart.
 
-A worker's own input share is fixed and all shares of the others are compared; the crypto provider
-must not tell any inputs apart. `ideal_*` stand for a nested step that has its own tables: sound,
-since those are equal for every fixed input, its coins are fresh, and its answer is right on every
-coin, all of which the tests of that step show.
+A worker's own input share is fixed and all shares of the others are compared; the
+crypto provider must not tell any inputs apart. `ideal_*` replace a sub-protocol that
+has tables of its own. That is sound, since these are equal for every fixed input, its
+coins are fresh, and its answer is right for every coin: the tests of the sub-protocol
+show it.
 """
 
 from itertools import combinations, product
@@ -11,30 +12,31 @@ from itertools import combinations, product
 import numpy as np
 
 from mpc import beaver, carry_tree, comparison, securenn, truncation
+from mpc.audit.views import Experiment
 from mpc.ring import Z2kMinus1, Zm, pack_bits, prime_above, unpack_bits
 from mpc.securenn import CompareCoins
 from mpc.share import Share
-from mpc.audit.views import Experiment
 
 ALICE, BOB, WORKER3, P2, SERVER = "alice", "bob", "worker3", "crypto_provider", "server"
 WORKERS = [ALICE, BOB, WORKER3, "worker4"]
 
-# free coins of drelu as one composition, nested steps ideal
-JOINT = ["r_0", "r_1", "eta_2", "delta", "eta_1", "compute_msb/beta", "compute_msb/x", "x_lsb",
-         "beta_1", "product"]
+# free coins of drelu as one composition, with ideal sub-protocols
+JOINT = ["r_0", "r_1", "eta_2", "delta", "eta_1", "compute_msb/beta", "compute_msb/x",
+         "x_lsb", "beta_1", "product"]
 
 
 class GivenOwnCoins(Experiment):
-    """An experiment in which all coins that `coalition` knows stand still, others are enumerated.
+    """An experiment that fixes the coins of `coalition` and enumerates the others.
 
-    The table is then that of one of the many values of the coalition's own coins: a stronger
-    statement than the table over all of them, made for the values that `own` (a number) picks, and
-    small enough for three workers. Coins named in `ignored` stand still although they are hidden:
-    a leak, unless nothing in the view depends on them. Mutants apply as in every experiment.
+    The table is then that of one of the many values of the coalition's own coins: a
+    stronger statement than the table over all of them, for the values that `own` (a
+    number) picks, and small enough for three workers. Coins named in `ignored` are
+    fixed although they are hidden: a leak, unless nothing in the view depends on them.
+    Mutants apply as in every experiment.
     """
 
-    def __init__(self, step, coalition, case, own=0, ignored=(), mutants=None, extra=None,
-                 **options):
+    def __init__(self, step, coalition, case, own=0, ignored=(), mutants=None,
+                 extra=None, **options):
         super().__init__(step, [], **options)
         drawn = self.coins(**case)
         self.extra = dict(extra or {})
@@ -43,11 +45,14 @@ class GivenOwnCoins(Experiment):
                 continue
             name = f"{coin.label}#{coin.count}"
             digits = np.arange(np.prod(coin.digits, dtype=int)).reshape(coin.digits)
-            self.fixed[name] = coin.values[(own * (3 + number + 2 * digits)) % len(coin.values)]
-            hidden = [i for i, holders in enumerate(coin.groups) if not holders & set(coalition)]
+            size = len(coin.values)
+            self.fixed[name] = coin.values[(own * (3 + number + 2 * digits)) % size]
+            hidden = [i for i, holders in enumerate(coin.groups)
+                      if not holders & set(coalition)]
             if hidden:
-                places = [(i, *rest) for i in hidden for rest in np.ndindex(coin.digits[1:])]
-                self.extra.update({f"{name} {place}": len(coin.values) for place in places})
+                places = [(i, *rest) for i in hidden
+                          for rest in np.ndindex(coin.digits[1:])]
+                self.extra.update({f"{name} {place}": size for place in places})
                 self.mutants[name] = self._enumerated(name, coin, places)
         self.mutants.update(mutants or {})
 
@@ -62,12 +67,12 @@ class GivenOwnCoins(Experiment):
 
 
 def coalitions(workers):
-    """All sets of all workers but one: who must learn nothing even together."""
+    """All sets of all workers but one, who must learn nothing even if they collude."""
     return list(combinations(WORKERS[:workers], workers - 1))
 
 
 def outsider_varies(workers, coalition, rows, values, name="x"):
-    """The rows of the one worker outside take all `values`; the coalition's stay `rows`."""
+    """The one outsider's share takes all `values`; the others keep their `rows`."""
     outside = next(i for i in range(workers) if WORKERS[i] not in coalition)
     cases = []
     for value in values:
@@ -78,13 +83,14 @@ def outsider_varies(workers, coalition, rows, values, name="x"):
 
 
 def less_bits(step):
-    """The view of bob less the shares of bits that he only hands on to the provider.
+    """The protocol, with bob's view less the shares of bits that he hands on to P2.
 
-    Sound because alice's row of them is a coin used nowhere else, so that bob's row, the bits less
-    that coin, is uniform and independent of everything, and because no later message to him
-    depends on it: it goes to the provider alone, under z. Alice's coin may then stand still, where
-    the row would show the bits. At l = 2, share_convert and compute_msb have tables with these rows
-    and their coins in full (test_views.py), which show the same.
+    Sound because alice's share of them is a coin used nowhere else, so that bob's, the
+    bits less that coin, is uniform and independent of everything, and because no later
+    message to him depends on it: it goes to P2 alone, under z. Alice's coin may then be
+    fixed, although bob's share would show the bits. At l = 2, share_convert and
+    compute_msb have tables with these shares and their coins in full (test_views.py),
+    which show the same.
     """
     def run(world, **inputs):
         result = step(world, **inputs)
@@ -93,11 +99,11 @@ def less_bits(step):
     return run
 
 
-# ------------------------------------------------------------------ steps
+# ------------------------------------------------------------------ protocols
 
 
 def reveal(world, x):
-    """Server gets the refreshed rows of x."""
+    """The server gets refreshed shares of x."""
     world.gather(world.server, x=beaver.refresh(world.given(x)))
 
 
@@ -119,7 +125,7 @@ def product_opened(world, x, y):
 
 
 def product_revealed(world, x, y):
-    """Server learns x y, by refreshed rows; the workers keep theirs."""
+    """The server learns x y, by refreshed shares; the workers keep theirs."""
     z = beaver.refresh(multiply(world, x, y))
     world.gather(world.server, z=z)
     return z
@@ -128,38 +134,19 @@ def product_revealed(world, x, y):
 def multiply_reused(world, x, y, y2):
     """One x, opened once, in products with two partners."""
     secret = world.given(x)
-    return beaver.multiply(secret, world.given(y)), beaver.multiply(secret, world.given(y2))
+    return tuple(beaver.multiply(secret, world.given(v)) for v in (y, y2))
 
 
 def multiply_twice(world, x, x2, y):
     """Two different secrets in two products: W before and after an update."""
     partner = world.given(y)
-    return beaver.multiply(world.given(x), partner), beaver.multiply(world.given(x2), partner)
+    return tuple(beaver.multiply(world.given(v), partner) for v in (x, x2))
 
 
 def matmul(world, x, y):
     """(1, 2) @ (2, 1)."""
     return beaver.matmul(world.given(np.reshape(x, (-1, 1, 2))),
                          world.given(np.reshape(y, (-1, 2, 1))))
-
-
-def matmul_in_three(world, x, y):
-    """(1, 1) @ (1, 1), twice the product."""
-    return beaver.matmul_in_three(world.given(np.reshape(x, (-1, 1, 1))),
-                                  world.given(np.reshape(y, (-1, 1, 1))))
-
-
-def three_reused(world, x, y, y2):
-    """One x, opened once, in two products."""
-    secret = world.given(np.reshape(x, (-1, 1, 1)))
-    return (beaver.matmul_in_three(secret, world.given(np.reshape(y, (-1, 1, 1)))),
-            beaver.matmul_in_three(secret, world.given(np.reshape(y2, (-1, 1, 1)))))
-
-
-def three_and_beaver(world, x, y, w):
-    """One y, opened once: in a product of three and in one of Beaver's."""
-    x, y, w = (world.given(np.reshape(v, (-1, 1, 1))) for v in (x, y, w))
-    return beaver.matmul_in_three(x, y), beaver.matmul(y, w)
 
 
 def square(world, x):
@@ -174,7 +161,7 @@ def private_compare(l, known=False, check=True):
     """x >? r on l bits; x_0 are alice's shares of the bits (l, ...), bob's follow."""
     def step(world, x, r, x_0):
         field = Zm(prime_above(l))
-        bits = np.moveaxis(np.asarray(x)[..., None] >> np.arange(l) & 1, -1, 0)        # (l, ...)
+        bits = np.stack([np.asarray(x) >> i & 1 for i in range(l)])
         rows = np.stack([np.asarray(x_0), (bits - np.asarray(x_0)) % field.modulus])
         x_bits = world.given(rows, field, axis=1)
         r = world.known(r)
@@ -199,7 +186,8 @@ def compute_msb(world, a):
     bit = securenn.compute_msb(world.given(a, odd), world.ring)
     clear = np.asarray(sum(np.asarray(a)) % odd.modulus)
     expected = (clear >= 2 ** (odd.bits - 1)).astype(np.uint64)
-    assert np.array_equal(bit.ring.sum(bit.rows, axis=0), np.broadcast_to(expected, bit.shape))
+    assert np.array_equal(bit.ring.sum(bit.rows, axis=0),
+                          np.broadcast_to(expected, bit.shape))
     return bit
 
 
@@ -226,14 +214,15 @@ def masked_bits(world, x):
 
 
 def masked_pair(world, x):
-    """Two elements of each assignment, in two rows: the last axis runs over assignments."""
+    """Two elements of each assignment: the last axis runs over assignments."""
     return carry_tree.masked_bits(world.given(x, axis=1))[1]
 
 
 def tree_drelu(world, x):
     bit = carry_tree.drelu(world.given(x))
     clear = world.ring.to_int(np.array(sum(x) % world.ring.modulus, np.uint64)[None])
-    assert np.array_equal(bit.ring.sum(bit.rows, axis=0), np.broadcast_to(clear >= 0, bit.shape))
+    assert np.array_equal(bit.ring.sum(bit.rows, axis=0),
+                          np.broadcast_to(clear >= 0, bit.shape))
     return bit
 
 
@@ -256,7 +245,7 @@ def bits_and(world, x, y):
 
 
 def and_all(world, x):
-    """The AND of bits whose XOR rows are `x`, (workers, l)."""
+    """The AND of bits whose XOR shares are `x`, (workers, l)."""
     bit = carry_tree.and_all(_packed(world, x))
     clear = np.bitwise_xor.reduce(np.array(x, np.uint8), axis=0).all()
     assert np.all(unpack_bits(bit.ring.sum(bit.rows, axis=0), world.n) == clear)
@@ -264,7 +253,7 @@ def and_all(world, x):
 
 
 def all_pairs(world, x):
-    """The first maximum's place among the candidates with rows `x`, (workers, m)."""
+    """The first maximum's place among the candidates with shares `x`, (workers, m)."""
     place = comparison.all_pairs(world.given(x))
     clear = world.ring.to_int(np.array(x, np.uint64).sum(axis=0) % world.ring.modulus)
     assert np.all(place.ring.sum(place.rows, axis=0)
@@ -283,7 +272,7 @@ def bit_to_arithmetic(world, x):
 
 
 def one_hot_step(world, bit, pair):
-    """The tournament's product: a bit, opened once, times a value and a place (2 elements)."""
+    """The tournament's product: a bit, opened once, times a value and a place."""
     return beaver.multiply(world.given(np.reshape(bit, (-1, 1))), world.given(pair))
 
 
@@ -291,7 +280,7 @@ def _clear(world, rows):
     return np.asarray(sum(np.asarray(rows)) % world.ring.modulus)
 
 
-# ------------------------------------------------------------------ ideal nested steps
+# ------------------------------------------------------------------ ideal sub-protocols
 
 
 def ideal_private_compare(x_bits, r, coins, *, known=None):
@@ -306,7 +295,7 @@ def ideal_private_compare(x_bits, r, coins, *, known=None):
 
 
 def _fresh(world, ring, clear, name):
-    """Shares of what nobody computed: alice's row is a coin of hers, bob gets the rest."""
+    """Shares of an ideal result: alice's is a coin of hers, bob gets the rest."""
     mask, = world._draw([frozenset([ALICE])], ring, clear.shape, name)
     rows = np.stack([mask, ring.sub(clear, mask)])
     world.see(BOB, rows[1:], ring, name)
@@ -327,7 +316,7 @@ def ideal_drelu(a):
 
 
 def _fresh_bits(world, clear, name):
-    """XOR shares of packed bits: all rows but the last are coins of their workers."""
+    """XOR shares of packed bits: all but the last are coins of their workers."""
     *others, last = world.workers_here
     groups = [frozenset([w]) for w in others]
     rows = np.stack(world._draw(groups, carry_tree.BITS, clear.shape, name))
@@ -348,22 +337,24 @@ def ideal_msb(x):
     return _fresh_bits(x.world, pack_bits(clear.astype(np.uint8)), "msb")
 
 
-# ------------------------------------------------------------------ which inputs to compare
+# --------------------------------------------------------------- the inputs to compare
 
 
 def splits(names, role, sizes, own=None):
-    """For each own share of `role` (all, or the given ones): the cases of all shares of the other.
+    """For each own share of `role` (all, or `own`): the cases of all other shares.
 
-    `names` are inputs of two rows each with values below `sizes`; yields lists of dicts.
+    `names` are inputs of two shares each, with values below `sizes`; yields lists of
+    dicts.
     """
     values = list(product(*(range(m) for m in sizes)))
     for mine in values if own is None else own:
-        yield [{name: (m, o) if role == ALICE else (o, m) for name, m, o in zip(names, mine, other)}
+        yield [{name: (m, o) if role == ALICE else (o, m)
+                for name, m, o in zip(names, mine, other, strict=True)}
                for other in values]
 
 
 def some_candidates(workers, coalition, m=3):
-    """`m` candidates of two bits no further apart than 1, each of them first maximum at times."""
+    """`m` candidates of two bits that differ by at most 1; each is first at times."""
     rows = np.array([(1, 3, 0), (2, 0, 3), (0, 1, 2)])[:workers, :m]
     outside = next(i for i in range(workers) if WORKERS[i] not in coalition)
     known = np.delete(rows, outside, axis=0).sum(axis=0)
@@ -373,6 +364,6 @@ def some_candidates(workers, coalition, m=3):
 
 
 def every(names, sizes):
-    """The cases of all rows of all inputs: what the provider must not tell apart."""
+    """The cases of all shares of all inputs, which the provider must not tell apart."""
     grids = [list(product(range(m), repeat=2)) for m in sizes]
-    return [dict(zip(names, rows)) for rows in product(*grids)]
+    return [dict(zip(names, rows, strict=True)) for rows in product(*grids)]

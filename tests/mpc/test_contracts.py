@@ -1,39 +1,36 @@
-"""Every step keeps a contract: a docstring in four lines, and the price that it names."""
+"""Every protocol has a contract, and costs what it promises."""
 
 import inspect
-import re
-import sys
 from types import ModuleType
 
 import numpy as np
 import pytest
+from helpers import common, give
+from price import COLUMNS, TABLE_1, evaluate, paid, promised, protocols, table_1
 
 import mpc
-from helpers import common, give
-from mpc import World
+from mpc import World, truncation
 from mpc.ring import Bits, Z2kMinus1, Zm, prime_above
 from mpc.securenn import CompareCoins
-from price import TABLE_1, paid, promised, table_1
 
-# Exported functions that are no steps: helpers, and those that take the step which the World says.
+# Exported functions without a contract: helpers, and the World's choice of a protocol.
 HELPERS = {"concatenate", "fix_precision", "run_threads"}
-CHOICES = {"drelu": ["securenn.drelu", "carry_tree.drelu"],
-           "truncate": ["truncation.truncate_locally", "truncation.truncate_with_provider"]}
-
-
-def all_steps():
-    """{"module.step": function}: whatever `mpc.ledger.step` has wrapped in its `run`."""
-    modules = [sys.modules[name] for name in sorted(sys.modules) if name.startswith("mpc.")]
-    return {f"{m.__name__.removeprefix('mpc.')}.{name}": f for m in modules
-            for name, f in vars(m).items() if inspect.isfunction(f) and f.__module__ == m.__name__
-            and f.__code__ is mpc.refresh.__code__}
-
-
-STEPS = all_steps()
+CHOICES = {"drelu": mpc.comparison.DRELU.values(),
+           "truncate": [truncation.truncate_locally, truncation.truncate_with_provider]}
+PROTOCOLS = protocols()
 
 
 def zeros(world, *shapes, ring=None):
     return [give(world, np.zeros(shape), ring) for shape in shapes]
+
+
+def of_each_bit(count):
+    """`count` shares of as many rows of packed bits as the ring has bits."""
+    return lambda world: zeros(world, *[(world.ring.bits, 3)] * count, ring=Bits())
+
+
+def shares(*shapes):
+    return lambda world: zeros(world, *shapes)
 
 
 def compare_arguments(*shape):
@@ -45,43 +42,41 @@ def compare_arguments(*shape):
     return arguments
 
 
+def msb_arguments(*shape):
+    return lambda world: (*zeros(world, shape, ring=Z2kMinus1(world.ring.bits)),
+                          world.ring)
+
+
 TWO = [(2, "securenn")]
 TREE = [(2, "carry-tree"), (3, "carry-tree")]
 
-# step -> (its arguments, the sizes in its formulas, the Worlds that can do it)
+# protocol -> (its arguments, the sizes in its formulas, the Worlds that can do it)
 PRICED = {
-    "beaver.multiply": (lambda w: zeros(w, (4, 1), (3,)), dict(x=4, y=3, z=12), TWO + TREE),
-    "beaver.matmul": (lambda w: zeros(w, (5, 2), (2, 3)), dict(x=10, y=6, z=15), TWO + TREE),
-    "beaver.matmul_in_three": (lambda w: zeros(w, (5, 2), (2, 3)), dict(x=10, y=6, z=15), TWO),
-    "beaver.square": (lambda w: zeros(w, (2, 3)), dict(x=6), TWO + TREE),
-    "beaver.refresh": (lambda w: zeros(w, (2, 3)), {}, TWO + TREE),
+    "beaver.multiply": (shares((4, 1), (3,)), {"x": 4, "y": 3, "z": 12}, TWO + TREE),
+    "beaver.matmul": (shares((5, 2), (2, 3)), {"x": 10, "y": 6, "z": 15}, TWO + TREE),
+    "beaver.square": (shares((2, 3)), {"n": 6}, TWO + TREE),
+    "beaver.refresh": (shares((2, 3)), {}, TWO + TREE),
     "truncation.truncate_locally": (lambda w: (*zeros(w, (2, 3)), 7), {}, TWO),
-    "truncation.truncate_with_provider": (lambda w: (*zeros(w, (2, 3)), 7), dict(n=6), TWO + TREE),
-    "securenn.select_share": (lambda w: zeros(w, (7,), (7,), (7,)), dict(n=7), TWO),
-    "securenn.private_compare": (compare_arguments(7), dict(n=7), TWO),
-    "securenn.share_convert": (lambda w: zeros(w, (7,)), dict(n=7), TWO),
-    "securenn.compute_msb": (lambda w: (*zeros(w, (7,), ring=Z2kMinus1(w.ring.bits)), w.ring), dict(n=7),
-                             TWO),
-    "securenn.drelu": (lambda w: zeros(w, (7,)), dict(n=7), TWO),
-    "carry_tree.masked_bits": (lambda w: zeros(w, (20,)), dict(n=20), TREE),
-    "carry_tree.carry": (lambda w: zeros(w, (w.ring.bits, 3), (w.ring.bits, 3), ring=Bits()),
-                         dict(m=3), TREE),
-    "carry_tree.msb": (lambda w: zeros(w, (20,)), dict(n=20), TREE),
-    "carry_tree.bit_to_arithmetic": (lambda w: (*zeros(w, (3,), ring=Bits()), 20, w.ring), dict(n=20), TREE),
-    "carry_tree.drelu": (lambda w: zeros(w, (4, 5)), dict(n=20), TREE),
-    "carry_tree.and_all": (lambda w: zeros(w, (w.ring.bits, 3), ring=Bits()), dict(m=3), TREE),
-    "carry_tree.is_zero": (lambda w: zeros(w, (20,)), dict(n=20), TREE),
-    "comparison.relu": (lambda w: zeros(w, (7,)), dict(n=7, x=7, y=7, z=7), TWO + TREE),
-    "comparison.equal": (lambda w: zeros(w, (7,), (7,)), dict(n=7, x=7, y=7, z=7), TWO + TREE),
-    "comparison.tournament": (lambda w: zeros(w, (3, 10)), dict(n=3, m=10), TWO + TREE),
-    "comparison.all_pairs": (lambda w: zeros(w, (3, 10)), dict(n=3, m=10, q=45), TREE),
+    "truncation.truncate_with_provider":
+        (lambda w: (*zeros(w, (2, 3)), 7), {"n": 6}, TWO + TREE),
+    "securenn.select_share": (shares((7,), (7,), (7,)), {"n": 7}, TWO + TREE),
+    "securenn.private_compare": (compare_arguments(7), {"n": 7}, TWO),
+    "securenn.share_convert": (shares((7,)), {"n": 7}, TWO),
+    "securenn.compute_msb": (msb_arguments(7), {"n": 7}, TWO),
+    "securenn.drelu": (shares((7,)), {"n": 7}, TWO),
+    "carry_tree.masked_bits": (shares((20,)), {"n": 20}, TREE),
+    "carry_tree.carry": (of_each_bit(2), {"n": 20}, TREE),
+    "carry_tree.msb": (shares((20,)), {"n": 20}, TREE),
+    "carry_tree.bit_to_arithmetic":
+        (lambda w: (*zeros(w, (3,), ring=Bits()), 20, w.ring), {"n": 20}, TREE),
+    "carry_tree.drelu": (shares((4, 5)), {"n": 20}, TREE),
+    "carry_tree.and_all": (of_each_bit(1), {"n": 20}, TREE),
+    "carry_tree.is_zero": (shares((20,)), {"n": 20}, TREE),
+    "comparison.relu": (shares((7,)), {"n": 7}, TWO + TREE),
+    "comparison.equal": (shares((7,), (7,)), {"n": 7}, TWO + TREE),
+    "comparison.tournament": (shares((3, 10)), {"n": 3, "m": 10}, TWO + TREE),
+    "comparison.all_pairs": (shares((3, 10)), {"n": 3, "m": 10}, TREE),
 }
-
-
-def sections(step):
-    """{heading: text} of a numpydoc docstring."""
-    parts = re.split(r"^(\w+)\n-+\n", inspect.getdoc(step), flags=re.M)
-    return dict(zip(parts[1::2], parts[2::2]))
 
 
 def test_all_names_exactly_what_is_public():
@@ -90,61 +85,95 @@ def test_all_names_exactly_what_is_public():
     assert set(mpc.__all__) == public and len(mpc.__all__) == len(public)
 
 
-def test_every_exported_function_is_a_step_or_leads_to_one():
+def test_every_exported_function_has_a_contract_or_leads_to_one_that_has():
     functions = {name for name in mpc.__all__ if inspect.isfunction(getattr(mpc, name))}
-    steps = {name for name in functions if getattr(mpc, name) in STEPS.values()}
-    assert functions == steps | HELPERS | set(CHOICES)
-    for name, names in CHOICES.items():
-        for choice in names:
-            assert choice in STEPS
-            assert choice.removeprefix("truncation.") in getattr(mpc, name).__doc__
+    declared = {name for name in functions if getattr(mpc, name) in PROTOCOLS.values()}
+    assert functions == declared | HELPERS | set(CHOICES)
+    for name, choices in CHOICES.items():
+        for choice in choices:
+            assert choice in PROTOCOLS.values()
+            assert choice.__name__ in getattr(mpc, name).__doc__
 
 
-def test_every_step_is_priced():
-    assert set(PRICED) == set(STEPS), "a step is missing in PRICED, or a name there is no step"
+def test_every_protocol_is_priced():
+    assert set(PRICED) == set(PROTOCOLS), "a protocol is missing in PRICED"
 
 
-@pytest.mark.parametrize("name", STEPS)
-def test_the_docstring_is_a_contract(name):
-    text = sections(STEPS[name])
-    assert [*text][:2] == ["Parameters", "Returns"] and [*text][-1] == "Notes"
-    assert re.findall(r"^(\w+):", text["Notes"], re.M) == ["Rounds", "Bytes", "Security", "Source"]
-    if not name.startswith("carry_tree.masked_bits"):           # who gets or learns what
-        assert re.match("The workers get |P2 learns ", inspect.getdoc(STEPS[name]))
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_contract_names_security_source_and_the_case_of_every_comparison(name):
+    contract = PROTOCOLS[name].contract
+    assert contract.secure and contract.source and PROTOCOLS[name].__doc__
+    for column in COLUMNS:
+        formula = getattr(contract, column)
+        if isinstance(formula, dict):
+            assert list(formula) == list(mpc.comparison.DRELU)
 
 
-@pytest.mark.parametrize("name", STEPS)
-def test_the_docstring_names_the_parameters_of_the_signature(name):
-    lines = re.findall(r"^(\w.*?) : ", sections(STEPS[name])["Parameters"], re.M)
-    documented = [parameter for line in lines for parameter in line.split(", ")]
-    assert documented == list(inspect.signature(STEPS[name]).parameters)
-
-
-@pytest.mark.parametrize("bits", [64, 20, 5])
-@pytest.mark.parametrize("name", STEPS)
-def test_a_step_costs_what_its_docstring_says(name, bits):
+@pytest.mark.parametrize("ring_bits", [64, 20, 5])
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_protocol_costs_what_its_contract_promises(name, ring_bits):
     arguments, sizes, worlds = PRICED[name]
     for n_workers, comparison in worlds:
-        world = World(n_workers, seed=1, ring_bits=bits, comparison=comparison)
+        world = World(n_workers, seed=1, ring_bits=ring_bits, comparison=comparison)
         given = arguments(world)
-        price = paid(world, lambda: STEPS[name](*given))
-        assert price == promised(STEPS[name], world, **sizes), (n_workers, comparison)
+        price = paid(world, lambda given=given: PROTOCOLS[name](*given))
+        due = promised(PROTOCOLS[name], world, **sizes)
+        assert price == due, (n_workers, comparison)
         assert world.ledger.calls[name.split(".")[1]] == 1      # under its own name
+
+
+def test_a_formula_is_arithmetic_over_names_that_are_given():
+    assert evaluate("2*(n - 1) + half(n)//2", {"n": 5, "half": lambda n: n / 2}) == 9
+    for text in ("n**2", "n.bits", "[n]", "n if n else 1", "'n'", "f(n=1)",
+                 "__import__"):
+        with pytest.raises((ValueError, KeyError)):
+            evaluate(text, {"n": 5, "f": int})
+
+
+# ---- what the decorator refuses
+
+REFUSED = [
+    (lambda w, x: mpc.multiply(x, 3), TypeError, "multiply takes a Share, not a int"),
+    (lambda w, x: mpc.square(mpc.fix_precision([1.0])), TypeError,
+     "square takes a Share, not a FixedPoint; pass .value of a FixedPoint"),
+    (lambda w, x: mpc.select_share(x, x, y=np.ones(3)), TypeError,
+     r"select_share takes a Share, not a ndarray; .* use plus\(\) or times\(\)"),
+    (lambda w, x: mpc.multiply(x, give(World(seed=1), [1, 2, 3])), ValueError,
+     "multiply: shares of two Worlds do not meet: .*; share both in one"),
+    (lambda w, x: mpc.equal(x, give(w, [1, 2, 3], Zm(67))), ValueError,
+     r"equal: shares over Z_2\^64 and Z_67; convert one first"),
+    (lambda w, x: mpc.relu(give(w, [1, 2, 3], Zm(67))), ValueError,
+     r"relu: a share over Z_67 is of the wrong ring; take one over Z_2\^l"),
+    (lambda w, x: mpc.carry_tree.and_all(x), ValueError,
+     r"and_all: a share over Z_2\^64 is of the wrong ring; pack the bits first"),
+    (lambda w, x: mpc.share_convert(give(World(3, seed=1), [1])), ValueError,
+     "share_convert: a protocol of two workers, not 3; make the World with two, or "
+     "with the carry tree"),
+]
+
+
+@pytest.mark.parametrize("call, kind, message", REFUSED,
+                         ids=[m[:20] for *_, m in REFUSED])
+def test_operands_that_do_not_fit_are_refused_with_a_remedy(world, call, kind, message):
+    with pytest.raises(kind, match=message):
+        call(world, give(world, [1, 2, 3]))
+    assert world.ledger.path == ()
 
 
 # ---- beside the paper
 
-# step -> (arguments for one element, sizes, the paper's bytes at l = 64 with a byte for a residue)
+# protocol -> (arguments for one element, sizes, the paper's bytes at l = 64 with a byte
+# for a residue)
 ONE = {
-    "beaver.multiply": (lambda w: zeros(w, (), ()), {}, 40),
-    "beaver.matmul": (lambda w: zeros(w, (5, 2), (2, 3)), dict(a=5, b=2, c=3), 376),
-    "securenn.select_share": (lambda w: zeros(w, (), (), ()), {}, 40),
+    "beaver.multiply": (shares((), ()), {}, 40),
+    "beaver.matmul": (shares((5, 2), (2, 3)), {"a": 5, "b": 2, "c": 3}, 376),
+    "securenn.select_share": (shares((), (), ()), {}, 40),
     "securenn.private_compare": (compare_arguments(), {}, 128),
-    "securenn.share_convert": (lambda w: zeros(w, ()), {}, 304),
-    "securenn.compute_msb": (lambda w: (*zeros(w, (), ring=Z2kMinus1(64)), w.ring), {}, 360),
-    "securenn.drelu": (lambda w: zeros(w, ()), {}, 664),
-    "comparison.relu": (lambda w: zeros(w, ()), {}, 704),
-    "comparison.tournament": (lambda w: zeros(w, (10,)), dict(m=10), 6696),
+    "securenn.share_convert": (shares(()), {}, 304),
+    "securenn.compute_msb": (msb_arguments(), {}, 360),
+    "securenn.drelu": (shares(()), {}, 664),
+    "comparison.relu": (shares(()), {}, 704),
+    "comparison.tournament": (shares((10,)), {"m": 10}, 6696),
 }
 
 
@@ -152,9 +181,10 @@ ONE = {
 def test_the_bytes_are_those_of_table_1_less_what_keys_replace(name):
     world, (arguments, sizes, figure) = World(seed=1), ONE[name]
     given = arguments(world)
-    _, online, offline = paid(world, lambda: STEPS[name](*given))
+    _, online, offline = paid(world, lambda: PROTOCOLS[name](*given))
     paper, less = table_1(name, **sizes)
-    print(f"{name}: {paper} bytes in the paper, {online + offline} here; {TABLE_1[name][2]}")
+    print(f"{name}: {paper} bytes in the paper, {online + offline} here; "
+          f"{TABLE_1[name][2]}")
     assert (paper, online + offline) == (figure, paper - less)
 
 

@@ -1,18 +1,27 @@
-"""SecureNN, each step alone: all inputs, sharings and coins on toy rings; the edges at 64 bits.
+"""SecureNN's protocols alone: all inputs, sharings and coins on toy rings, and edges.
 
-share_convert has tests of its own with the corner r = 0, because those of relu cannot see its
-bugs: a wrong theta moves the even number 2a by one, and only a = 0 and a = -1 change their sign.
+share_convert has tests of its own with the corner r = 0, because those of relu cannot
+see its bugs: a wrong theta moves the even number 2a by one, and only a = 0 and a = -1
+change their sign.
 """
 
 import numpy as np
 import pytest
+from helpers import (
+    Injected,
+    common,
+    every_sharing,
+    everywhere,
+    give,
+    reconstruct,
+    rows_of,
+    with_rows,
+)
 
-from mpc.audit.replay import RecordedWorld
 import mpc
-from helpers import (Injected, common, every_sharing, everywhere, give, reconstruct, rows_of,
-                     with_rows)
 from mpc import World, securenn
-from mpc.ring import Z2kMinus1, Z2k, Zm, bits_of
+from mpc.audit.replay import RecordedWorld
+from mpc.ring import Z2k, Z2kMinus1, Zm, bits_of
 from mpc.securenn import CompareCoins
 
 TOP = 2**64 - 1
@@ -44,9 +53,10 @@ def test_select_share_is_right_for_all_inputs(bits):
 
 def test_select_share_is_right_for_all_sharings():
     world = toy(3)
-    alpha, x, y = every_sharing(world, [0, 1]), every_sharing(world, [5]), every_sharing(world, [3])
+    alpha, x, y = (every_sharing(world, values) for values in ([0, 1], [5], [3]))
     got = reconstruct(mpc.select_share(alpha.reshape(2, 8, 1, 1), x.reshape(8, 1), y))
-    np.testing.assert_array_equal(got, np.broadcast_to([[[[5]]], [[[3]]]], (2, 8, 8, 8)))
+    expected = np.broadcast_to([[[[5]]], [[[3]]]], (2, 8, 8, 8))
+    np.testing.assert_array_equal(got, expected)
 
 
 def test_select_share_at_the_edges_of_64_bits():
@@ -102,8 +112,9 @@ def test_private_compare_is_right_for_all_sharings_of_the_bits():
 def test_private_compare_is_right_for_all_units_and_rotations():
     x, r, beta, turn, *s = grid(8, 8, 2, 3, 4, 4, 4)
     x_bits = give(toy(3), bits(x, 3), Zm(5))
-    s, turn = common(x_bits.world, s, np.uint8) + np.uint8(1), common(x_bits.world, turn, np.uint8)
-    np.testing.assert_array_equal(compare(x_bits, r, beta, s=s, turn=turn), beta ^ (x > r))
+    s, turn = (common(x_bits.world, v, np.uint8) for v in (np.add(s, 1), turn))
+    got = compare(x_bits, r, beta, s=s, turn=turn)
+    np.testing.assert_array_equal(got, beta ^ (x > r))
 
 
 def test_private_compare_is_right_for_all_zero_shares():
@@ -119,14 +130,16 @@ def test_private_compare_at_the_edges_of_64_bits():
     x, r, beta = (a.reshape(-1) for a in np.meshgrid(values, values, np.uint64([0, 1])))
     x_bits = give(toy(64), bits(x, 64), Zm(67))
     np.testing.assert_array_equal(compare(x_bits, r, beta), beta ^ (x > r))
-    np.testing.assert_array_equal(compare(x_bits, r, beta, known=np.ones_like(r)), beta ^ 1)
+    got = compare(x_bits, r, beta, known=np.ones_like(r))
+    np.testing.assert_array_equal(got, beta ^ 1)
 
 
 def test_private_compare_agrees_with_numpy_at_64_bits():
     rng = np.random.default_rng(0)
     x, r = rng.integers(0, 2**64, (2, 500), dtype=np.uint64)
     r[:100] = x[:100]
-    r[100:200] = x[100:200] ^ (np.uint64(1) << rng.integers(0, 64, 100, dtype=np.uint64))
+    place = rng.integers(0, 64, 100, dtype=np.uint64)
+    r[100:200] = x[100:200] ^ (np.uint64(1) << place)
     beta = rng.integers(0, 2, 500)
     got = compare(give(toy(64), bits(x, 64), Zm(67)), r, beta)
     np.testing.assert_array_equal(got, beta ^ (x > r))
@@ -135,12 +148,19 @@ def test_private_compare_agrees_with_numpy_at_64_bits():
 def test_private_compare_by_hand():
     """l = 3, p = 5, x = 5 = 101, r = 3 = 011, beta = 0; all lists lowest bit first.
 
-    The bits (1, 0, 1) are shared as (1, 4, 3) + (0, 1, 3), and r's are (1, 1, 0). Mod 5,
-    w_i = x_i + j r_i - 2 r_i x_i:              alice (4, 1, 3)    bob (1, 0, 3)
-    c_i = j r_i - x_i + j + w_(i+1) + ...:      alice (3, 4, 2)    bob (0, 4, 3)
-    together c = (3, 3, 0): bit 2 decides, since there x has 1 and r has 0 with no difference above.
-    With s = (2, 3, 4) and z = (1, 2, 3), s_i c_i + z_i:  (2, 4, 1);  s_i c_i - z_i:  (4, 0, 4).
-    Turned by one place, P2 reads (1, 2, 4) and (4, 4, 0), sees (0, 1, 4), and answers 1: x > r.
+    The bits (1, 0, 1) are shared as (1, 4, 3) + (0, 1, 3); r's are (1, 1, 0). Mod 5,
+
+        w_i = x_i + j r_i - 2 r_i x_i             alice (4, 1, 3)    bob (1, 0, 3)
+        c_i = j r_i - x_i + j + w_(i+1) + ...     alice (3, 4, 2)    bob (0, 4, 3)
+
+    Together c = (3, 3, 0): bit 2 decides, since x has 1 there, r has 0, and no bit
+    above differs. With s = (2, 3, 4) and z = (1, 2, 3),
+
+        s_i c_i + z_i    alice (2, 4, 1)
+        s_i c_i - z_i    bob   (4, 0, 4)
+
+    Turned by one place, P2 reads (1, 2, 4) and (4, 4, 0), sees (0, 1, 4), and answers
+    1: x > r.
     """
     world, field = RecordedWorld(seed=1, ring_bits=3), Zm(5)
     x_bits = with_rows(world, [[[1], [4], [3]], [[0], [1], [3]]], field)
@@ -158,10 +178,11 @@ def test_private_compare_by_hand():
     (1, 0, True, [1, 1, 1]),        # x <= -1 never: forged, none
 ])
 def test_the_forged_values_by_hand(beta, r, known, c):
-    """Alice has 0 and bob 1, but 0 in the place of the zero: c, times s = 1 and not turned."""
+    """Alice has 0; bob has 1, and 0 in the place of the zero. Here s = 1, turn = 0."""
     world, field = RecordedWorld(seed=1, ring_bits=3), Zm(5)
+    zero = with_rows(world, np.zeros((2, 3, 1)), field)
     compare(give(world, [[1], [0], [1]], field), [r], [beta], [known],
-            s=common(world, [[1]] * 3, np.uint8), zero=with_rows(world, np.zeros((2, 3, 1)), field),
+            s=common(world, [[1]] * 3, np.uint8), zero=zero,
             turn=common(world, [0], np.uint8))
     alice, bob = (p for p in world.tape if p.dst == "crypto_provider")
     assert ([*alice.payload], [*bob.payload]) == ([0, 0, 0], c)
@@ -177,7 +198,7 @@ def all_pairs(bits, *more):
 
 
 def wrong_conversions(bits, rows, **given):
-    """How many of these pairs of rows share_convert converts wrongly, and how many there are."""
+    """How many of these pairs of shares are converted wrongly, of how many."""
     world = toy(bits, coins={f"share_convert/{name}": [v] for name, v in given.items()})
     got = mpc.share_convert(with_rows(world, rows))
     assert not world.coins.unused
@@ -196,7 +217,7 @@ def test_share_convert_is_right_for_all_share_pairs(bits):
 @pytest.mark.parametrize("bits", [3, 4])
 def test_share_convert_is_right_for_all_masks(bits):
     rows, (r_0, r_1, eta) = all_pairs(bits, 2**bits, 2**bits, 2)
-    assert wrong_conversions(bits, rows, r_0=r_0, r_1=r_1, **{"eta_2": eta})[0] == 0
+    assert wrong_conversions(bits, rows, r_0=r_0, r_1=r_1, eta_2=eta)[0] == 0
 
 
 def with_r(bits, r):
@@ -213,7 +234,8 @@ def test_share_convert_is_right_at_the_ends_of_r(bits, r):
 
 
 @pytest.mark.parametrize("bits", [3, 4, 5])
-def test_the_mutant_that_lets_r_minus_one_wrap_around_is_always_wrong_at_r_0(bits, monkeypatch):
+def test_the_mutant_that_lets_r_minus_one_wrap_around_is_always_wrong_at_r_0(
+        bits, monkeypatch):
     right = mpc.private_compare
     monkeypatch.setattr(securenn, "private_compare", lambda *args, known: right(*args))
     rows, coins = with_r(bits, 0)
@@ -226,8 +248,9 @@ def test_the_mutant_that_lets_r_minus_one_wrap_around_is_always_wrong_at_r_0(bit
 @pytest.mark.parametrize("bits", [3, 4, 5])
 def test_the_mutant_that_compares_with_r_is_wrong(bits, monkeypatch):
     right = mpc.private_compare
-    monkeypatch.setattr(securenn, "private_compare", lambda x_bits, r, coins, known: right(
-        x_bits, (r + np.uint64(1)) & np.uint64(2**bits - 1), coins))
+    monkeypatch.setattr(
+        securenn, "private_compare",
+        lambda x_bits, r, coins, known: right(x_bits, (r + 1) % 2**bits, coins))
     assert wrong_conversions(bits, all_pairs(bits)[0])[0] > 0
 
 
@@ -251,7 +274,8 @@ def test_compute_msb_is_right_for_all_sharings_of_the_odd_ring(bits):
         world = toy(bits, seed)
         a = every_sharing(world, range(2**bits - 1), Z2kMinus1(bits))
         got = reconstruct(mpc.compute_msb(a, world.ring))
-        np.testing.assert_array_equal(got.T, [np.arange(2**bits - 1) >> bits - 1] * (2**bits - 1))
+        top_bits = np.arange(2**bits - 1) >> bits - 1
+        np.testing.assert_array_equal(got.T, [top_bits] * (2**bits - 1))
 
 
 def test_compute_msb_is_right_for_all_masks():
@@ -269,7 +293,8 @@ def test_compute_msb_at_the_edges_of_64_bits_and_into_another_ring():
         a = give(world, values, Z2kMinus1(64))
         for ring in (world.ring, Z2k(8)):
             got = mpc.compute_msb(a, ring)
-            assert got.ring == ring and reconstruct(got).tolist() == [0, 0, 0, 0, 1, 1, 1]
+            assert got.ring == ring
+            assert reconstruct(got).tolist() == [0, 0, 0, 0, 1, 1, 1]
         assert not world.coins.unused
 
 
@@ -299,16 +324,18 @@ def test_relu_is_right_for_all_sharings_in_its_range(bits):
 
 
 END = 2**62     # drelu's range at 64 bits is -END <= a < END
-AT_64_BITS = [(0, 1), (1, 1), (-1, 0), (2, 1), (-2, 0), (1000, 1), (-1000, 0), (END - 1, 1),
-              (-END, 0), (END, 0), (-END - 1, 1)]       # the last two lie outside, and fail
+AT_64_BITS = [(0, 1), (1, 1), (-1, 0), (2, 1), (-2, 0), (1000, 1), (-1000, 0),
+              (END - 1, 1), (-END, 0), (END, 0), (-END - 1, 1)]    # two outside fail
 
 
 @pytest.mark.parametrize("r", [None, 0, 1, TOP])
 def test_drelu_and_relu_at_the_edges_of_64_bits(r):
     coins = {} if r is None else {"r_0": 7, "r_1": (r - 7) % 2**64}
     a, bit = edges([a for a, _ in AT_64_BITS]), [b for _, b in AT_64_BITS]
-    for protocol, path, expected in (mpc.drelu, "drelu", bit), (mpc.relu, "relu/drelu", bit * a):
-        world = toy(64, coins={f"{path}/share_convert/{name}": v for name, v in coins.items()})
+    for protocol, path, expected in [
+            (mpc.drelu, "drelu", bit), (mpc.relu, "relu/drelu", bit * a)]:
+        world = toy(64, coins={f"{path}/share_convert/{name}": v
+                               for name, v in coins.items()})
         got = reconstruct(protocol(give(world, np.tile(a, (50, 1)))))
         np.testing.assert_array_equal(got, [expected] * 50)
         assert not world.coins.unused
@@ -335,8 +362,10 @@ VALUES = edges([3, 0, -3, -1])
 PROGRAMS = {
     "select_share": (lambda w: mpc.select_share(give(w, [0, 1, 0, 1]), give(w, VALUES),
                                                 give(w, [9])), edges([3, 9, -3, 9])),
-    "share_convert": (lambda w: mpc.share_convert(give(w, VALUES + VALUES)), VALUES + VALUES),
-    "compute_msb": (lambda w: mpc.compute_msb(give(w, VALUES % TOP, Z2kMinus1(64)), w.ring),
+    "share_convert": (lambda w: mpc.share_convert(give(w, VALUES + VALUES)),
+                      VALUES + VALUES),
+    "compute_msb": (lambda w: mpc.compute_msb(give(w, VALUES % TOP, Z2kMinus1(64)),
+                                              w.ring),
                     [0, 0, 1, 0]),
     "drelu": (lambda w: mpc.drelu(give(w, VALUES)), [1, 1, 0, 0]),
     "relu": (lambda w: mpc.relu(give(w, VALUES)), [3, 0, 0, 0]),
@@ -352,14 +381,16 @@ def test_a_step_is_the_same_in_every_way_to_run_it(name):
 
 def test_private_compare_is_the_same_in_every_way_to_run_it():
     _, got = everywhere(compare_program)
-    np.testing.assert_array_equal(rows_of(got["answer"]) ^ rows_of(got["beta"]), [[0, 1, 0, 0, 1]])
+    greater = rows_of(got["answer"]) ^ rows_of(got["beta"])
+    np.testing.assert_array_equal(greater, [[0, 1, 0, 0, 1]])
 
 
 # ---- errors
 
 THREE = {
     "private_compare": lambda w: mpc.private_compare(
-        give(w, np.zeros((3, 1)), Zm(5)), common(w, [0]), CompareCoins.draw(w, Zm(5), 3, (1,))),
+        give(w, np.zeros((3, 1)), Zm(5)), common(w, [0]),
+        CompareCoins.draw(w, Zm(5), 3, (1,))),
     "share_convert": lambda w: mpc.share_convert(give(w, [1])),
     "compute_msb": lambda w: mpc.compute_msb(give(w, [1], Z2kMinus1(64)), w.ring),
     "drelu": lambda w: securenn.drelu(give(w, [1])),
@@ -368,14 +399,14 @@ THREE = {
 
 @pytest.mark.parametrize("name", THREE)
 def test_three_workers_are_refused(name):
-    with pytest.raises(ValueError, match="of two workers, not 3; make the World with two"):
+    with pytest.raises(ValueError, match="of two workers, not 3; make the World with"):
         THREE[name](World(3, seed=1))
 
 
 @pytest.mark.parametrize("l, p, remedy", [
-    (4, 5, "p=5 is too small for 4 bits; take a prime above 5"),
-    (64, 61, "p=61 is too small for 64 bits; take a prime above 65"),
-    (5, 9, "p=9 is no prime, so that a product of units can be 0; take 7"),
+    (4, 5, "p=5 is no prime above 5, which 4 bits need; take 7"),
+    (64, 61, "p=61 is no prime above 65, which 64 bits need; take 67"),
+    (5, 9, "p=9 is no prime above 6, which 5 bits need; take 7"),
 ])
 def test_a_bad_modulus_is_refused(world, l, p, remedy):
     with pytest.raises(ValueError, match=remedy):
@@ -383,9 +414,9 @@ def test_a_bad_modulus_is_refused(world, l, p, remedy):
 
 
 @pytest.mark.parametrize("r, beta, known, remedy", [
-    ([0], [0, 0], None, r"r \(1,\) and coins \(2,\); give one r and one set of coins for each"),
-    ([0, 0], [0], None, r"r \(2,\) and coins \(1,\); give one r and one set of coins for each"),
-    ([0, 0], [0, 0], [1], r"known \(1,\) does not fit bits of \(2,\) elements; give one for each"),
+    ([0], [0, 0], None, r"\(3, 2\) do not fit r \(1,\) and coins \(2,\); give one r"),
+    ([0, 0], [0], None, r"\(3, 2\) do not fit r \(2,\) and coins \(1,\); give one r"),
+    ([0, 0], [0, 0], [1], r"\(3, 2\) do not fit .*; give one r, known and set"),
 ])
 def test_shapes_that_do_not_fit_are_refused(world, r, beta, known, remedy):
     with pytest.raises(ValueError, match=remedy):
@@ -397,15 +428,15 @@ WRONG_RING = [
                                    CompareCoins.draw(w, Zm(5), 3, (1,))),
      "over Z_2^64 is of the wrong ring; share the bits mod a prime"),
     (lambda w: mpc.share_convert(give(w, [1], Z2kMinus1(64))),
-     "over Z_(2^64 - 1) is of the wrong ring; convert from Z_2^l only"),
+     "over Z_(2^64 - 1) is of the wrong ring; take one over Z_2^l"),
     (lambda w: mpc.drelu(give(w, [1], Zm(67))),
-     "over Z_67 is of the wrong ring; convert from Z_2^l only"),
+     "over Z_67 is of the wrong ring; take one over Z_2^l"),
     (lambda w: mpc.relu(give(w, [1], Z2kMinus1(5))),
-     "over Z_(2^5 - 1) is of the wrong ring; convert from Z_2^l only"),
+     "over Z_(2^5 - 1) is of the wrong ring; take one over Z_2^l"),
     (lambda w: mpc.compute_msb(give(w, [1]), w.ring),
      "over Z_2^64 is of the wrong ring; share_convert it first"),
     (lambda w: mpc.compute_msb(give(w, [1], Z2kMinus1(64)), Z2kMinus1(64)),
-     "over Z_(2^64 - 1) is of the wrong ring; the result needs Z_2^l, such as world.ring"),
+     "Z_(2^64 - 1) is the wrong ring for the result; take Z_2^l, such as world.ring"),
 ]
 
 
@@ -418,4 +449,5 @@ def test_a_share_over_the_wrong_ring_is_refused_with_the_remedy(world, call, rem
 
 def test_select_share_over_two_rings_is_refused(world):
     with pytest.raises(ValueError, match="convert one first"):
-        mpc.select_share(give(world, [1], Z2kMinus1(64)), give(world, [1]), give(world, [2]))
+        mpc.select_share(give(world, [1], Z2kMinus1(64)), give(world, [1]),
+                         give(world, [2]))

@@ -1,9 +1,8 @@
-"""The privacy tables have teeth: each coin, once broken, is caught at whoever would profit."""
+"""The privacy tables catch each broken coin, at every observer who would profit."""
 
 import importlib
 
 import pytest
-
 from mutants import MUTANTS, SETTINGS
 
 pytestmark = pytest.mark.view
@@ -19,19 +18,21 @@ def setting(request, monkeypatch):
 
 @pytest.mark.parametrize("setting", SETTINGS, indirect=True)
 def test_unbroken_nobody_can_tell_the_inputs_apart(setting):
-    """The control: same step, same inputs, same coins standing still, and all tables are equal."""
+    """The control: same protocol, inputs and fixed coins, and all tables are equal."""
     for role, groups in setting.groups.items():
         assert groups
         for cases in groups:
-            assert len(cases) > 1 and not setting.experiment(role).tells_apart(role, cases), role
+            assert len(cases) > 1
+            assert not setting.experiment(role).tells_apart(role, cases), role
 
 
-@pytest.mark.parametrize("setting, mutant", [(m.setting, m) for m in MUTANTS], indirect=["setting"],
-                         ids=[m.id for m in MUTANTS])
+@pytest.mark.parametrize("setting, mutant", [(m.setting, m) for m in MUTANTS],
+                         indirect=["setting"], ids=[m.id for m in MUTANTS])
 def test_a_broken_coin_is_caught(setting, mutant):
     for role in mutant.roles:
         experiment = setting.experiment(role, mutant.coin, mutant.mutant, mutant.extra)
-        assert any(experiment.tells_apart(role, cases) for cases in setting.groups[role]), role
+        groups = setting.groups[role]
+        assert any(experiment.tells_apart(role, cases) for cases in groups), role
 
 
 def test_every_mutant_has_a_name_of_its_own_and_every_setting_a_mutant():
