@@ -72,11 +72,11 @@ def encode(rows: np.ndarray, scale: int, ring: Z2k) -> np.ndarray:
     The whole part and the rest are scaled apart: no digit of a large number is lost.
     """
     limit = raw_limit(ring) / (2 * float(scale))
-    bad = ~(np.abs(rows.astype(float)) < limit)
+    bad = ~np.asarray(np.abs(rows.astype(float)) < limit)
     if bad.any():
-        at = [f" at {np.argwhere(row)[0].tolist()}" for row in bad if row.ndim]
-        raise ValueError(f"fixed point: the number{''.join(at)} cannot be represented at "
-                         f"scale {scale} in {ring}, whose limit is {limit:g}; take fewer "
+        at = "".join(f" at {np.argwhere(b)[0].tolist()}" for b in bad if b.ndim)
+        raise ValueError(f"fixed point: the number{at} cannot be represented at scale "
+                         f"{scale} in {ring}, whose limit is {limit:g}; take fewer "
                          "fractional digits or scale the data")
     whole = rows.astype(np.int64)
     rest = np.rint((rows - whole) * float(scale)).astype(np.int64)
@@ -84,7 +84,7 @@ def encode(rows: np.ndarray, scale: int, ring: Z2k) -> np.ndarray:
 
 
 def exact_factor(number) -> Fraction:
-    """A public number as the fraction that is meant: a float as its shortest decimal."""
+    """A public number as the fraction that is meant; a float by its short decimal."""
     plain = number.item() if isinstance(number, (np.ndarray, np.generic)) else number
     if isinstance(plain, (int, Fraction)):
         return Fraction(plain)

@@ -29,7 +29,7 @@ from functools import partial, wraps
 import numpy as np
 
 from mpc import encoding, public
-from mpc.encoding import encode, exact_factor, real_array
+from mpc.encoding import encode, real_array
 from mpc.public import PublicArray, PublicWorld
 from mpc.public_factors import times_array, times_number
 from mpc.ring import Z2k, raw_limit
@@ -45,7 +45,8 @@ def compared(name: str, operation):
         values = [getattr(v, "value", None) for v in (result, *operands)]
         checked = {v.world.checked for v in values if isinstance(v, RingArray)}
         if isinstance(result, FixedPoint) and checked == {True}:
-            from mpc.audit.checked import compare       # loaded only where it is used
+            from mpc.audit.checked import compare  # loaded only where it is used
+
             compare(name, result, operands, options)
         return result
     return run
@@ -94,8 +95,7 @@ class FixedPoint:
     def _number(self):
         """The value as an operand; refused if it is local to one role."""
         if isinstance(self.value, Local):
-            raise TypeError(f"fixed point: {self.value.role} alone holds this value; "
-                            "share() it, or decode it with float_precision()")
+            raise TypeError(f"fixed point: only {self.value.role} knows it; share() it")
         return self.value
 
     def _with(self, value, scale=None, weight_scale=None, is_bit=False):
@@ -146,11 +146,9 @@ class FixedPoint:
         Unchanged if `weight` is no finer than other numbers, or if there is too little
         room: the product is truncated then.
         """
-        if not (isinstance(weight, FixedPoint) and isinstance(x, FixedPoint)
-                and weight.weight_scale > 1 and c):
-            return self
-        if x.unit < x.scale <= x.unit * x.weight_scale:     # few digits would be left
-            return self
+        finer = getattr(weight, "weight_scale", 1) > 1 and isinstance(x, FixedPoint)
+        if not finer or not c or x.unit < x.scale <= x.unit * x.weight_scale:
+            return self                 # in the last case few digits would be left of it
         scale = weight.scale * abs(encoding.as_fraction(c)) / min(x.scale, x.unit)
 
         def has_room(g):
@@ -211,18 +209,18 @@ class FixedPoint:
             return self._product(other, public.multiply)
         if np.ndim(other):
             return times_array(self, other, public.multiply)
-        return times_number(self, exact_factor(other))
+        return times_number(self, encoding.exact_factor(other))
 
     __rmul__ = __mul__
 
     @partial(_operator, "/")
     def __truediv__(self, number) -> FixedPoint:
         if isinstance(number, FixedPoint) or np.ndim(number):
-            raise TypeError("fixed point: division by a secret or an array; divide by "
-                            "one public number, or multiply by a public array")
+            raise TypeError("fixed point: no division by a secret or an array; divide "
+                            "by one public number, or multiply by a public array")
         if number == 0:
             raise ZeroDivisionError("fixed point: division by 0; take another number")
-        return times_number(self, 1 / exact_factor(number))
+        return times_number(self, 1 / encoding.exact_factor(number))
 
     @partial(_operator, "@")
     def __matmul__(self, other) -> FixedPoint:
@@ -242,7 +240,7 @@ class FixedPoint:
         return x._with(public.square(x._number), x.scale**2)
 
     def _product(self, other, op):
-        """`op` of two values, truncated first where they would leave too little room."""
+        """`op` of two values, truncated first if they would leave too little room."""
         x, y = self, other
         if x.scale * y.scale > x.unit**2 and not (x.is_bit or y.is_bit):
             x, y = x._operand(), y._operand()
@@ -313,8 +311,7 @@ class FixedPoint:
     # ------------------------------------------------------------------ NumPy, shapes
 
     def __array__(self, dtype=None, copy=None):
-        raise TypeError("fixed point: no NumPy array; use its own methods, or reveal it "
-                        "with .get() and decode it with .float_precision()")
+        raise TypeError("fixed point: no NumPy array; use .get().float_precision()")
 
     def __array_function__(self, function, types, args, kwargs):
         raise TypeError(_refusal(function.__name__))
@@ -361,12 +358,12 @@ class FixedPoint:
         if public.secret(self.value):
             raise TypeError("share: the value is shared already; reveal it with get()")
         if self.ring != world.ring:
-            raise ValueError(f"share: {self.ring} is not the ring of the World; encode "
-                             "the value with fix_precision(..., ring=world.ring)")
+            raise ValueError(f"share: {self.ring} is not the World's ring; encode with "
+                             "fix_precision(..., ring=world.ring)")
         often = self.ring.modulus // (self.unit**2 * self.weight_scale)
         if world.truncation == "local" and often < 10**6:
-            raise ValueError(f"share: local truncation of 1 * 1 fails in 1 of {often:,} "
-                             "cases; take truncation='provider', or fewer digits")
+            raise ValueError(f"share: local truncation fails in 1 of {often:,} products"
+                             " 1 * 1; take truncation='provider', or fewer digits")
         role = getattr(self.value, "role", None)        # of a local value
         owner = (role or world.server) if owner is None else owner
         if role not in (None, str(owner)):
@@ -387,13 +384,11 @@ class FixedPoint:
 
         The shares that arrive are fresh and reveal only their sum. Rounds: 1.
         """
-        if isinstance(self.value, Local):
-            if role is not None and str(role) != self.value.role:
-                raise ValueError(f"get: {self.value.role} alone holds this value; "
-                                 "share() it to reveal it to another role")
-            return self
-        x = self.refresh()
-        if isinstance(x.value, PublicArray):
+        holder = getattr(self.value, "role", None)
+        if holder and role is not None and str(role) != holder:
+            raise ValueError(f"get: {holder} alone holds this value; share() it first")
+        x = self if holder else self.refresh()
+        if not public.secret(x.value):
             return x
         role = x.value.world.server if role is None else role
         rows, = x.value.world.gather(role, revealed=x.value)
@@ -402,8 +397,8 @@ class FixedPoint:
     def float_precision(self) -> np.ndarray:
         """The numbers as float64; NaN where they are not known."""
         if public.secret(self.value):
-            raise TypeError("fixed point: a secret, on which no branch and no number may "
-                            "depend; reveal it with .get(), then .float_precision()")
+            raise TypeError("fixed point: no branch or number may depend on a secret; "
+                            "reveal it with .get() and decode with .float_precision()")
         rows = np.asarray(self.value.rows)
         if not len(rows):
             return np.full(self.shape, np.nan)
@@ -413,8 +408,8 @@ class FixedPoint:
     def __float__(self) -> float:
         numbers = self.float_precision()
         if numbers.size != 1 or np.isnan(numbers).any():
-            raise TypeError(f"fixed point: shape {self.shape} is not one number that "
-                            "is known here; decode it with float_precision()")
+            raise TypeError(f"fixed point: shape {self.shape} is not one number known "
+                            "here; decode with float_precision()")
         return numbers.item()
 
     def __bool__(self) -> bool:
@@ -456,9 +451,9 @@ def fix_precision(array, precision_fractional: int = 3, base: int = 10, ring=Non
         raise TypeError(f"fix_precision: {shown(ring)} is no Z_2^l; take world.ring")
     whole = all(isinstance(n, (int, np.integer)) for n in (digits, base, weight_scale))
     if not whole or base not in (2, 10) or not 0 <= digits <= 64 or weight_scale < 1:
-        raise ValueError(f"fix_precision: {shown(digits)} digits in base {shown(base)}, "
-                         f"weight_scale={shown(weight_scale)}; take integers, base 2 or "
-                         "10, digits from 0 and a weight_scale from 1 on")
+        raise ValueError(f"fix_precision: {shown(digits)} digits in base {shown(base)},"
+                         f" weight_scale={shown(weight_scale)}; take integers, digits "
+                         "from 0 on, base 2 or 10, and a weight_scale from 1 on")
     base, digits, weight_scale = int(base), int(digits), int(weight_scale)
     unit, scale, room = base**digits, base**digits * weight_scale, raw_limit(ring)
     if 1 < weight_scale < unit or unit * scale >= room:
@@ -478,8 +473,7 @@ def concatenate(values, axis: int = 0) -> FixedPoint:
     values = list(values)
     for v in values:
         if not isinstance(v, FixedPoint):
-            raise TypeError(f"concatenate: a {type(v).__name__} is no FixedPoint; "
-                            "encode it with fix_precision() and share() it")
+            raise TypeError(f"concatenate: a {type(v).__name__} is no FixedPoint")
         _same_format(values[0], v)
     return _joined(values, axis)
 

@@ -1,15 +1,16 @@
-"""Public factors: where a number or array that everybody knows goes in a product.
+"""Public factors: how a value is multiplied by numbers that everybody knows.
 
 A value at scale S times c is
 
-    the same raw value at scale S / c       if that is a whole multiple of the unit: free
+    the same raw value at scale S / c       if that is a whole multiple of the unit
     c times the raw value at scale S        for a whole number c
     p times the raw value at scale S q      for c = p / q, if there is room for p or q
-    a sum over the digits of c              otherwise, with a truncation for each digit
+    a sum over the digits of c              otherwise, one truncation for each digit
 
-and an array follows the same rule: whole numbers go into the raw value, multiples of one
-number are whole numbers times that number, all others go digit by digit. Room means the
-range of docs/NUMBERS.md: an operand whose scale leaves too little is truncated first.
+Arrays follow the same rule: whole numbers go into the raw value, multiples of one
+number are whole numbers times that number, all others go digit by digit. There is room
+as long as the product has the range of docs/NUMBERS.md; an operand whose scale leaves
+too little is truncated first.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from mpc import public
 from mpc.encoding import are_whole, as_fraction, digit_base, exact_factor
 from mpc.ring import raw_limit
 
-PRECISE = 1e-6              # a public factor is right to one part in a million
-LARGEST = 1e9               # public factor, where the ring has room for it
+PRECISE = 1e-6              # a public factor is correct to one part in a million
+LARGEST = 1e9               # the largest public factor, where the ring has room for it
 
 
 def times_number(x, c: Fraction):
     """The FixedPoint `x` times the public number `c`."""
     _check_size(x, abs(c))
-    if abs(c) * raw_limit(x.ring) < 1:          # even of the largest value nothing is left
+    if abs(c) * raw_limit(x.ring) < 1:          # nothing is left even of large values
         return x._with(x._number.times(0))
     p, q = as_fraction(c).as_integer_ratio()
     part, most = min(abs(p), q), x.unit * max(x.ring.modulus // 64, 1)
@@ -43,7 +44,7 @@ def times_number(x, c: Fraction):
     if scale:
         return x._with(x._number if p > 0 else -x._number, scale)
     if x.scale * part > _widest(x) or x.scale * q > most:
-        return _by_digits(x, np.array(float(c)), public.multiply)
+        return _by_digits(x, np.float64(c), public.multiply)
     return x._with(public.times_integer(x._number, p), x.scale * q)
 
 
@@ -55,38 +56,38 @@ def times_array(x, c: np.ndarray, op):
         x = x._for_sum()
         return x._with(op(x._number, x._encoded(c, 1)))
     least = np.abs(c[c != 0]).min()
-    whole = np.rint(c / least)
-    if np.abs(whole).max() <= digit_base(x.unit) and np.allclose(
-            c / least, whole, rtol=1e-12, atol=0):
-        x = x._operand()
-        product = x._with(op(x._number, x._encoded(whole, 1)))
-        return times_number(product, exact_factor(least))
-    return _by_digits(x, c, op)
+    ratios, whole = c / least, np.rint(c / least)
+    if np.abs(whole).max() > digit_base(x.unit) or not np.allclose(
+            ratios, whole, rtol=1e-12, atol=0):
+        return _by_digits(x, c, op)
+    x = x._operand()
+    product = x._with(op(x._number, x._encoded(whole, 1)))
+    return times_number(product, exact_factor(least))
 
 
 def _by_digits(x, c, op):
     """`op` of `x` and ``c = c_1 / D + c_2 / D^2 + ...``, the c_k whole numbers.
 
-    By Horner's rule, op(x, c_1) + (op(x, c_2) + ...) / D, with as many digits as make each
-    number right to one part in a million.
+    By Horner's rule, op(x, c_1) + (op(x, c_2) + ...) / D, with as many digits as make
+    each number correct to one part in a million.
     """
-    x, base, rest, digits = _at_least_unit(x), digit_base(x.unit), np.asarray(c, float), []
+    x, base, rest, digits = _at_least_unit(x), digit_base(x.unit), c, []
     while not digits or np.any(
             np.abs(rest) > PRECISE / 2 * base**len(digits) * np.abs(c)):
         digits.append(np.rint(rest * base))
         rest = rest * base - digits[-1]
     total = op(x._number, x._encoded(digits.pop(), 1))
     for digit in reversed(digits):
-        total = public.add(public.scale_down(total, base),
-                           op(x._number, x._encoded(digit, 1)))
+        product = op(x._number, x._encoded(digit, 1))
+        total = public.add(public.scale_down(total, base), product)
     return x._with(total, x.scale * base)
 
 
 def _check_size(x, size):
     largest = min(LARGEST, raw_limit(x.ring) / (2 * digit_base(x.unit)))
-    if not np.all(size <= largest * 1.001):         # a float may be just above the bound
-        raise ValueError("fixed point: a public factor is out of range; take one of size "
-                         f"up to {largest:g}, or scale the data")
+    if not np.all(size <= largest * 1.001):     # a float may be just above the bound
+        raise ValueError("fixed point: a public factor is out of range; take one of "
+                         f"size up to {largest:g}, or scale the data")
 
 
 def _widest(x):
@@ -95,17 +96,18 @@ def _widest(x):
 
 
 def _free_scale(x, p, q, most):
-    """The scale at which the raw value of `x` is p / q of it, up to `most`; else None."""
+    """The scale at which the raw value of `x` is x p / q, up to `most`; else None."""
     scale = x.scale * Fraction(q, abs(p))
     return scale.numerator if scale % x.unit == 0 and scale <= most else None
 
 
 def _at_least_unit(x, most=0):
-    """`x` at the unit or a larger scale, up to `most`: the largest that one truncation
-    reaches, so that few digits are lost."""
+    """`x` at the unit, or at a larger scale up to `most` that one truncation reaches.
+
+    The largest one is taken, so that few digits are lost.
+    """
     if x.unit <= x.scale <= max(most, x.unit * x.weight_scale):
         return x
     least, units = -(-x.scale // max(most, 1)), x.scale // x.unit
-    divisors = (d for d in range(least, least + 1000) if d < units and units % d == 0)
-    divisor = next(divisors, None)
-    return x._at(x.scale // divisor if divisor else x.unit)
+    divisors = [d for d in range(least, min(least + 1000, units)) if units % d == 0]
+    return x._at(x.scale // divisors[0] if divisors else x.unit)
