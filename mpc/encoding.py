@@ -1,120 +1,104 @@
-"""Numbers on their way into fixed point: how large they may be, and which integers they become."""
+"""Encoding: the range of fixed-point numbers, and the integers that stand for them."""
+
+from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from numbers import Integral, Number
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
 
-from mpc.ring import raw_limit
-
-PRECISE = 1e-6              # a public factor is right to one part in a million
-LARGEST = 1e9               # public factor, where the ring has room for it
+from mpc.ring import Z2k, raw_limit
 
 
 class Limits(NamedTuple):
-    """How large numbers of a format may be, in absolute value."""
+    """Bounds on the absolute values of the numbers of a format."""
 
-    value: float        # what may be encoded
+    value: float        # numbers that are encoded
     product: float      # products of two secrets
-    public: float       # a value that meets a public number or array, and the product
+    public: float       # a value that meets a public factor, and their product
 
 
-def most_divisor(ring):
-    """The largest divisor with which every raw value up to R is truncated rightly."""
-    return max(ring.modulus // 64, 1)
-
-
-def digit_base(unit):
-    """D: the base of the digits in which public numbers are multiplied."""
-    return max(unit, 1000)
-
-
-def limits(unit, ring, weight_scale=1):
+def limits(unit: int, ring: Z2k, weight_scale: int = 1) -> Limits:
     """The `Limits` of numbers of this `unit` over a `ring`."""
     value = raw_limit(ring) / (2 * unit * weight_scale)
     return Limits(value, value / unit, value / digit_base(unit))
 
 
-def real_array(numbers):
-    """`numbers` as an array of integers or float64; raises TypeError for other things.
+def digit_base(unit: int) -> int:
+    """D: the base of the digits in which public numbers are multiplied."""
+    return max(unit, 1000)
 
-    Integers are kept, since a float64 holds 53 bits of them only.
+
+def is_number(x) -> bool:
+    """Is `x` a real number? NumPy registers durations as integers."""
+    real = isinstance(x, (Real, Decimal, np.bool_))
+    return real and not isinstance(x, np.timedelta64)
+
+
+def are_whole(numbers: np.ndarray) -> bool:
+    return np.array_equal(np.rint(numbers), numbers)
+
+
+def real_array(numbers) -> np.ndarray:
+    """`numbers` as an array of integers or float64; raises for anything else.
+
+    Integers stay integers: a float64 holds only 53 bits of them.
     """
     if isinstance(numbers, np.ma.MaskedArray):
         raise TypeError("fixed point: a masked array hides elements; fill it first")
     try:
         array = np.asarray(numbers)
     except ValueError:
-        raise ValueError("fixed point: rows of different lengths are not an array; make them "
-                         "equal") from None
-    if array.dtype == object and all(
-            isinstance(v, (Number, np.generic)) and not isinstance(v, complex) for v in array.flat):
-        floats = np.array([float(v) for v in array.flat]).reshape(array.shape)
-        if any(isinstance(v, Integral) and v != f for v, f in zip(array.flat, floats.flat)):
-            raise ValueError("fixed point: among other numbers, an integer beyond 2^53 would lose "
-                             "digits; give an array of integers alone")
-        array = floats
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"fixed point: elements of type {array.dtype} are no real numbers; give "
-                        "integers or floats")
-    if array.dtype.kind == "b":
-        return array.astype(np.int64)
-    if array.dtype.kind in "iu":
-        return array
-    if not np.all(np.isfinite(array)):
-        raise ValueError("fixed point: nan and inf are no numbers to compute with; take finite "
-                         "ones")
-    return array.astype(np.float64)
+        raise ValueError("fixed point: lists of unequal lengths; pad them") from None
+    if array.dtype == object and all(map(is_number, array.flat)):
+        given, array = array, array.astype(float)
+        if any(isinstance(n, Integral) and n != array.flat[i]
+               for i, n in enumerate(given.flat)):
+            raise ValueError("fixed point: an integer beyond 2^53 among other numbers "
+                             "would lose digits; give an array of integers alone")
+    kind = array.dtype.kind
+    if kind not in "biuf":
+        raise TypeError(f"fixed point: elements of {array.dtype}; give real numbers")
+    if kind == "f" and not np.all(np.isfinite(array)):
+        raise ValueError("fixed point: nan or inf in an array; give finite numbers")
+    return array.astype({"b": np.int64, "f": np.float64}.get(kind, array.dtype))
 
 
-def are_whole(numbers):
-    return np.array_equal(np.rint(numbers), numbers)
+def encode(rows: np.ndarray, scale: int, ring: Z2k) -> np.ndarray:
+    """Real numbers as the nearest ring elements at `scale`; axis 0 is the holders'.
 
-
-def encode(numbers, scale, ring, first=0):
-    """Real `numbers` as ring elements at `scale`, to the nearest; raises beyond the ring.
-
-    The whole part and the rest are scaled apart, so that no digit of a large number is lost. The
-    `first` axes are not the caller's, and not named in an error.
+    The whole part and the rest are scaled apart: no digit of a large number is lost.
     """
-    limit = Fraction(int(raw_limit(ring)), 2)
-    with np.errstate(over="ignore"):
-        bad = ~np.asarray(np.abs(numbers.astype(float)) * float(scale) < float(limit))
+    limit = raw_limit(ring) / (2 * float(scale))
+    bad = ~np.asarray(np.abs(rows.astype(float)) < limit)
     if bad.any():
-        place = tuple(int(i[0]) for i in np.nonzero(np.atleast_1d(bad)))[first:]
-        where = f" at {list(place)}" if numbers.ndim > first else ""
-        raise ValueError(f"fixed point: the number{where} cannot be represented at scale {scale} "
-                         f"in {ring}, whose limit is {float(limit) / float(scale):g}; take fewer "
+        at = "".join(f" at {np.argwhere(b)[0].tolist()}" for b in bad if b.ndim)
+        raise ValueError(f"fixed point: the number{at} cannot be represented at scale "
+                         f"{scale} in {ring}, whose limit is {limit:g}; take fewer "
                          "fractional digits or scale the data")
-    if numbers.dtype.kind != "f":
-        return ring.from_int(numbers.astype(np.int64) * np.int64(scale))
-    whole = np.trunc(numbers)
-    rest = np.rint((numbers - whole) * float(scale))
-    return ring.from_int(whole.astype(np.int64) * np.int64(scale) + rest.astype(np.int64))
+    whole = rows.astype(np.int64)
+    rest = np.rint((rows - whole) * float(scale)).astype(np.int64)
+    return ring.from_int(whole * np.int64(scale) + rest)
 
 
-def exact_factor(number):
-    """A public number as the fraction that it is; a float as the shortest decimal that reads so."""
-    if isinstance(number, (Fraction, int, np.integer)):
-        return Fraction(int(number)) if not isinstance(number, Fraction) else number
-    if isinstance(number, (np.ndarray, np.bool_)):
-        return exact_factor(number.item())
-    if isinstance(number, Decimal) and number.is_finite():
-        return Fraction(number)
-    if not np.isfinite(float(number)):
-        raise ValueError(f"fixed point: {number} is no factor; take a finite number")
-    return Fraction(str(float(number)))
+def exact_factor(number) -> Fraction:
+    """A public number as the fraction that is meant; a float by its short decimal."""
+    plain = number.item() if isinstance(number, (np.ndarray, np.generic)) else number
+    if isinstance(plain, (int, Fraction)):
+        return Fraction(plain)
+    if not np.isfinite(float(plain)):
+        raise ValueError(f"fixed point: {plain} is no factor; take a finite number")
+    return Fraction(plain if isinstance(plain, Decimal) else str(float(plain)))
 
 
-def as_fraction(number):
-    """A public number as a fraction of small integers, within one part in a million."""
+def as_fraction(number) -> Fraction:
+    """A public number as a fraction of small integers, to within a millionth of it."""
     exact = exact_factor(number)
-    size = abs(exact)
     if max(abs(exact.numerator), exact.denominator) <= 10**6:
         return exact
-    if size > 1:
+    if abs(exact) > 1:
         return 1 / as_fraction(1 / exact)
-    return exact.limit_denominator(10**6) if size > Fraction(1, 10**6) else Fraction(
-        1 if exact > 0 else -1, round(1 / size))
+    short = exact.limit_denominator(10**6)
+    return short if abs(exact) > Fraction(1, 10**6) else Fraction(1, round(1 / exact))

@@ -138,7 +138,7 @@ def matmul(a, b):
 
     def rule_b(g, c=1.0):
         g = filled(g, y.shape)
-        return a.T @ (g.rescaled_for(b, a, c) if hasattr(g, "aimed") else g)   # (k, n) @ (n, m) -> (k, m)
+        return a.T @ (g.rescaled_for(b, a, c) if hasattr(g, "rescaled_for") else g)   # (k, n) @ (n, m) -> (k, m)
 
     rule_b.with_number = True
     return y, lambda g: filled(g, y.shape) @ b.T, rule_b                # (n, m) @ (m, k) -> (n, k)

@@ -37,7 +37,8 @@ class Setting(NamedTuple):
 
     def world(self, seed, **options):
         return mpc.World(self.workers, seed=seed, ring_bits=self.format.bits,
-                         comparison=self.comparison, truncation=self.truncation, **options)
+                         comparison=self.comparison, truncation=self.truncation,
+                         **options)
 
     def __str__(self):
         f = self.format
@@ -68,17 +69,20 @@ class Program(NamedTuple):
 
     def without(self, name, operand):
         """The program in which an operand of the line `name` stands for it."""
-        lines = [(n, re.sub(rf"\b{name}\b", operand, text)) for n, text in self.lines if n != name]
+        lines = [(n, re.sub(rf"\b{name}\b", operand, text)) for n, text in self.lines
+                 if n != name]
         kept = [n for n in self.results if n != name] or [operand]
         return self._replace(lines=tuple(lines)).only(*kept)
 
     def __str__(self):
         """Readable Python: what is used once stands where it is used."""
-        uses = collections.Counter(n for _, text in self.lines for n in NAME.findall(text))
+        uses = collections.Counter(n for _, text in self.lines
+                                   for n in NAME.findall(text))
         inlined, shown = {}, []
         for name, text in self.lines:
             text = NAME.sub(lambda m: inlined.get(m[0], m[0]), text)
-            if uses[name] == 1 and (name[0] == "t" or name[0] == "m" and len(text) < 40):
+            if uses[name] == 1 and (name[0] == "t" or name[0] == "m"
+                                    and len(text) < 40):
                 inlined[name] = f"({text})"
             else:
                 shown.append(f"{name} = {ast.unparse(ast.parse(text))}")
@@ -110,14 +114,16 @@ def compute(program, **options):
                                  rounding_seed=seed)
 
     def secret(array):
-        return public(array).share(*world.workers, crypto_provider=world.crypto_provider)
+        return public(array).share(*world.workers,
+                                   crypto_provider=world.crypto_provider)
 
     return run_lines(program, secret, public, mpc.concatenate)
 
 
 def run_lines(program, secret, public, concatenate):
-    names = {"np": np, "Fraction": Fraction, "Decimal": Decimal, "rng": np.random.default_rng,
-             "secret": secret, "public": public, "concatenate": concatenate}
+    names = {"np": np, "Fraction": Fraction, "Decimal": Decimal,
+             "rng": np.random.default_rng, "secret": secret, "public": public,
+             "concatenate": concatenate}
     for name, text in program.lines:
         names[name] = eval(text, names)
     return names
@@ -145,11 +151,13 @@ def check(program, expected=None, refusals=(), **options):
     expected = expected or expect(program)
     try:
         computed = compute(program, **options)
-        revealed = {name: computed[name].get().float_precision() for name in program.results}
+        revealed = {name: computed[name].get().float_precision()
+                    for name in program.results}
     except refusals:
         raise
     except Exception as error:
-        return Failure(type(error).__name__, f"{type(error).__name__}: {error}", program)
+        return Failure(type(error).__name__, f"{type(error).__name__}: {error}",
+                       program)
     for name in program.results:
         problem = difference(revealed[name], expected[name])
         if problem:
@@ -204,5 +212,6 @@ def smallest(failure, **options):
 def skeleton(failure):
     """The kind of a failure and its last line, without names and numbers: for counting."""
     _, text = failure.program.lines[-1]
-    text = re.sub(r"(np\.\w+|Fraction|Decimal)\([^()]*\)|True|False", "c", NAME.sub("x", text))
+    text = re.sub(r"(np\.\w+|Fraction|Decimal)\([^()]*\)|True|False", "c",
+                  NAME.sub("x", text))
     return f"{failure.kind}: " + re.sub(r"-?\b\d[\d.e+-]*", "c", text)

@@ -89,12 +89,14 @@ class Expected:
     __array_ufunc__ = None
     __hash__ = None
 
-    def __init__(self, format, value, error, exact=False, limit=None, size=None, secret=True):
+    def __init__(self, format, value, error, exact=False, limit=None, size=None,
+                 secret=True):
         self.format, self.value = format, np.asarray(value, float)
         self.error = np.broadcast_to(error, self.value.shape)
         self.exact, self.secret = exact, secret
         self.limit = format.sums if limit is None else limit
-        self.size = self.most if size is None else np.broadcast_to(size, self.value.shape)
+        self.size = self.most if size is None else np.broadcast_to(size,
+                                                                   self.value.shape)
         within(self.most, format.sums)
         if size is not None:
             within(self.size, self.limit)
@@ -147,10 +149,12 @@ class Expected:
         cut = 0 if x.exact and y.exact else 2 * self.format.eps
         if not isinstance(other, Expected) and x.limit < self.format.sums and (
                 np.abs(y.value) < x.limit / 2).all():
-            within(x.size + y.size, x.limit)        # a small number waits with the product
+            within(x.size + y.size,
+                   x.limit)        # a small number waits with the product
         limit, size = joint(x, y, x.size + y.size, np.abs(value))
-        return self._with(value, x.error + y.error + cut + HALF_ULP * np.abs(value), limit=limit,
-                          size=size, exact=x.exact and y.exact, secret=x.secret or y.secret)
+        return self._with(value, x.error + y.error + cut + HALF_ULP * np.abs(value),
+                          limit=limit, size=size, exact=x.exact and y.exact,
+                          secret=x.secret or y.secret)
 
     def __neg__(self):
         return self._with(-self.value, self.error, limit=self.limit, size=self.size)
@@ -168,7 +172,8 @@ class Expected:
         value, n = add(self.value), add(np.ones(self.shape))
         error = add(self.error) + n * self.cut + n * HALF_ULP * add(np.abs(self.value))
         waits = self.limit < self.format.sums
-        return self._with(value, error, limit=self.limit, size=add(self.size) if waits else None)
+        return self._with(value, error, limit=self.limit,
+                          size=add(self.size) if waits else None)
 
     # ---- products
 
@@ -192,9 +197,11 @@ class Expected:
             size = op(x, y)
             within(size, self.format.products / 2)
             error = op(self.error + eps, np.abs(other.value)) + op(
-                np.abs(self.value), other.error + eps) + op(self.error + eps, other.error + eps)
-            return self._with(value, error + self._inner(op, size), exact=False, size=size,
-                              limit=self.format.products, secret=self.secret or other.secret)
+                np.abs(self.value), other.error + eps) + op(self.error + eps,
+                                                            other.error + eps)
+            return self._with(value, error + self._inner(op, size), exact=False,
+                              size=size, limit=self.format.products,
+                              secret=self.secret or other.secret)
         number = np.asarray(other, float)
         c = np.abs(number)
         if (c > min(1e9, self.format.factors * self.format.unit / 2)).any():
@@ -203,8 +210,8 @@ class Expected:
         within(size, self.format.factors / 2)
         error = (op(self.error + eps, c) + 1e-6 * op(self.most, c)
                  + eps * op(np.ones(self.shape), np.ones_like(c)))
-        return self._with(op(self.value, number), error + self._inner(op, op(x, c)), exact=False,
-                          size=size, limit=self.format.factors)
+        return self._with(op(self.value, number), error + self._inner(op, op(x, c)),
+                          exact=False, size=size, limit=self.format.factors)
 
     def _inner(self, op, size):
         """NumPy's own error in adding up `size`."""
@@ -226,7 +233,8 @@ class Expected:
         self - other                    # and their difference in the range of sums
         margin = x.error + y.error + (0 if x.exact and y.exact else 2 * self.format.eps)
         certain = (np.abs(x.value - y.value) > margin) | (margin == 0)
-        return self._answer(op(x.value, y.value), np.where(certain, 0, 1), x.secret or y.secret)
+        return self._answer(op(x.value, y.value), np.where(certain, 0, 1),
+                            x.secret or y.secret)
 
     def _answer(self, value, error, secret):
         return Expected(self.format, value, error, exact=True, secret=secret)
@@ -258,7 +266,8 @@ class Expected:
 
     def max(self, axis=None):
         self.operand
-        return self._with(self.value.max(axis), self.error.max(axis) + self.cut, exact=False)
+        return self._with(self.value.max(axis), self.error.max(axis) + self.cut,
+                          exact=False)
 
     def argmax(self, axis=None, one_hot=False):
         self.operand
@@ -295,7 +304,8 @@ def encoded(format, numbers, secret=True):
     """The numbers of a user as `Expected` ones."""
     numbers = np.asarray(numbers, float)
     within(np.abs(numbers), format.values)
-    return Expected(format, numbers, format.rounding(numbers), exact=True, secret=secret)
+    return Expected(format, numbers, format.rounding(numbers), exact=True,
+                    secret=secret)
 
 
 def joint(x, y, size, settled):
@@ -319,5 +329,6 @@ def expected_concatenate(values, axis=0):
     size = join(v.size for v in values)
     if not (size < limit).all():
         limit, size = first.format.sums, None
-    return first._with(join(v.value for v in values), join(v.error + v.cut for v in values),
+    return first._with(join(v.value for v in values),
+                       join(v.error + v.cut for v in values),
                        exact=exact, limit=limit, size=size)

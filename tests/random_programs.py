@@ -24,7 +24,8 @@ from typing import NamedTuple
 import numpy as np
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))      # else tests/mpc would stand for mpc
+    sys.path.insert(0,
+                    str(Path(__file__).parents[1]))      # else tests/mpc would stand for mpc
 
 from differential import Program, Setting, check, expect, skeleton, smallest
 from expected import Format, LeftRange
@@ -33,19 +34,20 @@ LARGE = 64          # elements; more only in programs about long axes
 TRIES = 50          # lines drawn in vain before a program ends early
 
 FORMATS = [Format()] * 6 + [Format(10, digits) for digits in (0, 1, 2, 4)] + [
-    Format(2, 10), Format(2, 13), Format(10, 3, 48), Format(10, 2, 48), Format(2, 8, 48),
-    Format(10, 3, 44), Format(10, 2, 44), Format(2, 10, 44), Format(10, 0, 36), Format(10, 1, 36),
-    Format(10, 2, 36), Format(2, 5, 36)]
+    Format(2, 10), Format(2, 13), Format(10, 3, 48), Format(10, 2, 48),
+    Format(2, 8, 48), Format(10, 3, 44), Format(10, 2, 44), Format(2, 10, 44),
+    Format(10, 0, 36), Format(10, 1, 36), Format(10, 2, 36), Format(2, 5, 36)]
 LOCAL = [Format(10, digits, 64, 24) for digits in (0, 1, 2, 3, 3, 3)] + [
     Format(2, 10, 64, 24), Format(10, 0, 48, 24), Format(2, 3, 48, 24)]
 PROVIDER = [(2, "securenn"), (2, "carry-tree"), (2, "carry-tree"), (3, "carry-tree")]
-DTYPES = [np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64, np.uint8,
-          np.bool_]
+DTYPES = [np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.int64,
+          np.uint8, np.bool_]
 
 
 def draw_setting(rng):
     if rng.random() < 0.15:
-        return Setting(pick(rng, LOCAL), 2, pick(rng, ["securenn", "carry-tree"]), "local")
+        return Setting(pick(rng, LOCAL), 2, pick(rng, ["securenn", "carry-tree"]),
+                       "local")
     return Setting(pick(rng, FORMATS), *pick(rng, PROVIDER), "provider")
 
 
@@ -107,7 +109,8 @@ class Generator:
 
     def values(self, fits=lambda value: True):
         """The names of all values so far, but for public arrays and what does not fit."""
-        return [name for name, _ in self.lines if name[0] != "m" and fits(self.names[name])]
+        return [name for name, _ in self.lines if name[0] != "m"
+                and fits(self.names[name])]
 
     def operand(self, fits=lambda value: True, shape=None):
         """A value from before, later ones more often, or a new leaf."""
@@ -145,13 +148,15 @@ class Generator:
         """A new secret, or now and then a public FixedPoint; `size` bounds its numbers."""
         array = self.numbers(shape, self.magnitude() if size is None else size)
         public = self.chance(0.15)
-        return self.add("p" if public else "x", f"{'public' if public else 'secret'}({array})")
+        return self.add("p" if public else "x",
+                        f"{'public' if public else 'secret'}({array})")
 
     def magnitude(self):
         """How large the numbers of a leaf are."""
         f, rng = self.format, self.rng
         if self.limits and self.chance(0.5):
-            return rng.uniform(0.5, 0.999) * self.pick(f.values, f.factors, f.products ** 0.5)
+            return rng.uniform(0.5, 0.999) * self.pick(f.values, f.factors,
+                                                       f.products ** 0.5)
         if self.chance(0.15):
             return np.exp(rng.uniform(np.log(f.eps), np.log(f.values)))
         return self.pick(1, 3, 10, 100, 5 * f.eps)
@@ -226,7 +231,8 @@ def floats(rng, shape):
 
 
 def tiny(rng, shape):
-    return literal(np.where(rng.random(shape) < 0.3, 0, 10 ** rng.uniform(-8.9, -2, shape)))
+    return literal(np.where(rng.random(shape) < 0.3, 0,
+                            10 ** rng.uniform(-8.9, -2, shape)))
 
 
 def wide(rng, shape):
@@ -316,7 +322,8 @@ def matmul(g):
     *stack, n, inner = g.value(x).shape
     wide = int(g.rng.integers(1, 4))
     shape = (*stack, inner, wide) if g.chance(0.3) else (inner, wide)
-    fits = g.values(lambda v: v.value.ndim == 2 and v.shape[0] == inner and v.value.size <= LARGE)
+    fits = g.values(lambda v: v.value.ndim == 2 and v.shape[0] == inner
+                    and v.value.size <= LARGE)
     y = pick(g.rng, fits) if fits and g.chance(0.4) else g.leaf(shape)
     return f"{x} @ {y}"
 
@@ -423,7 +430,8 @@ def fill_product(g):
     """A new operand as large as the limit of products allows for x, by itself or all together."""
     x = g.operand(lambda v: v.value.size > 0, (2,))
     value, together = g.value(x), g.chance(0.4)
-    room = g.format.products / float(value.operand.sum() if together else value.operand.max())
+    room = g.format.products / float(value.operand.sum() if together
+                                     else value.operand.max())
     if room < 2 * g.format.eps:
         raise LeftRange
     y = g.leaf(value.shape, room * g.rng.uniform(0.9, 0.999) - g.format.eps)
@@ -439,7 +447,8 @@ def fill_factor(g):
         return f"{x} * {pick(g.rng, NUMBERS)(g.rng)}"
     x = g.operand(lambda v: v.value.size > 0, (2,))
     value, together = g.value(x), g.chance(0.3)
-    room = g.format.factors / float(value.operand.sum() if together else value.operand.max())
+    room = g.format.factors / float(value.operand.sum() if together
+                                    else value.operand.max())
     c, n = float(room * g.rng.uniform(0.9, 0.999)), value.value.size
     numbers = f"rng({g.rng.integers(1000)}).uniform({-c!r}, {c!r}, {n})"
     if together:
@@ -463,7 +472,8 @@ def filled(g):
 def fill_then_sum(g):
     """A product that nearly uses its range, then what has the wider range of sums."""
     low, high = np.log(g.format.factors / 10), np.log(g.format.values)
-    size = float(g.pick(np.exp(g.rng.uniform(low, high)), g.rng.uniform(0, 1) * g.format.products))
+    size = float(g.pick(np.exp(g.rng.uniform(low, high)),
+                        g.rng.uniform(0, 1) * g.format.products))
     other = g.leaf((), size) if g.chance(0.4) else repr(g.pick(-size, size))
     return f"{filled(g)} {g.pick('+', '-')} {other}"
 
@@ -478,7 +488,8 @@ def ends(g):
     """Two operands at the ends of the range of values; the second may be a public number."""
     size = 0.999 * g.format.values
     x = g.leaf(g.shape(), size)
-    return x, g.leaf(g.value(x).shape, size) if g.chance(0.8) else repr(g.pick(-size, size))
+    return x, g.leaf(g.value(x).shape,
+                     size) if g.chance(0.8) else repr(g.pick(-size, size))
 
 
 def fill_sum(g):
@@ -506,7 +517,8 @@ def long_sum(g):
     m = g.add("m", f"rng({g.rng.integers(1000)}).integers(0, 2, {n})")
     return g.pick(f"{x}.sum(-1)", f"{x}.sum(-1) / {n}", f"({x} * {x}).sum(-1)",
                   f"({x} * {m}).sum(-1)", f"({x} * {g.factor()}).sum(-1)",
-                  f"({x} ** 2).sum() / {n}", f"({x} * {m} - {g.factor()}).sum(-1, keepdims=True)")
+                  f"({x} ** 2).sum() / {n}",
+                  f"({x} * {m} - {g.factor()}).sum(-1, keepdims=True)")
 
 
 def long_matmul(g):
@@ -544,10 +556,10 @@ def often(**times):
 
 
 MIXED = often(
-    add=20, add_public=25, multiply=25, square=10, times_number=25, over_number=20, times_array=25,
-    masked_then_shifted=10, zero_then_shifted=5, cancel=5, matmul=10, matmul_public=15, add_up=15,
-    mean=10, index=10, reshape=5, transpose=5, negate=5, refresh=5, join=10, compare=6, select=3,
-    relu=4, largest=3)
+    add=20, add_public=25, multiply=25, square=10, times_number=25, over_number=20,
+    times_array=25, masked_then_shifted=10, zero_then_shifted=5, cancel=5, matmul=10,
+    matmul_public=15, add_up=15, mean=10, index=10, reshape=5, transpose=5, negate=5,
+    refresh=5, join=10, compare=6, select=3, relu=4, largest=3)
 LIMITS = MIXED + often(fill_product=40, fill_factor=40, fill_again=10, fill_then_sum=30,
                        fill_then_compare=5, fill_sum=20, fill_comparison=5)
 LONG = often(long_sum=3, long_matmul=2, variance=3)
@@ -593,16 +605,19 @@ def draw_beyond(seed):
     g = Generator(seed)
     f, n = g.format._replace(spare=0), int(g.rng.integers(1, 4))
     beyond = float(10 ** g.rng.uniform(0.005, 3))
-    low, high = np.log(max(2, 3 * beyond / f.unit)), np.log(min(f.values, f.products)) - 0.1
+    low, high = np.log(max(2, 3 * beyond / f.unit)), np.log(min(f.values,
+                                                                f.products)) - 0.1
     x = float(np.exp(g.rng.uniform(low, high)))
     y, root = beyond * f.products / x, (beyond * f.products) ** 0.5
     factor, end = min(beyond * f.factors / x, 1e9), 0.999 * f.values
     sizes, last = g.pick(
         ([beyond * f.values], "-x0"), ([end], "x0 + x0 + x0 + x0 + x0 + x0"),
-        ([end], "x0 + x0 + x0 > -x0 - x0 - x0"), ([root], "x0 ** 2"), ([x, y], "x0 * x1"),
-        ([x, y], "(x0 * x1).sum()"), ([x, y], "x0.reshape(1, -1) @ x1.reshape(-1, 1)"),
-        ([x], f"x0 * {factor!r}"), ([x], f"x0 * np.full({n}, {factor!r})"))
-    leaves = [(f"x{i}", f"secret(np.full({n}, {size!r}))") for i, size in enumerate(sizes)]
+        ([end], "x0 + x0 + x0 > -x0 - x0 - x0"), ([root], "x0 ** 2"),
+        ([x, y], "x0 * x1"), ([x, y], "(x0 * x1).sum()"),
+        ([x, y], "x0.reshape(1, -1) @ x1.reshape(-1, 1)"), ([x], f"x0 * {factor!r}"),
+        ([x], f"x0 * np.full({n}, {factor!r})"))
+    leaves = [(f"x{i}", f"secret(np.full({n}, {size!r}))")
+              for i, size in enumerate(sizes)]
     return Program(seed, g.setting._replace(format=f), (*leaves, ("t2", last)))
 
 
@@ -618,7 +633,8 @@ class Report(NamedTuple):
     shown: int
 
     def __str__(self):
-        kinds = collections.Counter(skeleton(failure) for failure in self.failures[:self.shown])
+        kinds = collections.Counter(skeleton(failure)
+                                    for failure in self.failures[:self.shown])
         return "\n".join([
             f"{self.programs} programs, {len(self.failures)} failures; "
             f"{self.left_range} lines left the range and were drawn again",
@@ -635,7 +651,8 @@ def run(seed, first, programs, show=3, progress=None, **options):
         program, expected, left = draw((seed, i))
         failure, left_range = check(program, expected, **options), left_range + left
         if failure:
-            failures.append(smallest(failure, **options) if len(failures) < show else failure)
+            failures.append(smallest(failure, **options) if len(failures) < show
+                            else failure)
         if progress:
             progress(failure and failures[-1], len(failures))
     return Report(programs, left_range, failures, show)
@@ -645,8 +662,10 @@ def main(argv=None):
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--programs", type=int, default=1000, metavar="N")
     p.add_argument("--seed", type=int, default=1, metavar="S")
-    p.add_argument("--first", type=int, default=0, metavar="I", help="start with program I")
-    p.add_argument("--show", type=int, default=20, metavar="N", help="print at most N failures")
+    p.add_argument("--first", type=int, default=0, metavar="I",
+                   help="start with program I")
+    p.add_argument("--show", type=int, default=20, metavar="N",
+                   help="print at most N failures")
     options = p.parse_args(argv)
     done, start, said = 0, time.monotonic(), time.monotonic()
 

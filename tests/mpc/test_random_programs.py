@@ -48,12 +48,15 @@ def program(*lines, setting=Setting(FORMAT)):
 def test_programs_are_of_all_kinds():
     drawn = [draw((SEED, i)).program for i in range(700)]
     text = "\n".join(line for p in drawn for _, line in p.lines)
-    for part in (" @ ", " ** 2", ".sum(", ".reshape(", ".T", ".max(", ".argmax(", ".relu()",
-                 ".eq(", " > ", " <= ", "concatenate(", ".refresh()", "public(", "secret(", "None",
-                 "::-1", "np.float16(", "np.int8(", "Fraction(", "Decimal(", "True", "np.zeros("):
+    for part in (" @ ", " ** 2", ".sum(", ".reshape(", ".T", ".max(", ".argmax(",
+                 ".relu()", ".eq(", " > ", " <= ", "concatenate(", ".refresh()",
+                 "public(", "secret(", "None", "::-1", "np.float16(", "np.int8(",
+                 "Fraction(", "Decimal(", "True", "np.zeros("):
         assert text.count(part) >= 5, part
-    settings = collections.Counter((p.setting[1:], p.setting.format.bits) for p in drawn)
-    for workers, comparison, truncation in ((2, "securenn", "provider"), (2, "securenn", "local"),
+    settings = collections.Counter((p.setting[1:], p.setting.format.bits)
+                                   for p in drawn)
+    for workers, comparison, truncation in ((2, "securenn", "provider"),
+                                            (2, "securenn", "local"),
                                             (2, "carry-tree", "provider"),
                                             (2, "carry-tree", "local"),
                                             (3, "carry-tree", "provider")):
@@ -75,7 +78,8 @@ def test_a_program_is_drawn_again_from_its_seed_and_reads_as_python():
     first, again = (draw((SEED, 11)).program for _ in range(2))
     assert first == again
     shown = program(("x0", "secret(np.array([2.0, 3.0]))"), ("m1", "np.array([1, 0])"),
-                    ("t2", "x0 * m1"), ("t3", "t2 - 1"), ("t4", "t3 / 3"), ("t5", "(t4).relu()"))
+                    ("t2", "x0 * m1"), ("t3", "t2 - 1"), ("t4", "t3 / 3"),
+                    ("t5", "(t4).relu()"))
     assert str(shown).splitlines()[1:] == [
         "x0 = secret(np.array([2.0, 3.0]))",
         "t5 = ((x0 * np.array([1, 0]) - 1) / 3).relu()"]
@@ -91,8 +95,9 @@ def test_a_wrong_number_and_a_wrong_shape_are_found():
 
 
 def test_a_refusal_is_cut_down_to_the_lines_that_show_it(monkeypatch):
-    long = program(("x0", "secret(np.array([2.0, 3.0]))"), ("t1", "x0 * 3"), ("t2", "-t1"),
-                   ("t3", "t2.unknown()"), ("t4", "t3 + 1"), ("t5", "t2 + 1"))
+    long = program(("x0", "secret(np.array([2.0, 3.0]))"), ("t1", "x0 * 3"),
+                   ("t2", "-t1"), ("t3", "t2.unknown()"), ("t4", "t3 + 1"),
+                   ("t5", "t2 + 1"))
 
     monkeypatch.setattr(Expected, "unknown", Expected.relu, raising=False)
     failure = smallest(check(long))
@@ -121,6 +126,7 @@ def test_what_leaves_the_range_is_not_drawn(line):
     limit = FORMAT.values
     with pytest.raises(LeftRange):
         eval(line.replace("big", "number(limit)"), dict(
-            number=numbers, limit=limit, np=np, wide=numbers(0.99 * limit) + numbers(0.99 * limit),
-            x=numbers(3e6), y=numbers(3e6), f=numbers(4e12),
+            number=numbers, limit=limit, np=np,
+            wide=numbers(0.99 * limit) + numbers(0.99 * limit), x=numbers(3e6),
+            y=numbers(3e6), f=numbers(4e12),
             z=numbers(*[(FORMAT.products / 3.9) ** 0.5] * 4), w=numbers(*[2e12] * 3)))

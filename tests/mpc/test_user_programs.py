@@ -59,7 +59,8 @@ def test_a_long_chain_of_public_factors_stays_where_it_is(S, steps):
     y = S(np.full(200, -1.0))
     for _ in range(steps):
         y = y * np.full(200, 0.5) - 0.5
-    assert out(y) == near(np.full(200, -1), by=0.009)       # errors halve from step to step
+    assert out(y) == near(np.full(200, -1),
+                          by=0.009)       # errors halve from step to step
 
 
 # ---------------------------------------------------------------------- large numbers
@@ -73,7 +74,8 @@ def test_the_mean_of_squared_salaries():
         assert out((x * x).sum() / 500) == near(mean, by=1e-6 * mean + 0.003 * 90e3)
 
 
-@pytest.mark.parametrize("x, y", [(1e6, 1.5e6), (1e6, 4e6), (2e6, 2.3e6), (-1e6, 4.6e6)])
+@pytest.mark.parametrize("x, y",
+                         [(1e6, 1.5e6), (1e6, 4e6), (2e6, 2.3e6), (-1e6, 4.6e6)])
 def test_products_up_to_the_limit(S, x, y):
     n = 10_000
     assert out(S(np.full(n, x)) * S(np.full(n, y))) == near(np.full(n, x * y))
@@ -88,7 +90,8 @@ def test_a_product_beyond_the_limit_is_noticed_in_checked_mode():
 # ---------------------------------------------------------------------- public numbers and arrays
 
 
-@pytest.mark.parametrize("c", [0.0004, np.array([0.0004]), np.array(0.0004), 1e-6 / 0.0025])
+@pytest.mark.parametrize("c",
+                         [0.0004, np.array([0.0004]), np.array(0.0004), 1e-6 / 0.0025])
 def test_a_small_public_number_is_no_zero(S, c):
     assert out(S([1000.0]) * c) == near([0.4])
 
@@ -147,8 +150,8 @@ def test_a_large_number_is_encoded_to_the_last_digit(S):
 
 
 @pytest.mark.parametrize("numbers", [
-    np.array([1 + 2j]), [1j], np.array(["2026-11-25"], "datetime64[D]"), ["12", "1e3"], "7",
-    np.array([3], "timedelta64[s]"), datetime.timedelta(1), [None],
+    np.array([1 + 2j]), [1j], np.array(["2026-11-25"], "datetime64[D]"), ["12", "1e3"],
+    "7", np.array([3], "timedelta64[s]"), datetime.timedelta(1), [None],
     np.ma.array([1.0, 2.0], mask=[False, True])], ids=repr)
 def test_what_is_no_plain_number_is_refused(numbers):
     with pytest.raises(REFUSED):
@@ -171,7 +174,8 @@ def test_a_product_of_a_scaled_value():
     for seed in range(20):
         S = sharing(mpc.World(seed=seed))
         got = out(S([5000.0]) * 0.987654 * S([5000.0]))
-        assert got == near([5000 * 0.987654 * 5000], by=25 + 20)    # 1e-6 of it; 5,000 times 0.004
+        assert got == near([5000 * 0.987654 * 5000],
+                           by=25 + 20)    # 1e-6 of it; 5,000 times 0.004
 
 
 def test_the_variance_of_numbers_far_from_zero(S):
@@ -217,8 +221,10 @@ def test_small_public_gradients_are_not_rounded_away(S, loss, due):
 @pytest.mark.parametrize("weight_scale", [1, 1000, 2**20, 999_983, 1_600_000])
 @pytest.mark.parametrize("c", [1, 0.1234567, 1 / 64, 2 / 7, 0.02])
 @pytest.mark.parametrize("truncation", ["provider", "local"])
-def test_gradients_of_finer_weights_are_right_for_any_factor(weight_scale, c, truncation):
-    rng, world = np.random.default_rng(weight_scale), mpc.World(seed=1, checked=True, truncation=truncation)
+def test_gradients_of_finer_weights_are_right_for_any_factor(weight_scale, c,
+                                                             truncation):
+    rng, world = np.random.default_rng(weight_scale), mpc.World(seed=1, checked=True,
+                                                                truncation=truncation)
     X, W = rng.uniform(-1, 1, (6, 4)).round(3), rng.uniform(-1, 1, (4, 3)).round(3)
     v, u = np.full((6, 3), 100.0), rng.uniform(-1, 1, (6, 3)).round(3)
 
@@ -232,7 +238,8 @@ def test_gradients_of_finer_weights_are_right_for_any_factor(weight_scale, c, tr
     found = w.grad.get().float_precision()
     np.testing.assert_allclose(found, due, atol=c * 6 * 0.12 + 0.002)
     nn.SGD([w], 0.05).step()
-    np.testing.assert_allclose(w.value.get().float_precision(), W - 0.05 * due, atol=0.05)
+    np.testing.assert_allclose(w.value.get().float_precision(), W - 0.05 * due,
+                               atol=0.05)
 
 
 def test_a_rescaled_gradient_is_an_ordinary_number_too():
@@ -242,10 +249,12 @@ def test_a_rescaled_gradient_is_an_ordinary_number_too():
         for n, f in ((0.5, 1), (1.0, 1000), (2.0, 1)))
     for c in (2 / 7, 2 / 7 / 500, 1e-6):
         rescaled = g.rescaled_for(w, x, c)
-        for result, due in ((rescaled + 1000.0, 1000.5), (rescaled * g, 0.25), (rescaled / 4, 0.125),
-                            (rescaled.sum(), 2.0), (mpc.concatenate([rescaled, g]), 0.5)):
+        for result, due in ((rescaled + 1000.0, 1000.5), (rescaled * g, 0.25),
+                            (rescaled / 4, 0.125), (rescaled.sum(), 2.0),
+                            (mpc.concatenate([rescaled, g]), 0.5)):
             coarse = 1 / float(rescaled.scale)
-            np.testing.assert_allclose(result.get().float_precision(), due, atol=4 * coarse + 0.01)
+            np.testing.assert_allclose(result.get().float_precision(), due,
+                                       atol=4 * coarse + 0.01)
 
 
 def test_gradients_behind_products_of_finer_weights_are_not_rounded_away():
@@ -291,6 +300,7 @@ def test_a_checked_world_notices_a_matrix_product_whose_terms_leave_the_range():
 def test_the_maximum_of_many_takes_no_square_of_memory():
     world = mpc.World(seed=1, comparison="carry-tree")
     numbers = np.random.default_rng(0).normal(size=5000).round(3)
-    x = mpc.fix_precision(numbers).share(*world.workers, crypto_provider=world.crypto_provider)
+    x = mpc.fix_precision(numbers).share(*world.workers,
+                                         crypto_provider=world.crypto_provider)
     assert x.max().get().float_precision() == numbers.max()
     assert sum(message.nbytes for message in world.ledger.messages) < 5000 * 400

@@ -1,0 +1,113 @@
+"""Public factors: how a value is multiplied by numbers that everybody knows.
+
+A value at scale S times c is
+
+    the same raw value at scale S / c       if that is a whole multiple of the unit
+    c times the raw value at scale S        for a whole number c
+    p times the raw value at scale S q      for c = p / q, if there is room for p or q
+    a sum over the digits of c              otherwise, one truncation for each digit
+
+Arrays follow the same rule: whole numbers go into the raw value, multiples of one
+number are whole numbers times that number, all others go digit by digit. There is room
+as long as the product has the range of docs/NUMBERS.md; an operand whose scale leaves
+too little is truncated first.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from mpc import public
+from mpc.encoding import are_whole, as_fraction, digit_base, exact_factor
+from mpc.ring import raw_limit
+
+PRECISE = 1e-6              # a public factor is correct to one part in a million
+LARGEST = 1e9               # the largest public factor, where the ring has room for it
+
+
+def times_number(x, c: Fraction):
+    """The FixedPoint `x` times the public number `c`."""
+    _check_size(x, abs(c))
+    if abs(c) * raw_limit(x.ring) < 1:          # nothing is left even of large values
+        return x._with(x._number.times(0))
+    p, q = as_fraction(c).as_integer_ratio()
+    part, most = min(abs(p), q), x.unit * max(x.ring.modulus // 64, 1)
+    scale = _free_scale(x, p, q, most)
+    if not scale and q == 1:
+        x = x._for_sum()
+        return x._with(public.times_integer(x._number, p))
+    if not scale:
+        x = _at_least_unit(x, _widest(x) // part)
+        scale = _free_scale(x, p, q, most)
+    if scale:
+        return x._with(x._number if p > 0 else -x._number, scale)
+    if x.scale * part > _widest(x) or x.scale * q > most:
+        return _by_digits(x, np.float64(c), public.multiply)
+    return x._with(public.times_integer(x._number, p), x.scale * q)
+
+
+def times_array(x, c: np.ndarray, op):
+    """`op` of the FixedPoint `x` and public numbers: a product, of matrices or not."""
+    _check_size(x, np.abs(c.astype(float)))
+    c = np.where(np.abs(c) * raw_limit(x.ring) < 1, 0, c)
+    if are_whole(c):
+        x = x._for_sum()
+        return x._with(op(x._number, x._encoded(c, 1)))
+    least = np.abs(c[c != 0]).min()
+    ratios, whole = c / least, np.rint(c / least)
+    if np.abs(whole).max() > digit_base(x.unit) or not np.allclose(
+            ratios, whole, rtol=1e-12, atol=0):
+        return _by_digits(x, c, op)
+    x = x._operand()
+    product = x._with(op(x._number, x._encoded(whole, 1)))
+    return times_number(product, exact_factor(least))
+
+
+def _by_digits(x, c, op):
+    """`op` of `x` and ``c = c_1 / D + c_2 / D^2 + ...``, the c_k whole numbers.
+
+    By Horner's rule, op(x, c_1) + (op(x, c_2) + ...) / D, with as many digits as make
+    each number correct to one part in a million.
+    """
+    x, base, rest, digits = _at_least_unit(x), digit_base(x.unit), c, []
+    while not digits or np.any(
+            np.abs(rest) > PRECISE / 2 * base**len(digits) * np.abs(c)):
+        digits.append(np.rint(rest * base))
+        rest = rest * base - digits[-1]
+    total = op(x._number, x._encoded(digits.pop(), 1))
+    for digit in reversed(digits):
+        product = op(x._number, x._encoded(digit, 1))
+        total = public.add(public.scale_down(total, base), product)
+    return x._with(total, x.scale * base)
+
+
+def _check_size(x, size):
+    largest = min(LARGEST, raw_limit(x.ring) / (2 * digit_base(x.unit)))
+    if not np.all(size <= largest * 1.001):     # a float may be just above the bound
+        raise ValueError("fixed point: a public factor is out of range; take one of "
+                         f"size up to {largest:g}, or scale the data")
+
+
+def _widest(x):
+    """The largest scale at which a product with a public number has its range."""
+    return x.unit * x.weight_scale * digit_base(x.unit)
+
+
+def _free_scale(x, p, q, most):
+    """The scale at which the raw value of `x` is x p / q, up to `most`; else None."""
+    scale = x.scale * Fraction(q, abs(p))
+    return scale.numerator if scale % x.unit == 0 and scale <= most else None
+
+
+def _at_least_unit(x, most=0):
+    """`x` at the unit, or at a larger scale up to `most` that one truncation reaches.
+
+    The largest one is taken, so that few digits are lost.
+    """
+    if x.unit <= x.scale <= max(most, x.unit * x.weight_scale):
+        return x
+    least, units = -(-x.scale // max(most, 1)), x.scale // x.unit
+    divisors = [d for d in range(least, min(least + 1000, units)) if units % d == 0]
+    return x._at(x.scale // divisors[0] if divisors else x.unit)
