@@ -173,7 +173,7 @@ def test_nobody_imports_a_main_module():
 
 
 def test_nothing_is_imported_but_the_dependencies_and_the_standard_library():
-    """Except matplotlib for pictures, mpi4py for MPI, and threadpoolctl, if installed."""
+    """Except matplotlib for pictures, mpi4py for MPI, threadpoolctl if installed."""
     allowed = {*PACKAGES, "numpy", "scipy", "idx2numpy", *sys.stdlib_module_names}
     for path in SOURCES:
         extra = EXTRAS.get(name_of(path), set())

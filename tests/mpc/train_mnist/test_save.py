@@ -135,9 +135,10 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(
         raise OSError(30, "Read-only file system", path)
 
     monkeypatch.setattr(save, "open", read_only, raising=False)     # root may always
-    assert command(capsys, f"{IN_FLOATS} --save {tmp_path}/model.npz") == (
-        2, "", f"train_mnist: --save {tmp_path}/model.npz: cannot be written (Read-only "
-        "file system); name another place\n")
+    path = tmp_path / "model.npz"
+    assert command(capsys, f"{IN_FLOATS} --save {path}") == (
+        2, "", f"train_mnist: --save {path}: cannot be written (Read-only file system); "
+        "name another place\n")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
