@@ -180,8 +180,8 @@ def check_options(options: Namespace) -> str | None:
         if problem:
             return problem
     if mpi and not launched():
-        return (f"--world mpi: no MPI launcher started this process; start mpiexec -n "
-                f"{options.workers + 2} python -m mpc.train_mnist")
+        return ("--world mpi: no launcher of MPI started this process; start mpiexec "
+                f"-n {options.workers + 2} python -m mpc.train_mnist")
     if not mpi and launched() and launched()[1] > 1:
         return (f"--world simulation: a launcher started {launched()[1]} processes, "
                 "and each would simulate all roles; start it without mpiexec, or leave "

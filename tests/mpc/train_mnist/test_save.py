@@ -137,8 +137,8 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(
     monkeypatch.setattr(save, "open", read_only, raising=False)     # root may always
     path = tmp_path / "model.npz"
     assert command(capsys, f"{IN_FLOATS} --save {path}") == (
-        2, "", f"train_mnist: --save {path}: cannot be written (Read-only file system); "
-        "name another place\n")
+        2, "", f"train_mnist: --save {path}: cannot be written (Read-only file "
+        "system); name another place\n")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
