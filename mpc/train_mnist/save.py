@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nn import Module
 
 
-def save_model(model: Module, path: str) -> None:
+def save_model(model: Module, path: str | os.PathLike) -> None:
     """Write the parameters to `path` as .npz, all or nothing; a link stays a link."""
     arrays = {name: parameter.value for name, parameter in model.named_parameters()}
     target = os.path.realpath(path)
