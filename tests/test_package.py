@@ -33,8 +33,8 @@ FRONT = ("tiny limbs ring randomness masks share ledger world beaver truncation 
 ROOMS = ("transport", "audit", "train_mnist", "course")
 SIDE_DOOR = "mpc.audit.checked"     # fixed_point may import it inside a function
 DRAWS, FASTER, MPI = {"matplotlib"}, {"threadpoolctl"}, {"mpi4py"}
-EXTRAS = {"mpc.course.pictures": DRAWS, "mpc.transport.blas": FASTER,
-          "mpc.transport.mpi": MPI}
+EXTRAS = {"mpc.course.graph": DRAWS, "mpc.course.pictures": DRAWS,
+          "mpc.transport.blas": FASTER, "mpc.transport.mpi": MPI}
 MOST_CODE = 1600                    # lines of code of the front room, without tiny
 
 

@@ -169,22 +169,24 @@ def common_options(options: Namespace) -> dict:
 
 def is_server(options: Namespace) -> bool:
     """Does the server, which prints and saves, live in this process?"""
-    return options.world == "simulation" or not launched() or launched()[0] == 0
+    place = launched()
+    return options.world == "simulation" or not place or place[0] == 0
 
 
 def check_options(options: Namespace) -> str | None:
     """Why these `options` cannot be used together, in one line, or None."""
     shared, mpi = options.arithmetic == "shared", options.world == "mpi"
+    place = launched()
     if options.save is not None and is_server(options):
         problem = check_place(options.save)
         if problem:
             return problem
-    if mpi and not launched():
+    if mpi and not place:
         return ("--world mpi: no launcher of MPI started this process; start mpiexec "
                 f"-n {options.workers + 2} python -m mpc.train_mnist")
-    if not mpi and launched() and launched()[1] > 1:
-        return (f"--world simulation: a launcher started {launched()[1]} processes, "
-                "and each would simulate all roles; start it without mpiexec, or leave "
+    if not mpi and place and place[1] > 1:
+        return (f"--world simulation: a launcher started {place[1]} processes, and "
+                "each would simulate all roles; start it without mpiexec, or leave "
                 "--world out")
     if mpi and not shared:
         return (f"--arithmetic {options.arithmetic}: one process is enough where "
