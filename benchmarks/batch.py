@@ -1,10 +1,11 @@
-"""One training batch of the 784-128-64-10 network, private against plain: ``python -m benchmarks.batch``.
+"""A private training batch, compared with plain NumPy: ``python -m benchmarks.batch``.
 
-All from one process, by interleaved repetitions, after the memory line of `mpc.ring` (plain NumPy
-timed in a fresh process of its own would be twice as slow, and flatter us). "plain" is the same
-network, loss and optimiser on float64 arrays. "all roles" is the simulation, both workers and the
-provider; a worker and the provider by themselves are replays of one role, with all streams derived
-by that role alone. Pictures stay shared and masked, as in all epochs but the first.
+Everything is measured in one process by interleaved repetitions. (In a fresh process,
+plain NumPy would take twice as long, and flatter us.) "plain" is the same network,
+loss and optimiser on float64 arrays. "all roles" is the simulation: both workers and
+the provider. A worker alone and the provider alone are replays of one role, which
+derives all its streams itself. Pictures stay shared and masked, as in every epoch
+except the first.
 """
 
 import argparse
@@ -18,20 +19,18 @@ from typing import NamedTuple
 import numpy as np
 import threadpoolctl
 
-from mpc.audit.replay import RecordedWorld
 import mpc
 import nn
 from benchmarks.measure import interleaved
-from mpc.train_mnist import costs
+from mpc.audit.replay import RecordedWorld
+from mpc.train_mnist import Net, costs, train, train_batch
 from mpc.train_mnist.options import parser
-from mpc.train_mnist import Net, train, train_batch
 
 
 class Setting(NamedTuple):
     """One way to train, by the training command's options."""
 
     comparison: str
-    products: str = "beaver"
     ring_bits: int = 64
     truncation: str = "local"
 
@@ -44,9 +43,8 @@ class Setting(NamedTuple):
         return " | ".join(map(str, self))
 
 
-SETTINGS = [Setting(comparison, products, *ring)
-            for comparison in ("carry-tree", "securenn")
-            for ring in ((64, "local"), (44, "provider")) for products in ("beaver", "three")]
+SETTINGS = [Setting(comparison, *ring) for comparison in ("carry-tree", "securenn")
+            for ring in ((64, "local"), (44, "provider"))]
 
 
 def batch(world):
@@ -63,7 +61,7 @@ def plain():
 
 
 def alone(setting, batches):
-    """{role: a function that runs its part of the next of so many batches, by replay}."""
+    """{role: a function that runs its part of the next batch, by replay}."""
     recorded = RecordedWorld(2, **setting._asdict())
     run = batch(recorded)
     for _ in range(batches):
@@ -72,7 +70,7 @@ def alone(setting, batches):
 
 
 def traffic(setting):
-    """Rounds, bytes that a worker sends, and bytes that the provider sends online and ahead."""
+    """Rounds, and bytes sent by a worker and by the provider, online and offline."""
     world = mpc.World(2, **setting._asdict())
     run = batch(world)
     run()
@@ -87,25 +85,26 @@ def traffic(setting):
 
 
 def peak(setting):
-    """Peak memory in MB of a process that runs ten batches: this command with --peak."""
-    command = [sys.executable, "-m", "benchmarks.batch", "--peak", *setting]
-    done = subprocess.run([str(word) for word in command], check=True, capture_output=True,
-                          text=True)
+    """Peak memory in MB of a process that runs ten batches: this one with --peak."""
+    command = [sys.executable, "-m", "benchmarks.batch", "--peak", *map(str, setting)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return int(done.stdout) // 1024
 
 
-def show_peak(words):
-    run = batch(mpc.World(2, **Setting(words[0], words[1], int(words[2]), words[3])._asdict()))
+def show_peak(comparison, ring_bits, truncation):
+    setting = Setting(comparison, int(ring_bits), truncation)
+    run = batch(mpc.World(2, **setting._asdict()))
     for _ in range(10):
         run()
-    with open("/proc/self/status", encoding="ascii") as file:      # getrusage counts the parent's
+    # getrusage would count the parent's memory
+    with open("/proc/self/status", encoding="ascii") as file:
         print(next(line.split()[1] for line in file if line.startswith("VmHWM:")))
 
 
 def accuracy(setting, seed):
     """Per cent of 640 test digits after ten epochs on 640."""
-    options = parser().parse_args([*setting.words, "--seed", str(seed), "--log-interval", "1000"])
-    return train(options, log=lambda line: None).accuracies[-1] / 6.4
+    words = [*setting.words, "--seed", str(seed), "--log-interval", "1000"]
+    return train(parser().parse_args(words), log=lambda _: None).accuracies[-1] / 6.4
 
 
 @contextlib.contextmanager
@@ -119,7 +118,7 @@ def crypten(python):
         print("go", file=process.stdin, flush=True)
         line = process.stdout.readline()
         if not line:
-            raise SystemExit("batch: CrypTen ended; its message is above")
+            raise SystemExit("batch: CrypTen ended; see its message above")
         return tuple(map(float, line.split()))
     with process:
         yield run
@@ -127,56 +126,74 @@ def crypten(python):
 
 
 def main(argv=None):
-    p = argparse.ArgumentParser(prog="python -m benchmarks.batch", description=__doc__.splitlines()[0])
-    p.add_argument("--repeat", type=int, default=15, help="interleaved repetitions (15)")
+    p = argparse.ArgumentParser(
+        prog="python -m benchmarks.batch", description=__doc__.splitlines()[0])
+    p.add_argument(
+        "--repeat", type=int, default=15, help="interleaved repetitions (15)")
     p.add_argument("--threads", type=int, default=1, choices=(1, 2),
-                   help="of BLAS: one for CPU figures, two for wall time; never mix them")
+                   help="of BLAS: one for CPU time, two for wall time; do not mix them")
     p.add_argument("--crypten", metavar="PYTHON",
-                   help="run the batch in CrypTen too, between ours, with this interpreter")
+                   help="also run the batch in CrypTen, in turn, with this interpreter")
     p.add_argument("--accuracy", action="store_true",
                    help="also train, with seeds 0 to 3: takes some minutes")
-    p.add_argument("--peak", nargs=4, help=argparse.SUPPRESS)
+    p.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
     options = p.parse_args(argv)
     if options.peak:
-        show_peak(options.peak)
+        show_peak(*options.peak)
         return
+    with threadpoolctl.threadpool_limits(options.threads):
+        show_batches(options)
+    if options.accuracy:
+        show_accuracies()
+
+
+def show_batches(options):
+    """Print the table of times, rounds, bytes and memory."""
     tasks = {"plain": (plain(), 20)}
-    tasks |= {setting: (batch(mpc.World(2, **setting._asdict())), 1) for setting in SETTINGS}
-    with threadpoolctl.threadpool_limits(options.threads), contextlib.ExitStack() as stack:
+    for setting in SETTINGS:
+        tasks[setting] = batch(mpc.World(2, **setting._asdict())), 1
+    with contextlib.ExitStack() as stack:
         if options.crypten:
             tasks["CrypTen"] = stack.enter_context(crypten(options.crypten)), 0
         medians = interleaved(tasks, options.repeat)
-        unit = medians["plain"]
-        print(f"Python {platform.python_version()}, NumPy {np.__version__}, {options.threads} BLAS "
-              f"thread(s), {options.repeat} repetitions")
-        print(f"plain float64: {1e3 * unit[0]:.2f} ms CPU, {1e3 * unit[1]:.2f} ms wall")
+    unit = medians["plain"]
+    print(f"Python {platform.python_version()}, NumPy {np.__version__}, "
+          f"{options.threads} BLAS thread(s), {options.repeat} repetitions")
+    print(f"plain float64: {1e3 * unit[0]:.2f} ms CPU, {1e3 * unit[1]:.2f} ms wall")
+    if options.crypten:
+        cpu, wall = medians["CrypTen"]
+        print(f"CrypTen: {1e3 * cpu:.0f} ms CPU, {1e3 * wall:.0f} ms wall")
+    print_header(
+        "comparison", "bits", "truncation", "CPU ms, all roles", "x plain", "wall ms",
+        "x plain", *["CrypTen / ours"] * bool(options.crypten),
+        "a worker alone, CPU ms", "the provider alone", "rounds", "MB sent by a worker",
+        "MB sent by the provider, online", "and offline", "peak MB")
+    for setting in SETTINGS:
+        cpu, wall = medians[setting]
+        cells = [f"{1e3 * cpu:.1f}", f"{cpu / unit[0]:.0f}",
+                 f"{1e3 * wall:.1f}", f"{wall / unit[1]:.0f}"]
         if options.crypten:
-            print("CrypTen: {:.0f} ms CPU, {:.0f} ms wall".format(
-                *(1e3 * t for t in medians["CrypTen"])))
-        heads = ("comparison", "products", "bits", "truncation", "CPU ms, all roles", "x plain",
-                 "wall ms", "x plain", *["CrypTen / ours"] * bool(options.crypten),
-                 "a worker alone, CPU ms", "the provider alone", "rounds", "MB by a worker",
-                 "MB by the provider", "and ahead of time", "peak MB")
-        print(f"\n| {' | '.join(heads)} |\n{'| --- ' * len(heads)}|")
-        for setting in SETTINGS:
-            cpu, wall = medians[setting]
-            parts = interleaved({role: (run, 1) for role, run
-                                 in alone(setting, options.repeat + 1).items()}, options.repeat, 1)
-            rounds, *sent = traffic(setting)
-            cells = [f"{1e3 * cpu:.1f}", f"{cpu / unit[0]:.0f}", f"{1e3 * wall:.1f}",
-                     f"{wall / unit[1]:.0f}"]
-            if options.crypten:
-                cells.append(f"{medians['CrypTen'][0] / cpu:.1f}")
-            cells += [f"{1e3 * parts[role][0]:.1f}" for role in ("alice", "crypto_provider")]
-            cells += [str(rounds), *(f"{n / 1e6:.2f}" for n in sent), str(peak(setting))]
-            print(f"| {setting} | {' | '.join(cells)} |", flush=True)
-        if options.accuracy:
-            print("\n| comparison | products | bits | truncation | accuracy after 10 epochs, seeds "
-                  "0 to 3 |\n" + "| --- " * 5 + "|")
-            for setting in SETTINGS:
-                print(f"| {setting} | "
-                      + " ".join(f"{accuracy(setting, seed):.1f}" for seed in range(4)) + " |",
-                      flush=True)
+            cells.append(f"{medians['CrypTen'][0] / cpu:.1f}")
+        runs = alone(setting, options.repeat + 1)
+        roles = {role: (run, 1) for role, run in runs.items()}
+        parts = interleaved(roles, options.repeat, 1)
+        cells += [f"{1e3 * parts[role][0]:.1f}" for role in roles]
+        rounds, *sent = traffic(setting)
+        cells += [str(rounds), *(f"{n / 1e6:.2f}" for n in sent), str(peak(setting))]
+        print(f"| {setting} | {' | '.join(cells)} |", flush=True)
+
+
+def show_accuracies():
+    """Print the table of accuracies."""
+    print_header("comparison", "bits", "truncation",
+                 "accuracy after 10 epochs, seeds 0 to 3")
+    for setting in SETTINGS:
+        found = " ".join(f"{accuracy(setting, seed):.1f}" for seed in range(4))
+        print(f"| {setting} | {found} |", flush=True)
+
+
+def print_header(*columns):
+    print(f"\n| {' | '.join(columns)} |\n{'| --- ' * len(columns)}|")
 
 
 if __name__ == "__main__":

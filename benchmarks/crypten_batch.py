@@ -1,8 +1,9 @@
-"""The same training batch in CrypTen, on request: run by `benchmarks.batch --crypten PYTHON`.
+"""The same training batch in CrypTen, for `benchmarks.batch --crypten PYTHON`.
 
-CrypTen 0.4.1 needs an older NumPy than this project, so an environment of its own: PYTHON is its
-interpreter. Two parties and the trusted provider are processes with one thread each. For each line
-on standard input they run one batch together and print its CPU seconds (all three) and wall seconds.
+CrypTen 0.4.1 requires an older NumPy than this project and therefore an environment of
+its own: PYTHON is its interpreter. Two parties and the trusted provider are processes
+with one thread each. For each line on standard input they run one batch together and
+print its CPU seconds (all three) and wall seconds.
 """
 
 import multiprocessing
@@ -16,10 +17,10 @@ BATCH, SIZES = 64, ((784, 128), (128, 64), (64, 10))
 
 
 def crypten():
-    """The module; newer versions of torch have moved one that its ONNX import wants."""
+    """The module; newer versions of torch have moved a module that it imports."""
     import torch.onnx
     try:
-        import torch.onnx._internal.registration                            # noqa: F401
+        import torch.onnx._internal.registration  # noqa: F401
     except ImportError:
         from torch.onnx._internal.torchscript_exporter import registration
         sys.modules["torch.onnx._internal.registration"] = registration
@@ -30,8 +31,8 @@ def crypten():
 
 def role(rank, meeting, orders, results):
     """One process: ranks 0 and 1 are the parties, 2 is the provider."""
-    os.environ.update(WORLD_SIZE="2", RANK=str(rank), RENDEZVOUS=f"file://{meeting}",
-                      DISTRIBUTED_BACKEND="gloo", OMP_NUM_THREADS="1")
+    os.environ.update(WORLD_SIZE="2", RANK=str(rank), DISTRIBUTED_BACKEND="gloo",
+                      RENDEZVOUS=f"file://{meeting}", OMP_NUM_THREADS="1")
     import torch
     torch.set_num_threads(1)
     library = crypten()
@@ -42,8 +43,11 @@ def role(rank, meeting, orders, results):
     library.init()
     torch.manual_seed(0)
     x, target = torch.randn(BATCH, 784), torch.eye(10)[torch.randint(0, 10, (BATCH,))]
-    parameters = [library.cryptensor((2 * torch.rand(shape) - 1) / fan_in**0.5, requires_grad=True)
-                  for fan_in, width in SIZES for shape in ((fan_in, width), (width,))]
+    shapes = [(fan_in, shape) for fan_in, width in SIZES
+              for shape in ((fan_in, width), (width,))]
+    parameters = [
+        library.cryptensor((2 * torch.rand(s) - 1) / fan_in**0.5, requires_grad=True)
+        for fan_in, s in shapes]
     x, target = library.cryptensor(x), library.cryptensor(target)
     while orders.get():
         parameters = batch(library, x, target, parameters)
@@ -73,12 +77,14 @@ def batch(library, x, target, parameters):
 
 def main():
     context = multiprocessing.get_context("spawn")
-    orders, results = [context.Queue() for _ in range(3)], [context.Queue() for _ in range(3)]
+    orders = [context.Queue() for _ in range(3)]
+    results = [context.Queue() for _ in range(3)]
     with tempfile.TemporaryDirectory() as folder:
         meeting = os.path.join(folder, "meeting")
-        processes = [context.Process(target=role, daemon=True,
-                                     args=(rank, meeting, orders[rank], results[rank]))
-                     for rank in range(3)]
+        processes = [
+            context.Process(target=role, daemon=True,
+                            args=(rank, meeting, orders[rank], results[rank]))
+            for rank in range(3)]
         for process in processes:
             process.start()
         before = 0

@@ -1,4 +1,4 @@
-"""Timing by interleaved repetitions in one process: only ratios within one run mean anything."""
+"""Timing by interleaved repetitions: only ratios within one run mean anything."""
 
 import statistics
 import time
@@ -7,9 +7,9 @@ import time
 def interleaved(tasks, repeat, warm_up=3):
     """Run all `tasks` in turn, `repeat` times; {name: (CPU, wall) medians in seconds}.
 
-    A machine that changes its speed changes it for all of them. `tasks` is {name: (function,
-    inner)}, where a short function is called `inner` times in a row; with 0 it returns its own
-    (CPU, wall) seconds.
+    A machine that changes its speed changes it for all of them. `tasks` is {name:
+    (function, inner)}: a short function is called `inner` times in a row; with 0 it
+    returns its own (CPU, wall) seconds.
     """
     times = {name: [] for name in tasks}
     for i in range(-warm_up, repeat):
@@ -24,4 +24,5 @@ def interleaved(tasks, repeat, warm_up=3):
             if i >= 0:
                 times[name].append(((time.process_time() - cpu) / inner,
                                     (time.perf_counter() - wall) / inner))
-    return {name: tuple(map(statistics.median, zip(*values))) for name, values in times.items()}
+    return {name: tuple(map(statistics.median, zip(*values, strict=True)))
+            for name, values in times.items()}

@@ -1,11 +1,12 @@
-"""The forecast of a training run against the run itself on a slow network (Linux, as root):
+"""A forecast compared with the training run itself on a slow network (Linux, as root):
 
-    python -m benchmarks.network --network 20,100 -- --epochs 1 --train-items 256 --test-items 64
+    python -m benchmarks.network --network 20,100 -- \\
+        --epochs 1 --train-items 256 --test-items 64
 
-Each role gets a network namespace (`ip netns`) with an address of its own, and MPI connects them by
-TCP. Kernels that have it could delay packets by `tc netem`; so that the script runs on any, the
-cable is made here instead: each namespace ends in a TAP device, and a process carries frames from
-one to the other, each after half the round trip, and at the bandwidth that was asked for.
+Each role gets a network namespace (`ip netns`) with its own address, and MPI connects
+them by TCP. Not every kernel can delay packets with `tc netem`, so this script replaces
+the cable: each namespace ends in a TAP device, and a process carries frames from one to
+the other, each after half the round trip, and at the requested bandwidth.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def sh(command):
 
 
 def tap(address, namespace):
-    """The device of one role, as a file of frames; in this namespace if it has no name."""
+    """The device of one role, as a file of frames; without a namespace, in this one."""
     port, name = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK), f"role{address}"
     fcntl.ioctl(port, MAKE_TAP, struct.pack("16sH", name.encode(), TAP_WITHOUT_HEADER))
     inside = ""
@@ -54,7 +55,7 @@ def tap(address, namespace):
 
 
 def switch(ports, delay, bytes_per_second):
-    """Carry frames between `ports` for ever: serialised by their sender's and receiver's speed."""
+    """Carry frames between `ports` for ever, at their sender's and receiver's speed."""
     home, waiting, free, n = {}, [], dict.fromkeys(ports, 0.0), 0
     while True:
         pause = max(waiting[0][0] - time.monotonic(), 0) if waiting else None
@@ -62,7 +63,10 @@ def switch(ports, delay, bytes_per_second):
             frame = os.read(port, MTU + 100)
             home[frame[6:12]] = port
             now = time.monotonic()
-            there = [home[frame[:6]]] if frame[:6] in home else [p for p in ports if p != port]
+            if frame[:6] in home:
+                there = [home[frame[:6]]]
+            else:
+                there = [other for other in ports if other != port]
             for other in there:
                 start = max(now, free[port], free[other] if len(there) == 1 else 0)
                 end = start + len(frame) / bytes_per_second
@@ -73,7 +77,7 @@ def switch(ports, delay, bytes_per_second):
             _, _, other, frame = heapq.heappop(waiting)
             try:
                 os.write(other, frame)
-            except OSError:                         # its queue is full: TCP sends it again
+            except OSError:                 # its queue is full: TCP sends it again
                 pass
 
 
@@ -89,10 +93,11 @@ def measured(words, workers, delay, bandwidth):
         with tempfile.NamedTemporaryFile("w", suffix=".sh", delete=False) as file:
             file.write(LAUNCHER)
         os.chmod(file.name, 0o755)
-        command = [mpiexec(), "-launcher", "ssh", "-launcher-exec", file.name, "-localhost",
-                   f"{SUBNET}{HOST}", "-hosts", ",".join(f"{SUBNET}{i}" for i in roles),
-                   "-ppn", "1", "-n", str(len(roles)), sys.executable, "-m", "mpc.train_mnist",
-                   *words]
+        hosts = ",".join(f"{SUBNET}{i}" for i in roles)
+        command = [mpiexec(), "-launcher", "ssh", "-launcher-exec", file.name,
+                   "-localhost", f"{SUBNET}{HOST}", "-hosts", hosts, "-ppn", "1",
+                   "-n", str(len(roles)),
+                   sys.executable, "-m", "mpc.train_mnist", *words]
         environment = {"UCX_TLS": "tcp,self", "OPENBLAS_NUM_THREADS": "1"}
         stamps, said = [], []
         with subprocess.Popen(command, env=os.environ | environment, text=True,
@@ -101,20 +106,23 @@ def measured(words, workers, delay, bandwidth):
                 stamps.append(time.monotonic())
                 said.append(line)
         if run.returncode:
-            raise SystemExit(f"the run ended with status {run.returncode}: {''.join(said)}")
+            raise SystemExit(
+                f"the run ended with status {run.returncode}: {''.join(said)}")
         return stamps, said
     finally:
         if cable:
             os.kill(cable, signal.SIGKILL)
             os.waitpid(cable, 0)
         for i in roles:
-            subprocess.run(["ip", "netns", "del", f"role-{i}"], stderr=subprocess.DEVNULL)
+            command = ["ip", "netns", "del", f"role-{i}"]
+            subprocess.run(command, stderr=subprocess.DEVNULL)
         for port in ports:
             os.close(port)
 
 
 def main():
-    p = argparse.ArgumentParser(usage="python -m benchmarks.network --network 20,100 [-- OPTIONS]")
+    p = argparse.ArgumentParser(
+        usage="python -m benchmarks.network --network 20,100 [-- OPTIONS]")
     p.add_argument("--network", default="20,100", type=network)
     p.add_argument("words", nargs="*", help="options of the training command")
     given = p.parse_args()
@@ -125,9 +133,11 @@ def main():
     start = time.monotonic()
     stamps, said = measured(given.words, options.workers, given.network.rtt / 2e3,
                             given.network.bandwidth)
-    print(f"Measured: {stamps[-1] - start:.1f} s from the start of four processes to the last line;"
-          f" {stamps[-1] - stamps[0]:.1f} s from the first batch's line on")
-    print(*(line for line in said if re.match("Time per batch|Accuracy", line)), sep="")
+    whole, part = stamps[-1] - start, stamps[-1] - stamps[0]
+    print(f"Measured: {whole:.1f} s from the start of four processes to the last line; "
+          f"{part:.1f} s from the first batch's line on")
+    shown = [line for line in said if re.match("Time per batch|Accuracy", line)]
+    print(*shown, sep="")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Roles in processes of their own against the simulation: ``python -m benchmarks.processes``.
+"""One process per role and the simulation: ``python -m benchmarks.processes``.
 
-Both run in turn, so that a machine that changes its speed changes it for both; medians are shown.
-Needs the extra mpi. Idle roles should cost next to nothing: on fewer cores than roles, a role that
-polled while it waits would starve those that compute.
+Both run in turn, so that a machine that changes its speed changes it for both; medians
+are shown. Needs the extra mpi. Waiting roles should cost next to nothing: on fewer
+cores than roles, a role that polls while it waits would starve those that compute.
 """
 
 import argparse
@@ -14,7 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMAND = [sys.executable, "-m", "mpc.train_mnist", "--epochs", "3", "--test-items", "2"]
+COMMAND = [sys.executable, "-m", "mpc.train_mnist",
+           "--epochs", "3", "--test-items", "2"]
 SETTINGS = {"carry-tree": ["--comparison", "carry-tree"], "securenn": []}
 
 
@@ -25,7 +26,7 @@ def mpiexec():
 
 
 def seconds(command):
-    """The seconds of a batch that a training command prints."""
+    """Seconds per batch, as a training command prints them."""
     done = subprocess.run(command, capture_output=True, text=True, check=True,
                           env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
     return float(re.search(r"^Time per batch: ([\d.]+) s", done.stdout, re.M)[1])
@@ -35,15 +36,17 @@ def main():
     options = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     options.add_argument("--repetitions", type=int, default=7)
     repetitions = options.parse_args().repetitions
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before, {repetitions} "
-          "repetitions; seconds a batch, median (least to most)\n")
-    print("| comparison | one process | four processes | ratio |\n| --- | --- | --- | --- |")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before, "
+          f"{repetitions} repetitions; seconds a batch, median (minimum to maximum)\n")
+    print("| comparison | one process | four processes | ratio |\n"
+          "| --- | --- | --- | --- |")
     for name, words in SETTINGS.items():
         ways = [*COMMAND, *words], [mpiexec(), "-n", "4", *COMMAND, *words]
-        taken = list(zip(*[[seconds(way) for way in ways] for _ in range(repetitions)]))
+        pairs = [[seconds(way) for way in ways] for _ in range(repetitions)]
+        taken = list(zip(*pairs, strict=True))
         one, four = map(statistics.median, taken)
-        shown = " | ".join(f"{statistics.median(t):.3f} ({min(t):.3f} to {max(t):.3f})"
-                           for t in taken)
+        shown = " | ".join(
+            f"{statistics.median(t):.3f} ({min(t):.3f} to {max(t):.3f})" for t in taken)
         print(f"| {name} | {shown} | {four / one:.2f} |", flush=True)
     print(f"\nload {os.getloadavg()[0]:.1f} after")
 

@@ -1,7 +1,7 @@
-"""Each step against its floor: ``python -m benchmarks.steps``.
+"""Each protocol compared with its lower bound: ``python -m benchmarks.steps``.
 
-The floor of a product is its floating-point products alone, that of a comparison the stream of
-coins that it must derive; both are measured in the same run.
+The lower bound of a product is its floating-point products alone; that of a comparison
+is the stream of coins that it must derive. Both are measured in the same run.
 """
 
 import argparse
@@ -21,12 +21,14 @@ N = 8192
 def shared(world, shape):
     """Shares of small random numbers."""
     numbers = np.random.default_rng(0).integers(-2**20, 2**20, shape)
-    rows = world.private_input(world.server, shape, lambda: world.ring.from_int(numbers), np.uint64).rows
-    return world.share(world.server, x=(rows, world.ring))[0]
+    secret = world.private_input(
+        world.server, shape, lambda: world.ring.from_int(numbers), np.uint64)
+    x, = world.share(world.server, x=(secret.rows, world.ring))
+    return x
 
 
-def stream_of(step, *shapes):
-    """Bytes of coins that a step on operands of these shapes derives, all roles, each once."""
+def stream_of(protocol, *shapes):
+    """Bytes of coins that a protocol on operands of these shapes derives, each once."""
     world = Watched(seed=0)
     drawn = []
     original = world._draw
@@ -38,12 +40,12 @@ def stream_of(step, *shapes):
     world._draw = draw
     operands = [shared(world, shape) for shape in shapes]
     drawn.clear()
-    step(*operands)
+    protocol(*operands)
     return sum(drawn)
 
 
 def tasks():
-    """{name: (step, floor)}: functions of no argument."""
+    """{name: (protocol, lower bound)}: functions of no argument."""
     world = mpc.World()
     rng = np.random.default_rng(0)
     left, right = rng.normal(size=(64, 784)), rng.normal(size=(784, 128))
@@ -52,41 +54,43 @@ def tasks():
         return lambda: [left @ right for _ in range(times)]
 
     def shake(nbytes):
-        return lambda: hashlib.shake_128(b"floor").digest(nbytes)
+        return lambda: hashlib.shake_128(b"coins").digest(nbytes)
 
-    big = (64, 784), (784, 128)
-    result = {
-        "matmul 64x784 @ 784x128 (30 float products)":
-            (lambda: beaver.matmul(*(shared(world, s) for s in big)), gemm(30)),
-        "matmul_in_three, the same (18 float products)":
-            (lambda: beaver.matmul_in_three(*(shared(world, s) for s in big)), gemm(18))}
-    for name, step, shapes in [
-            (f"multiply, {N:,} elements", beaver.multiply, ((N,), (N,))),
-            (f"securenn drelu, {N:,} elements", securenn.drelu, ((N,),)),
-            (f"carry_tree drelu, {N:,} elements", carry_tree.drelu, ((N,),)),
-            (f"truncate_locally, {N:,} elements", lambda x: truncation.truncate_locally(x, 1000),
-             ((N,),)),
-            (f"truncate_with_provider, {N:,} elements",
-             lambda x: truncation.truncate_with_provider(x, 1000), ((N,),))]:
-        result[name] = (lambda step=step, shapes=shapes: step(*(shared(world, s) for s in shapes)),
-                        shake(max(stream_of(step, *shapes), 1)))
+    def run(protocol, *shapes):
+        return lambda: protocol(*(shared(world, shape) for shape in shapes))
+
+    result = {"matmul 64x784 @ 784x128 (30 float products)":
+              (run(beaver.matmul, (64, 784), (784, 128)), gemm(30))}
+    for name, protocol, n_operands in [
+            ("multiply", beaver.multiply, 2),
+            ("securenn drelu", securenn.drelu, 1),
+            ("carry_tree drelu", carry_tree.drelu, 1),
+            ("truncate_locally", lambda x: truncation.truncate_locally(x, 1000), 1),
+            ("truncate_with_provider",
+             lambda x: truncation.truncate_with_provider(x, 1000), 1)]:
+        shapes = [(N,)] * n_operands
+        coins = max(stream_of(protocol, *shapes), 1)
+        result[f"{name}, {N:,} elements"] = run(protocol, *shapes), shake(coins)
     return result
 
 
 def main(argv=None):
-    p = argparse.ArgumentParser(prog="python -m benchmarks.steps", description=__doc__.splitlines()[0])
-    p.add_argument("--repeat", type=int, default=15, help="interleaved repetitions (15)")
+    p = argparse.ArgumentParser(
+        prog="python -m benchmarks.steps", description=__doc__.splitlines()[0])
+    p.add_argument(
+        "--repeat", type=int, default=15, help="interleaved repetitions (15)")
     options = p.parse_args(argv)
     pairs = tasks()
     with threadpoolctl.threadpool_limits(1):
         runs = {(name, i): (function, 1) for name, both in pairs.items()
                 for i, function in enumerate(both)}
         medians = interleaved(runs, options.repeat)
-    print("| step (all roles; sharing of the operands included) | CPU ms | floor ms | ratio |\n"
-          "| --- | --- | --- | --- |")
+    print("| protocol (all roles; sharing of the operands included) | CPU ms "
+          "| lower bound, ms | ratio |\n| --- | --- | --- | --- |")
     for name in pairs:
-        step, floor = medians[name, 0][0], medians[name, 1][0]
-        print(f"| {name} | {1e3 * step:.2f} | {1e3 * floor:.2f} | {step / floor:.1f} |")
+        taken, bound = medians[name, 0][0], medians[name, 1][0]
+        print(f"| {name} | {1e3 * taken:.2f} | {1e3 * bound:.2f} "
+              f"| {taken / bound:.1f} |")
 
 
 if __name__ == "__main__":

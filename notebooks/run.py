@@ -1,8 +1,8 @@
-"""Run the notebooks of the course from a clean kernel; `scripts/notebooks` stores what comes out.
+"""Run the notebooks of the course from a clean kernel; `scripts/notebooks` stores them.
 
-`execute` also tries each exercise: after its cell it runs the collapsed solution and the wrong
-answers of the cell's metadata in the placeholder's stead, each in a forked child of the kernel, so
-that nothing of them is left behind for the cells that follow.
+`execute` also tries each exercise: after its cell it runs the collapsed solution and
+the wrong answers of the cell's metadata in place of the placeholder. Each runs in a
+forked child of the kernel, so that it leaves no trace for the following cells.
 """
 
 import hashlib
@@ -45,17 +45,17 @@ del _try
 
 
 class Attempt(NamedTuple):
-    """What the check of an exercise said to an answer."""
+    """The reply of an exercise's check to an answer."""
 
-    cell: int           # its place in the notebook
+    cell: int           # its index in the notebook
     kind: str           # "empty", "solution" or "wrong"
     answer: str
-    due: str            # how the line must begin, or what it must contain
+    due: str            # a text that the reply must contain
     said: str
 
 
 def chapters():
-    """All notebooks of the course, in order; a translation stands behind its original."""
+    """All notebooks of the course, in order; a translation follows its original."""
     return sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"),
                   key=lambda path: (path.name.partition(".")[0], len(path.name)))
 
@@ -65,19 +65,20 @@ def has_tag(cell, tag):
 
 
 def text_of(cell):
-    """All that the outputs of a cell say as plain text."""
-    return "".join(o.text if o.output_type == "stream" else o.get("data", {}).get("text/plain", "")
-                   for o in cell.outputs)
+    """The outputs of a cell as plain text."""
+    return "".join(
+        o.text if o.output_type == "stream" else o.get("data", {}).get("text/plain", "")
+        for o in cell.outputs)
 
 
 def placeholder_and_check(cell):
-    """The two parts of an exercise's cell: all lines but the last, which calls the check."""
+    """The lines of an exercise's cell, without the last, and the last: the check."""
     *lines, call = cell.source.rstrip().splitlines()
     return "\n".join(lines), call
 
 
 def answers(notebook, i):
-    """What to try in the exercise at place `i`: (kind, answer, what must be said)."""
+    """The answers to try in the exercise at index `i`: (kind, answer, due reply)."""
     found = SOLUTION.search(notebook.cells[i - 1].source)
     if found:
         yield "solution", found[1], "Right. "
@@ -89,9 +90,10 @@ def execute(path, timeout=300):
     """Run the notebook at `path`: (the notebook with fresh outputs, all attempts)."""
     notebook = nbformat.read(path, as_version=4)
     attempts = []
-    client = NotebookClient(notebook, timeout=timeout, kernel_name="python3", coalesce_streams=True,
-                            extra_arguments=["--log-level=ERROR"],
-                            resources={"metadata": {"path": str(FOLDER)}})
+    client = NotebookClient(
+        notebook, timeout=timeout, kernel_name="python3", coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(FOLDER)}})
     spare = len(notebook.cells)
     notebook.cells.append(nbformat.v4.new_code_cell())
     with client.setup_kernel():
@@ -102,10 +104,11 @@ def execute(path, timeout=300):
             if not has_tag(cell, "exercise"):
                 continue
             placeholder, call = placeholder_and_check(cell)
-            attempts.append(Attempt(i, "empty", placeholder, "Not yet: put your answer",
-                                    text_of(cell)))
+            attempts.append(Attempt(
+                i, "empty", placeholder, "Not yet: put your answer", text_of(cell)))
             for kind, answer, due in answers(notebook, i):
-                trial = nbformat.v4.new_code_cell(TRY.format(code=f"{answer}\n{call}\n"))
+                tried = TRY.format(code=f"{answer}\n{call}\n")
+                trial = nbformat.v4.new_code_cell(tried)
                 client.execute_cell(trial, spare, store_history=False)
                 attempts.append(Attempt(i, kind, answer, due, text_of(trial)))
     del notebook.cells[spare:]
@@ -113,10 +116,10 @@ def execute(path, timeout=300):
 
 
 def clean(notebook):
-    """Only what belongs in a stored notebook, so that a second run changes little of the file."""
+    """The notebook without transient data, so that a second run changes little."""
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata = nbformat.from_dict({
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"}})
+        "kernelspec": kernel, "language_info": {"name": "python"}})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     used = set()
     for cell in notebook.cells:
@@ -140,9 +143,10 @@ def main(words):
         notebook, attempts = execute(path)
         nbformat.write(notebook, path)
         wrong = [a for a in attempts if a.due not in a.said]
-        print(f"{path.name}: stored; {len(attempts)} answers tried, {len(wrong)} misjudged")
-        for attempt in wrong:
-            print(f"  cell {attempt.cell}, {attempt.kind} {attempt.answer!r}: {attempt.said}")
+        print(f"{path.name}: stored; {len(attempts)} answers tried, "
+              f"{len(wrong)} misjudged")
+        for a in wrong:
+            print(f"  cell {a.cell}, {a.kind} {a.answer!r}: {a.said}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""The package as a whole: what it needs, what a wheel of it holds, and that the README is true."""
+"""The package as a whole: dependencies, layout, size, the wheel, and a true README."""
 
 import ast
 import configparser
 import doctest
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tokenize
 import zipfile
 from pathlib import Path
 
@@ -20,14 +22,20 @@ from mpc.train_mnist.options import parser
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGES = ("mpc", "nn", "data")
-SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).glob("*.py"))]
-# A module of mpc imports only modules that stand before it here.
-ORDER = ("tiny threads siblings console ring randomness tags ledger masks share link world "
-         "views provider beaver truncation securenn carry_tree comparison argmax checked "
-         "encoding either fixed_point labs guard mpi save options train_mnist costs forecast "
-         "show graph exercises").split()
-COMMANDS = ("train_mnist", "costs", "forecast")     # modules that bring all three packages together
-OVERTURE = "tiny"               # stands alone: NumPy and the digits, nothing else of mpc
+SOURCES = [path for package in PACKAGES
+           for path in sorted((ROOT / package).rglob("*.py"))]
+OTHERS = [path for folder in ("benchmarks", "docs", "notebooks", "tests")
+          for path in sorted((ROOT / folder).rglob("*.py"))]
+# The front room teaches the lesson. Each module imports only modules before it.
+FRONT = ("tiny limbs ring randomness masks share ledger world beaver truncation "
+         "securenn carry_tree comparison public encoding fixed_point").split()
+# The side rooms. Each imports only the front room and the rooms before it.
+ROOMS = ("transport", "audit", "train_mnist", "course")
+SIDE_DOOR = "mpc.audit.checked"     # fixed_point may import it inside a function
+DRAWS, FASTER, MPI = {"matplotlib"}, {"threadpoolctl"}, {"mpi4py"}
+EXTRAS = {"mpc.course.graph": DRAWS, "mpc.course.pictures": DRAWS,
+          "mpc.transport.blas": FASTER, "mpc.transport.mpi": MPI}
+MOST_CODE = 1600                    # lines of code of the front room, without tiny
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +50,19 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
 
 
-def imported(path):
-    """The modules that a file imports, in full; ``from a import b`` counts as a and a.b."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def name_of(path):
+    """The module in a file of the three packages, in full."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def imported(path, top_level=False):
+    """The modules that a file imports, in full; ``from a import b`` is a and a.b.
+
+    Only those that it imports outside functions if `top_level`.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body if top_level else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -54,92 +72,165 @@ def imported(path):
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-# ---------------------------------------------------------------------- metadata
+def room_of(name):
+    """The place in ROOMS of a module of mpc; -1 for the front room."""
+    folder = name.split(".")[1]
+    return ROOMS.index(folder) if folder in ROOMS else -1
+
+
+def code_lines(path):
+    """The number of lines with code: no docstring, comment or blank line."""
+    source = path.read_text(encoding="utf-8")
+    blank = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT,
+             tokenize.DEDENT, tokenize.ENDMARKER)
+    lines = {line for token in tokenize.generate_tokens(io.StringIO(source).readline)
+             if token.type not in blank
+             for line in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            if ast.get_docstring(node) is not None:
+                lines -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return len(lines)
+
+
+# ------------------------------------------------------------------ metadata
 
 
 def test_there_are_three_dependencies_at_run_time(setup):
     needed = setup["options"]["install_requires"].split()
-    assert [re.split("[>=<~!]", line)[0] for line in needed] == ["numpy", "scipy", "idx2numpy"]
+    names = [re.split("[>=<~!]", line)[0] for line in needed]
+    assert names == ["numpy", "scipy", "idx2numpy"]
 
 
 def test_name_python_and_extras(setup):
     assert setup["metadata"]["name"] == "mpc-numpy"
     assert setup["options"]["python_requires"] == ">=3.10"
-    assert {"test", "notebooks", "mpi", "bench"} <= set(setup["options.extras_require"])
+    assert {"test", "notebooks", "mpi", "bench", "check"} <= set(
+        setup["options.extras_require"])
+
+
+def test_every_folder_with_modules_is_a_package_of_the_wheel(setup):
+    folders = {name_of(path.parent / "__init__.py") for path in SOURCES}
+    assert set(setup["options"]["packages"].split()) == folders
 
 
 def test_the_changelog_ends_at_the_version(setup):
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+)", changes, re.M)
     assert newest[1] == setup["metadata"]["version"]
 
 
-# ---------------------------------------------------------------------- source
+# ------------------------------------------------------------------ layout
 
 
-def test_imports_point_downward():
-    allowed = {"nn": {"nn"}, "data": {"data"}, "mpc": {"mpc"}}
+def test_the_rooms_of_mpc_are_those_of_the_layout():
+    inside = {name_of(path).split(".")[1] for path in SOURCES
+              if name_of(path).startswith("mpc.")}
+    assert inside == {*FRONT, *ROOMS}, "give the new module its place in FRONT"
+
+
+def test_nn_and_data_import_neither_each_other_nor_mpc():
+    """Nor does mpc import them, except the overture and the rooms that train."""
     for path in SOURCES:
+        package, *inside = name_of(path).split(".")
         found = {name.split(".")[0] for name in imported(path)} & set(PACKAGES)
-        due = set(PACKAGES) if path.stem in (*COMMANDS, "exercises") else allowed[path.parent.name]
-        due = {"data"} if path.stem == OVERTURE else due
-        assert found <= due, f"{path.parent.name}/{path.name} imports {found - due}"
+        due = {package}
+        if inside[:1] == ["tiny"]:
+            due = {"data"}
+        elif inside and inside[0] in ("train_mnist", "course"):
+            due = set(PACKAGES)
+        assert found <= due, f"{name_of(path)} imports {found - due}"
 
 
-def test_inside_mpc_they_point_downward_too():
-    modules = {path.stem: path for path in SOURCES if path.parent.name == "mpc"}
-    del modules["__init__"]
-    assert set(modules) == set(ORDER), "give the new module its place in ORDER"
-    for name, path in modules.items():
-        found = {part.split(".")[1] for part in imported(path) if part.startswith("mpc.")}
-        above = set(ORDER[:ORDER.index(name)])
-        assert found & set(modules) <= above, f"{name} imports {found & set(modules) - above}"
+@pytest.mark.parametrize("name", FRONT)
+def test_a_module_of_the_front_room_imports_only_those_before_it(name):
+    path = ROOT / "mpc" / f"{name}.py"
+    found = {module for module in imported(path) if module.startswith("mpc.")}
+    if name == "fixed_point":
+        inside = found - set(imported(path, top_level=True))
+        found -= {module for module in inside if module.startswith(SIDE_DOOR)}
+    above = {module.split(".")[1] for module in found} - set(FRONT[:FRONT.index(name)])
+    assert not above, f"{name} imports {above}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_side_room_imports_only_the_front_room_and_those_before_it(room):
+    for path in (ROOT / "mpc" / room).rglob("*.py"):
+        for module in imported(path):
+            if module.startswith("mpc."):
+                assert room_of(module) <= ROOMS.index(room), f"{path} imports {module}"
+
+
+def test_mpc_itself_imports_no_command_and_no_course():
+    found = {module for module in imported(ROOT / "mpc" / "__init__.py")
+             if module.startswith("mpc.")}
+    assert {room_of(module) for module in found} <= {-1, 0, 1}
+
+
+def test_nobody_imports_a_main_module():
+    for path in [*SOURCES, *OTHERS]:
+        assert not [name for name in imported(path) if name.endswith("__main__")], path
 
 
 def test_nothing_is_imported_but_the_dependencies_and_the_standard_library():
-    """But for matplotlib in the one module that draws, mpi4py in that of MPI, and threadpoolctl."""
+    """Except matplotlib for pictures, mpi4py for MPI, threadpoolctl if installed."""
     allowed = {*PACKAGES, "numpy", "scipy", "idx2numpy", *sys.stdlib_module_names}
     for path in SOURCES:
-        extra = {"show": {"matplotlib"}, "mpi": {"mpi4py"},
-                 "threads": {"threadpoolctl"}}.get(path.stem, set())
-        assert {name.split(".")[0] for name in imported(path)} <= allowed | extra, path.name
+        extra = EXTRAS.get(name_of(path), set())
+        found = {name.split(".")[0] for name in imported(path)}
+        assert found <= allowed | extra, path
 
 
 def test_without_the_extra_mpi_everything_can_be_imported():
-    code = "import sys; sys.modules['mpi4py'] = None; import mpc.transport.mpi, mpc.train_mnist, mpc.train_mnist.forecast"
+    code = ("import sys; sys.modules['mpi4py'] = None; "
+            "import mpc.transport.mpi, mpc.train_mnist.costs")
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_no_generator_of_numpy_is_near_a_mask():
-    """They choose initial weights and, in labs, the masks that an attack then sees through.
+    """They draw initial weights and, in attacks, the masks that an attack sees through.
 
-    The overture, which protects nothing, says at its top that it takes its masks from one.
+    The overture, which protects nothing, says at its top that its masks come from one.
     """
-    for name in ORDER[ORDER.index(OVERTURE) + 1:ORDER.index("labs")]:
-        assert "np.random" not in (ROOT / "mpc" / f"{name}.py").read_text(encoding="utf-8"), name
+    for path in SOURCES:
+        package, room, *_ = *name_of(path).split("."), ""
+        if package == "mpc" and room not in ("tiny", "audit", "train_mnist", "course"):
+            assert "np.random" not in path.read_text(encoding="utf-8"), path
 
 
-def test_lines_have_at_most_100_columns():
-    others = [*(ROOT / "docs").rglob("*.py"), ROOT / "notebooks" / "run.py"]
-    long = [f"{path.relative_to(ROOT)}:{i}" for path in [*SOURCES, *others]
+# ------------------------------------------------------------------ size
+
+
+def test_the_front_room_is_small():
+    lines = {path.name: code_lines(path) for path in (ROOT / "mpc").glob("*.py")
+             if path.name != "tiny.py"}
+    assert sum(lines.values()) <= MOST_CODE, lines
+
+
+def test_lines_have_at_most_88_columns():
+    long = [f"{path.relative_to(ROOT)}:{i}" for path in [*SOURCES, *OTHERS]
             for i, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-            if len(line) > 100]
+            if len(line) > 88]
     assert not long, f"{len(long)} lines: {' '.join(long)}"
 
 
-# ---------------------------------------------------------------------- the README
+# ------------------------------------------------------------------ the README
 
 
 def test_the_code_of_the_readme_prints_what_it_shows():
-    examples = doctest.DocTestParser().get_doctest("\n".join(blocks("python")), {}, "README.md",
-                                                   "README.md", 0)
+    code = "\n".join(blocks("python"))
+    name = "README.md"
+    examples = doctest.DocTestParser().get_doctest(code, {}, name, name, 0)
     said = []
-    result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(examples, out=said.append)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    result = runner.run(examples, out=said.append)
     assert result.attempted >= 10 and not result.failed, "".join(said)
 
 
 def test_the_commands_of_the_readme_are_those_that_are_run():
     train, test, course, others, roles = blocks("sh")
-    assert train == ("python3 -m venv .venv && .venv/bin/python -m pip install -e . && \\\n"
+    assert train == ("python3 -m venv .venv && "
+                     ".venv/bin/python -m pip install -e . && \\\n"
                      ".venv/bin/python -m mpc.train_mnist\n")
     assert test == "scripts/test\n"
     assert os.access(ROOT / "scripts" / "test", os.X_OK)
@@ -164,13 +255,14 @@ def test_every_command_of_the_readme_names_the_environments_python():
 
 
 def test_no_command_needs_a_variable():
-    texts = README, *(path.read_text(encoding="utf-8") for path in (ROOT / "scripts").iterdir())
-    assert not [text for text in texts if re.search(r"NUM_THREADS=", text)]
+    scripts = (path.read_text(encoding="utf-8")
+               for path in (ROOT / "scripts").iterdir())
+    assert not [text for text in (README, *scripts) if "NUM_THREADS=" in text]
 
 
-def test_the_map_in_the_readme_has_every_module_in_reading_order():
-    named = re.findall(r"\]\(mpc/(\w+)\.py\)", README)
-    assert named == ORDER
+def test_the_map_in_the_readme_has_every_module_of_the_front_room_and_every_room():
+    named = re.findall(r"^\|.*?\]\(mpc/(\w+)(?:\.py)?\)", README, re.M)
+    assert sorted(named) == sorted([*FRONT, *ROOMS])
 
 
 def test_the_output_in_the_readme_is_of_todays_form():
@@ -188,65 +280,74 @@ def test_pictures_and_files_that_the_readme_names_are_there():
     assert names and all((ROOT / name).exists() for name in names), names
 
 
-@pytest.mark.parametrize("words, due", [((), "docs/pictures"), (("new/pictures",),
-                         "{here}/new/pictures"), (("/nowhere",), "/nowhere")])
+@pytest.mark.parametrize("words, due", [
+    ((), "docs/pictures"), (("new/pictures",), "{here}/new/pictures"),
+    (("/nowhere",), "/nowhere")])
 def test_pictures_are_drawn_into_the_callers_folder(tmp_path, words, due):
-    python = tmp_path / "bin" / "python"            # a python that says what it is asked to do
+    python = tmp_path / "bin" / "python"        # a python that prints its arguments
     python.parent.mkdir()
     python.write_text('#!/bin/sh\necho "$@"\n')
     python.chmod(0o755)
-    out = run([str(ROOT / "scripts" / "pictures"), *words], tmp_path, VENV=str(tmp_path))
-    assert out.splitlines()[-1].split() == ["docs/pictures/draw_shares.py",
-                                            due.format(here=tmp_path)]
+    script = str(ROOT / "scripts" / "pictures")
+    out = run([script, *words], tmp_path, VENV=str(tmp_path))
+    assert out.splitlines()[-1].split() == [
+        "docs/pictures/draw_shares.py", due.format(here=tmp_path)]
 
 
-# ---------------------------------------------------------------------- the wheel
+# ------------------------------------------------------------------ the wheel
 
 
 def run(command, cwd, **variables):
     """Run a command line as a newcomer would; its output."""
-    env = {name: value for name, value in os.environ.items()
-           if name not in ("MNIST_DIR", "PYTHONPATH", "VENV", "VIRTUAL_ENV", "PYTEST_ADDOPTS")}
-    done = subprocess.run(command, shell=isinstance(command, str), cwd=cwd, env=env | variables,
-                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    ours = "MNIST_DIR", "PYTHONPATH", "VENV", "VIRTUAL_ENV", "PYTEST_ADDOPTS"
+    env = {name: value for name, value in os.environ.items() if name not in ours}
+    done = subprocess.run(
+        command, shell=isinstance(command, str), cwd=cwd, env=env | variables,
+        capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """A copy of the tree without what is made in it."""
-    made = shutil.ignore_patterns(".git", ".venv", "build", "dist", "*.egg-info", "__pycache__",
-                                  ".hypothesis", ".pytest_cache")
-    return Path(shutil.copytree(ROOT, tmp_path_factory.mktemp("copy") / "clone", ignore=made))
+    """A copy of the tree without generated files."""
+    made = shutil.ignore_patterns(
+        ".git", ".venv", "build", "dist", "*.egg-info", "__pycache__", ".hypothesis",
+        ".*_cache")
+    folder = tmp_path_factory.mktemp("copy") / "clone"
+    return Path(shutil.copytree(ROOT, folder, ignore=made))
 
 
 @pytest.mark.slow
-def test_a_wheel_holds_the_three_packages_the_data_and_the_licences(clone, tmp_path, setup):
-    """And nothing else; built by way of the source distribution, as for a release."""
+def test_a_wheel_has_the_three_packages_the_data_and_the_licences(
+        clone, tmp_path, setup):
+    """And nothing else; built from the source distribution, as for a release."""
     run([sys.executable, "-m", "build", "--outdir", str(tmp_path)], clone)
     wheel, = tmp_path.glob("mpc_numpy-*-py3-none-any.whl")
     info = f"mpc_numpy-{setup['metadata']['version']}.dist-info"
     data_files = sorted(path.name for path in (ROOT / "data" / "mnist").iterdir())
     assert len([name for name in data_files if name.endswith(".gz")]) == 4
     assert sorted(zipfile.ZipFile(wheel).namelist()) == sorted([
-        *(f"{path.parent.name}/{path.name}" for path in SOURCES),
+        *(str(path.relative_to(ROOT)) for path in SOURCES),
+        *(f"{package}/py.typed" for package in PACKAGES),
         *(f"data/mnist/{name}" for name in data_files),
         *(f"{info}/licenses/{name}" for name in ("LICENSE", "data/mnist/LICENSE")),
-        *(f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "top_level.txt"))])
+        *(f"{info}/{name}"
+          for name in ("METADATA", "RECORD", "WHEEL", "top_level.txt"))])
 
     run([sys.executable, "-m", "venv", str(tmp_path / "venv")], tmp_path)
     python = str(tmp_path / "venv" / "bin" / "python")
-    run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", str(wheel)], tmp_path)
-    printed = run([python, "-c", "import data, mpc, nn; print(data.__file__); "
-                                 "print(*(len(data.load_mnist(s)[0]) for s in ('train', 'test')))"],
-                  tmp_path)
-    path, counts = printed.splitlines()
+    run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check",
+         str(wheel)], tmp_path)
+    code = ("import data, mpc.train_mnist.costs; print(data.__file__); "
+            "print(*(len(data.load_mnist(s)[0]) for s in ('train', 'test')))")
+    path, counts = run([python, "-c", code], tmp_path).splitlines()
     assert path.startswith(str(tmp_path)) and counts == "6400 1280"
 
 
 @pytest.mark.slow
 def test_the_first_command_of_the_readme_learns(clone):
     out = run("set -e\n" + blocks("sh")[0], clone)
-    accuracy, = re.findall(r"^Accuracy after 10 epochs: \d+/640 \((.*) %\)$", out, re.M)
+    line = r"^Accuracy after 10 epochs: \d+/640 \((.*) %\)$"
+    accuracy, = re.findall(line, out, re.M)
     assert float(accuracy) >= 73

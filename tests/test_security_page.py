@@ -3,9 +3,8 @@
 import re
 from pathlib import Path
 
-import pytest
-
 import mutants
+import pytest
 
 ROOT = Path(__file__).parents[1]
 SECURITY = (ROOT / "docs/SECURITY.md").read_text()

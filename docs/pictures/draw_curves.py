@@ -1,7 +1,7 @@
-"""Draw curves.png: the same training on floats, on fixed point in the clear and on secret shares.
+"""Draw curves.png: the same training on floats, on fixed point and on secret shares.
 
-Run by scripts/pictures; takes about 15 seconds and needs matplotlib, which the `notebooks` extra
-installs. Shares find their signs by the carry tree here, which is the faster way.
+Run by scripts/pictures; takes about 15 seconds and needs matplotlib, which the extra
+`notebooks` installs. The comparison is the carry tree, which is faster.
 """
 
 import sys
@@ -17,7 +17,7 @@ RUNS = {"floating point": "--arithmetic float",
 
 
 def losses_and_accuracies(text):
-    """The loss of each batch, and the percentage of right answers after each epoch."""
+    """The loss of each batch, and the accuracy in per cent after each epoch."""
     options = parser().parse_args(text.split())
     run = train_mnist.train(options, log=lambda line: None)
     return run.losses, [100 * n / options.test_items for n in run.accuracies]
@@ -25,7 +25,8 @@ def losses_and_accuracies(text):
 
 def draw(folder):
     """Write curves.png into `folder`."""
-    figure = pictures.training({name: losses_and_accuracies(text) for name, text in RUNS.items()})
+    runs = {name: losses_and_accuracies(text) for name, text in RUNS.items()}
+    figure = pictures.training(runs)
     Path(folder).mkdir(parents=True, exist_ok=True)
     figure.savefig(Path(folder) / "curves.png", dpi=100)
 

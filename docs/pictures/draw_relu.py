@@ -1,6 +1,6 @@
 """Draw relu.png: every message of one ReLU, drawn from the ledger of a run.
 
-Run by scripts/pictures; needs matplotlib, which the `notebooks` extra installs.
+Run by scripts/pictures; needs matplotlib, which the extra `notebooks` installs.
 """
 
 import sys
@@ -11,9 +11,10 @@ from mpc.course import pictures
 
 
 def messages():
-    """What the ReLU of one secret number sends, without its sharing."""
+    """The messages of the ReLU of one secret number, without its sharing."""
     world = mpc.World(seed=1)
-    x = mpc.fix_precision([1.5]).share(*world.workers, crypto_provider=world.crypto_provider)
+    x = mpc.fix_precision([1.5]).share(
+        *world.workers, crypto_provider=world.crypto_provider)
     start = len(world.ledger.messages)
     mpc.relu(x.value)
     return world.ledger.messages[start:]
@@ -22,7 +23,8 @@ def messages():
 def draw(folder):
     """Write relu.png into `folder`."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    pictures.sequence(messages(), pictures.RELU_NOTES).savefig(Path(folder) / "relu.png", dpi=100)
+    figure = pictures.sequence(messages(), pictures.RELU_NOTES)
+    figure.savefig(Path(folder) / "relu.png", dpi=100)
 
 
 if __name__ == "__main__":

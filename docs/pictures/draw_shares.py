@@ -1,6 +1,6 @@
 """Draw shares.png: one digit beside the two shares that alice and bob compute on.
 
-Run by scripts/pictures; needs matplotlib, which the `notebooks` extra installs.
+Run by scripts/pictures; needs matplotlib, which the extra `notebooks` installs.
 """
 
 import sys
@@ -12,7 +12,7 @@ from mpc.course import pictures
 
 
 def digit_and_shares(item=0):
-    """A picture in [0, 1] and the two rows that it is shared in, as fractions of 2^64."""
+    """A picture in [0, 1] and its two shares, as fractions of 2^64."""
     images, _ = data.load_mnist("train", n=item + 1)
     world = mpc.World(seed=1)
     alice, bob = world.workers
@@ -23,8 +23,9 @@ def digit_and_shares(item=0):
 
 def draw(folder):
     """Write shares.png into `folder`."""
-    figure = pictures.images(digit_and_shares(), ("the digit", "alice's share", "bob's share"),
-                         signs="=+", note="(mod $2^{64}$)")
+    titles = "the digit", "alice's share", "bob's share"
+    figure = pictures.images(
+        digit_and_shares(), titles, signs="=+", note="(mod $2^{64}$)")
     Path(folder).mkdir(parents=True, exist_ok=True)
     figure.savefig(Path(folder) / "shares.png", dpi=100)
 

@@ -1,40 +1,46 @@
-"""The three arithmetics that a network can be trained in: floats, fixed point, and shares."""
+"""The three arithmetics of the training program: floats, fixed point, and shares."""
+
+from __future__ import annotations
 
 import itertools
 import math
+from argparse import Namespace
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-import data
 import mpc
+import nn
 from mpc.ring import Z2k
-from mpc.train_mnist.options import public, weight_scale
+from mpc.train_mnist.options import common_options
+from mpc.train_mnist.range_checks import weight_scale
 from mpc.transport.mpi import MpiWorld
 
 
 class Float:
-    """Plain float64 numbers: what the others are measured against."""
+    """Plain float64 numbers, with which the others are compared."""
 
-    world = None
-    weight_scale = 1       # times that a weight is finer than another number
-    digits = 6      # decimals of a loss that are worth printing
+    world: mpc.World | None = None
+    weight_scale = 1        # how many times finer a weight is than another number
+    digits = 6              # decimals of a loss that are worth printing
 
-    def __init__(self, options, world=None):
+    def __init__(self, options: Namespace, world: mpc.World | None = None):
         pass
 
-    def model(self, model):
+    def model(self, model: nn.Module) -> nn.Module:
         return model
 
-    def batch(self, load, shape, parts):
+    def batch(self, load: Callable, shape: tuple, parts: Sequence):
+        """A batch, from `parts` that are an owner and its slice of items each."""
         return load(slice(parts[0][1].start, parts[-1][1].stop))
 
-    def reveal(self, value, what):
+    def reveal(self, value, name: str) -> np.ndarray:
         return np.asarray(value)
 
-    def reveal_model(self, model):
+    def reveal_model(self, model: nn.Module) -> nn.Module:
         return model
 
-    def place(self, output):
+    def predictions(self, output):
         """The largest output of each row as a one-hot row."""
         return np.eye(output.shape[-1])[output.argmax(-1)]
 
@@ -42,81 +48,83 @@ class Float:
 class Fixed(Float):
     """Fixed point in the clear, with the rounding of the shared arithmetic."""
 
-    def __init__(self, options, world=None):
-        self.format = {"precision_fractional": options.precision_fractional, "base": options.base,
+    def __init__(self, options: Namespace, world: mpc.World | None = None):
+        digits = options.precision_fractional
+        self.format = {"precision_fractional": digits, "base": options.base,
                        "ring": Z2k(options.ring_bits)}
-        self.digits = math.ceil(options.precision_fractional * math.log10(options.base))
-        self.seeds = (f"{options.seed}/{i}" if options.reproducible else None
-                      for i in itertools.count())     # coins of its own for every value encoded
+        self.digits = math.ceil(digits * math.log10(options.base))
+        self.seeds = (          # every encoded value is rounded with coins of its own
+            f"{options.seed}/{i}" if options.reproducible else None
+            for i in itertools.count())
 
-    def encode(self, numbers, weight_scale=1):
-        return mpc.fix_precision(numbers, rounding_seed=next(self.seeds), weight_scale=weight_scale,
-                                 **self.format)
+    def encode(self, numbers, weight_scale: int = 1) -> mpc.FixedPoint:
+        return mpc.fix_precision(numbers, rounding_seed=next(self.seeds),
+                                 weight_scale=weight_scale, **self.format)
 
-    def model(self, model):
-        """Fixed-point parameters; the weights as much finer as their updates want them."""
-        return model.map(lambda p: self.encode(p, self.weight_scale if p.ndim > 1 else 1))
+    def model(self, model: nn.Module) -> nn.Module:
+        """The parameters in fixed point; weights have a larger scale, biases do not."""
+        return model.map(
+            lambda p: self.encode(p, self.weight_scale if p.ndim > 1 else 1))
 
-    def batch(self, load, shape, parts):
+    def batch(self, load: Callable, shape: tuple, parts: Sequence):
         return self.encode(super().batch(load, shape, parts))
 
-    def reveal(self, value, what):
+    def reveal(self, value, name: str) -> np.ndarray:
         return value.get().float_precision()
 
-    def reveal_model(self, model):
+    def reveal_model(self, model: nn.Module) -> nn.Module:
         return model.get().float_precision()
 
-    def place(self, output):
+    def predictions(self, output):
         return output.argmax(-1, one_hot=True)
 
 
-def make_world(options):
-    """The World that `options` ask for: a simulation, or this process's role under MPI."""
-    how = {"seed": options.seed if options.reproducible else None, "ring_bits": options.ring_bits,
-           "comparison": options.comparison, "truncation": options.truncation,
-           "products": options.products}
-    if options.world == "mpi":
-        return MpiWorld(options.workers, public=public(options), **how)
-    return mpc.World(options.workers, checked=options.checked, **how)
-
-
 class Shared(Fixed):
-    """Fixed point on secret shares, in a World of its own or in the one that is given."""
+    """Fixed point on secret shares, in the given World or in one of its own."""
 
-    def __init__(self, options, world=None):
+    world: mpc.World
+
+    def __init__(self, options: Namespace, world: mpc.World | None = None):
         super().__init__(options)
         self.world = world or make_world(options)
         self.weight_scale = weight_scale(options)
 
     def _share(self, value, **owner):
-        return value.share(*self.world.workers, crypto_provider=self.world.crypto_provider, **owner)
+        return value.share(
+            *self.world.workers, crypto_provider=self.world.crypto_provider, **owner)
 
-    def model(self, model):
+    def model(self, model: nn.Module) -> nn.Module:
         with self.world.ledger.step("share model"):
             return super().model(model).map(self._share)
 
-    def batch(self, load, shape, parts):
-        """Each owner shares its part of a batch.
-
-        In this teaching command every owner reads the same file and takes its own part of it.
-        """
+    def batch(self, load: Callable, shape: tuple, parts: Sequence):
+        """Each owner shares its part of the batch."""
         shared = []
         for owner, items in parts:
-            held = self.world.private_input(self.world.workers[owner], (items.stop - items.start, *shape),
-                                   lambda items=items: load(items))
+            own = self.world.private_input(
+                self.world.workers[owner], (items.stop - items.start, *shape),
+                lambda items=items: load(items))
             with self.world.ledger.step("share data"):
-                shared.append(self._share(self.encode(held)))
+                shared.append(self._share(self.encode(own)))
         return mpc.concatenate(shared)
 
-    def reveal(self, value, what):
-        with self.world.ledger.step(f"reveal {what}"):
-            return super().reveal(value, what)
+    def reveal(self, value, name: str) -> np.ndarray:
+        with self.world.ledger.step(f"reveal {name}"):
+            return super().reveal(value, name)
 
-    def reveal_model(self, model):
+    def reveal_model(self, model: nn.Module) -> nn.Module:
         with self.world.ledger.step("reveal model"):
             return super().reveal_model(model)
 
 
-ARITHMETICS = {"shared": Shared, "fixed": Fixed, "float": Float}
+def make_world(options: Namespace) -> mpc.World:
+    """The World of `options`: a simulation, or this process's role under MPI."""
+    settings = {"seed": options.seed if options.reproducible else None,
+                "ring_bits": options.ring_bits, "comparison": options.comparison,
+                "truncation": options.truncation}
+    if options.world == "mpi":
+        return MpiWorld(options.workers, public=common_options(options), **settings)
+    return mpc.World(options.workers, checked=options.checked, **settings)
 
 
+ARITHMETICS: dict[str, type[Float]] = {"shared": Shared, "fixed": Fixed, "float": Float}

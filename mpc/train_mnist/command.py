@@ -1,17 +1,133 @@
 """The command ``python -m mpc.train_mnist``: options in, a report out."""
 
+from __future__ import annotations
+
 import functools
 import statistics
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
+import numpy as np
+
+import nn
 from mpc.train_mnist import console
+from mpc.train_mnist.arithmetics import ARITHMETICS
 from mpc.train_mnist.options import check_options, is_server, parser
 from mpc.train_mnist.save import save_model
-from mpc.train_mnist.training import train
+from mpc.train_mnist.training import (
+    Net,
+    count_correct,
+    gradient_descent,
+    make_step,
+    private_batches,
+)
 from mpc.transport.mpi import as_role
+from mpc.world import World
+
+OUT_OF_RANGE = (
+    "warning: no mean of squares has this value: numbers have left their range; take a "
+    "smaller --lr or fewer --precision-fractional digits")
+REVEALED = (
+    ("loss", "loss of a training batch", "losses of training batches"),
+    ("count", "count of correctly classified test items",
+     "counts of correctly classified test items"),
+    ("model", "tensor of trained parameters", "tensors of trained parameters"))
 
 
-def report(run, options):
-    """The lines printed after training: accuracy, time, cost, and what was revealed."""
+class Run(NamedTuple):
+    """The results of a training run."""
+
+    model: nn.Module        # floats at the server; NaN in a process without it
+    losses: list[float]     # of every logged batch
+    accuracies: list[float]     # test items classified correctly after each epoch
+    seconds: list[float]    # of each batch; see `Stopwatch`
+    world: World | None     # None where nothing was shared
+    batch_messages: slice   # the ledger's messages of the first batch
+
+
+class Stopwatch:
+    """Seconds of each batch; batches that were not waited for get an average."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.start()
+
+    def start(self) -> None:
+        self._since, self._batches = time.perf_counter(), 0
+
+    def count(self, waited: bool) -> None:
+        """One more batch is done, and this process has `waited` for its messages."""
+        self._batches += 1
+        if waited:
+            elapsed = time.perf_counter() - self._since
+            self.seconds += [elapsed / self._batches] * self._batches
+            self.start()
+
+
+def train(options: Namespace, log: Callable = print, world: World | None = None,
+          progress: Callable = lambda text: None) -> Run:
+    """Train and test as `options` say; `log` gets each line as it is due.
+
+    `world` is where the shares live, by default one that `options` describe. `progress`
+    is told how far a test is, and "" at its end.
+    """
+    arithmetic = ARITHMETICS[options.arithmetic](options, world)
+    world = arithmetic.world
+    here = world is None or world.has(world.server)
+    rng = np.random.default_rng(options.seed) if here else None
+    model = arithmetic.model(Net(rng, options.activation))
+    batches = private_batches(arithmetic, "train", options)
+    tests = private_batches(arithmetic, "test", options)
+    step = make_step(arithmetic, model, options.lr)
+    simulated = world is None or world.here == world.roles
+    messages = world.ledger.messages if world else []
+    first = slice(len(messages), len(messages))
+    losses, counts, watch = [], [], Stopwatch()
+    for epoch, batch, loss in gradient_descent(step, batches, options.epochs):
+        if epoch == batch == 1:
+            first = slice(first.start, len(messages))
+        logged = batch % options.log_interval == 0
+        if logged:
+            losses.append(float(arithmetic.reveal(loss, "loss")))
+        watch.count(logged or simulated)
+        if logged:
+            done = min(batch * options.batch_size, options.train_items)
+            log(f"Train Epoch: {epoch} [{done}/{options.train_items} "
+                f"({100 * done / options.train_items:.0f}%)]  "
+                f"Loss: {losses[-1]:.{arithmetic.digits}f}  "
+                f"Time: {watch.seconds[-1]:.3f}s")
+            if impossible(losses[-1]) and not any(map(impossible, losses[:-1])):
+                print(OUT_OF_RANGE, file=sys.stderr)
+        if batch == len(batches):
+            shown = with_progress(tests, options.test_items, progress)
+            counts.append(count_correct(arithmetic, model, shown))
+            log(f"Test set: Accuracy: {counts[-1]:.0f}/{options.test_items} "
+                f"({100 * counts[-1] / options.test_items:.0f}%)")
+            watch.start()
+    model = arithmetic.reveal_model(model)
+    return Run(model, losses, counts, watch.seconds, world, first)
+
+
+def impossible(loss: float) -> bool:
+    """Is this no mean of squares? NaN is not: a role without the server reads it."""
+    return loss < 0 or loss > 1e6
+
+
+def with_progress(batches, n_items: int, progress: Callable) -> Iterator[tuple]:
+    """The test `batches`; tells `progress` how many of `n_items` are done."""
+    done = 0
+    for pictures, labels in batches:
+        progress(f"Test set: {done}/{n_items}")
+        yield pictures, labels
+        done += labels.shape[0]
+    progress("")
+
+
+def report(run: Run, options: Namespace) -> Iterator[str]:
+    """The lines after training: accuracy, time, cost, and the revealed values."""
     yield ""
     yield (f"Accuracy after {options.epochs} epoch{'s' * (options.epochs > 1)}: "
            f"{run.accuracies[-1]:.0f}/{options.test_items} "
@@ -23,55 +139,51 @@ def report(run, options):
         yield f"Arithmetic: {options.arithmetic}; nothing was secret"
         return
     world, ledger = run.world, run.world.ledger
+    yield f"Rounds per batch: {ledger.cost(run.batch_messages).rounds}"
     batch = ledger.messages[run.batch_messages]
-    yield f"Rounds per batch: {len({m.round for m in batch if not m.offline})}"
     for role in world.roles:
         online = sum(m.nbytes for m in batch if m.src == role and not m.offline)
         offline = sum(m.nbytes for m in batch if m.src == role and m.offline)
         yield (f"Bytes per batch sent by {role}: {online:,}"
-               + f" and {offline:,} ahead of time" * bool(offline))
+               + f" and {offline:,} offline" * bool(offline))
     yield "Revealed, to the server alone:"
-    for what, one, more in (
-            ("loss", "loss of a training batch", "losses of training batches"),
-            ("count", "count of correct test answers", "counts of correct test answers"),
-            ("model", "tensor of trained parameters", "tensors of trained parameters")):
-        told = {m.round for m in ledger.messages if m.path.split("/")[0] == f"reveal {what}"
-                and m.dst == str(world.server) and m.name == "revealed"}
-        yield f"  {len(told):>5}  {one if len(told) == 1 else more}"
-    yield ("Known to everybody: the shapes, the hyper-parameters, the number of steps and, since "
-           "--seed is public, the initial weights.")
-    yield ("No worker was told any of these; one who is told such a value also learns an "
-           "inequality about the digits that its last truncation cut off.")
+    for name, one, more in REVEALED:
+        rounds = {m.round for m in ledger.messages
+                  if m.path.split("/")[0] == f"reveal {name}"
+                  and m.dst == str(world.server) and m.name == "revealed"}
+        yield f"  {len(rounds):>5}  {one if len(rounds) == 1 else more}"
+    yield ("Known to everybody: the shapes, the hyper-parameters, the number of steps "
+           "and, since --seed is public, the initial weights.")
+    yield ("No worker received any of these; a worker that receives such a value also "
+           "learns an inequality about the digits that its last truncation cut off.")
 
 
-# ---------------------------------------------------------------------- the command
+def main(argv: Sequence[str] = ()) -> int:
+    """The command, in one process or as one role of several; returns the exit status.
 
-
-def main(argv=()):
-    """The command, in one process or as one role of several, whichever it was started as.
-
-    `argv` are its words, none if left out: ``sys.argv`` is not read, since in a notebook it holds
-    those of the kernel. Returns the exit status.
+    `argv` are its words, none by default: in a notebook ``sys.argv`` is the kernel's.
     """
     return as_role(functools.partial(command, argv), speakers=("server",))
 
 
-def command(argv=()):
-    """Exit status 0, or 2 after one line on what was wrong with the input."""
-    return console.ending("train_mnist", functools.partial(run, parser().parse_args(list(argv))))
+def command(argv: Sequence[str]) -> int:
+    """Parse and run; exit status 0, or 2 after one line about an error in the input."""
+    options = parser().parse_args(list(argv))
+    return console.exit_status("train_mnist", functools.partial(run, options))
 
 
-def run(options):
-    """Train as `options` say and print how it went; exit status 0."""
+def run(options: Namespace) -> int:
+    """Train as `options` say and print the result; exit status 0."""
     problem = check_options(options)
     if problem:
         raise ValueError(problem)
-    done = train(options, functools.partial(print, flush=True), note=console.note)
+    log = functools.partial(print, flush=True)
+    done = train(options, log, progress=console.progress)
     if done.world:
         done.world.finish()
     for line in report(done, options):
         print(line)
-    if options.ledger:
+    if options.ledger and done.world:
         print("", done.world.ledger.table(done.batch_messages), sep="\n")
     if options.save is not None and is_server(options):
         save_model(done.model, options.save)

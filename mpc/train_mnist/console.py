@@ -1,36 +1,39 @@
-"""What the commands have in common at the terminal: how they end, and a line that shows progress.
-"""
+"""The commands at the terminal: how they end, and a line that shows progress."""
+
+from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 
-def ending(name, run):
-    """The exit status of a command: that of ``run()``, or one that says how it failed.
+def exit_status(name: str, run: Callable[[], int]) -> int:
+    """``run()``, the exit status of the command `name`, or the status of its failure.
 
-    2 after one line on what was wrong with the input, 130 after Ctrl-C, and 1 without a word if
-    whoever read the output has gone, as `head` does.
+    2 after one line about an error in the input, 130 after Ctrl-C, and 1 without a word
+    if the reader of the output has gone, as `head` does.
     """
     try:
         return run()
     except BrokenPipeError:
-        note()
+        progress()
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (ValueError, OSError) as error:
-        note()
+        progress()
         print(f"{name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        note()
+        progress()
         print(f"{name}: interrupted", file=sys.stderr)
         return 130
 
 
-def note(text=""):
-    """Show `text` on a terminal, in place of what was noted before; nothing, to take that away.
+def progress(text: str = "") -> None:
+    """Show `text` on a terminal, in place of the last one; an empty text removes it.
 
-    On the standard error, so that the output holds results alone; not in pipes, files or notebooks.
+    It goes to the standard error, so that the output holds results alone, and not to a
+    pipe, a file or a notebook.
     """
     if sys.stderr is not None and sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)

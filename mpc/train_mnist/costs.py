@@ -1,77 +1,84 @@
-"""What privacy costs, backend by backend: ``python -m mpc.train_mnist.costs`` prints the table.
+"""The cost of privacy, by backend: ``python -m mpc.train_mnist.costs`` prints a table.
 
-Rounds and bytes come from the ledger and are exact; seconds are the median of a few runs on the
-machine at hand, all roles in one process.
+Rounds and bytes come from the ledger and are exact; seconds are the median of a few
+runs on this machine, all roles in one process.
+``python -m mpc.train_mnist.costs forecast`` predicts the cost of a whole training run
+on a network (`mpc.train_mnist.forecast`).
 """
 
-import argparse
+from __future__ import annotations
+
 import statistics
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 import mpc
-from mpc.train_mnist import console
-from mpc.train_mnist.options import parser
-from mpc.train_mnist import Net, Shared, make_step
+from mpc.train_mnist import console, forecast
+from mpc.train_mnist.arithmetics import Shared
+from mpc.train_mnist.options import Parser, parser
+from mpc.train_mnist.training import Net, make_step
 
-SETTINGS = [(2, "securenn"), (2, "carry-tree"), (3, "carry-tree"), (5, "carry-tree")]
+SETTINGS = (2, "securenn"), (2, "carry-tree"), (3, "carry-tree"), (5, "carry-tree")
 RELUS, BATCH = 8192, 64
-
-
-def relus(world):
-    """A function that computes 8,192 ReLUs of a fresh secret."""
-    numbers = np.random.default_rng(0).normal(size=RELUS)
-
-    def run():
-        share(world, numbers).relu()
-    return run
-
-
-def batch(world, size=BATCH, fresh=True):
-    """A function that runs one training batch of the 784-128-64-10 network, as the command does.
-
-    On pictures shared anew each time, as in a first epoch, unless `fresh` is False.
-    """
-    options = parser().parse_args(
-        f"--workers {len(world.workers)} --ring-bits {world.ring.bits} --products {world.products} "
-        f"--truncation {world.truncation} --batch-size {size}".split())
-    arithmetic, rng = Shared(options, world), np.random.default_rng(0)
-    model = arithmetic.model(Net(rng))
-    pictures, labels = rng.normal(size=(size, 784)), np.eye(10)[rng.integers(0, 10, size)]
-    step = make_step(arithmetic, model, options.lr)
-    shared = None if fresh else (share(world, pictures), share(world, labels))
-
-    def run():
-        step(*shared or (share(world, pictures), share(world, labels)))
-    return run
-
-
-def share(world, value):
-    """Shares of what alice owns, which costs no message."""
-    value = mpc.fix_precision(value, ring=world.ring)
-    return value.share(*world.workers, crypto_provider=world.crypto_provider,
-                       owner=world.workers[0])
+COLUMNS = ("task", "comparison", "truncation", "workers", "rounds (online)",
+           "bytes sent by a worker", "bytes sent by the provider, online",
+           "and offline", "seconds")
+DESCRIPTION = """\
+Print the cost of privacy as a Markdown table: rounds and bytes of ReLUs and of a
+training batch, by comparison protocol and number of workers. Takes a few seconds and
+no options."""
+EPILOG = """\
+python -m mpc.train_mnist.costs forecast [options] predicts the cost of a whole training
+run on a network; forecast --help lists its options."""
 
 
 class Measured(NamedTuple):
-    """What one run of a task costs."""
+    """The cost of one run of a task."""
 
-    truncation: str     # how products were scaled down, or "none" where none was
+    truncation: str     # how products were scaled down; "none" if none was
     rounds: int         # online
     worker: int         # bytes sent by the busiest worker
     online: int         # bytes sent by the provider
-    ahead: int          # bytes that the provider could send before the inputs are known
+    offline: int        # bytes that the provider can send before the inputs exist
     seconds: float
 
 
-def measure(n_workers, comparison, task, runs=3):
-    """The `Measured` costs of a task, seconds from the median of `runs`.
+def relus(world: mpc.World) -> Callable:
+    """A function that computes 8,192 ReLUs of a fresh secret."""
+    numbers = np.random.default_rng(0).normal(size=RELUS)
+    return lambda: share(world, numbers).relu()
 
-    Truncation is the training command's: local for two workers, by the provider for more.
+
+def batch(world: mpc.World, size: int = BATCH, fresh: bool = True) -> Callable:
+    """A function that runs one training batch of the network, as the command does.
+
+    Pictures are shared anew each time, as in a first epoch, unless `fresh` is False.
     """
+    options = parser().parse_args(
+        f"--workers {len(world.workers)} --ring-bits {world.ring.bits} "
+        f"--truncation {world.truncation} --batch-size {size}".split())
+    arithmetic, rng = Shared(options, world), np.random.default_rng(0)
+    model = arithmetic.model(Net(rng))
+    numbers = rng.normal(size=(size, 784)), np.eye(10)[rng.integers(0, 10, size)]
+    step = make_step(arithmetic, model, options.lr)
+    kept = None if fresh else [share(world, array) for array in numbers]
+    return lambda: step(*kept or [share(world, array) for array in numbers])
+
+
+def share(world: mpc.World, numbers: np.ndarray) -> mpc.FixedPoint:
+    """Shares of numbers that alice owns, which takes no message."""
+    encoded = mpc.fix_precision(numbers, ring=world.ring)
+    return encoded.share(*world.workers, crypto_provider=world.crypto_provider,
+                         owner=world.workers[0])
+
+
+def measure(n_workers: int, comparison: str, task: Callable, runs: int = 3) -> Measured:
+    """The cost of a task, with the truncation that the training command takes."""
     world = mpc.World(n_workers, comparison=comparison,
                       truncation="local" if n_workers == 2 else "provider")
     run, seconds = task(world), []
@@ -85,48 +92,46 @@ def measure(n_workers, comparison, task, runs=3):
                    if m.src == str(role) and m.offline in offline)
 
     truncates = any("truncate" in path for path in world.ledger.calls)
-    return Measured(world.truncation if truncates else "none", world.ledger.cost(mark).rounds,
+    return Measured(world.truncation if truncates else "none",
+                    world.ledger.cost(mark).rounds,
                     max(sent(worker, True, False) for worker in world.workers),
-                    sent(world.crypto_provider, False), sent(world.crypto_provider, True),
-                    statistics.median(seconds))
+                    sent(world.crypto_provider, False),
+                    sent(world.crypto_provider, True), statistics.median(seconds))
 
 
-def table(note=lambda text: None):
-    """The lines of the table, in Markdown, as they are measured; `note` is told what is measured
-    next, and "" before a line."""
-    columns = ("task", "comparison", "truncation", "workers", "rounds (online)",
-               "bytes by a worker", "bytes by the provider, online", "and ahead of time", "seconds")
-    yield f"| {' | '.join(columns)} |"
-    yield f"|{' --- |' * len(columns)}"
-    for name, task in ((f"{RELUS:,} ReLUs", relus), (f"training batch of {BATCH}", batch)):
+def table(progress: Callable = lambda text: None) -> Iterator[str]:
+    """The lines of the table, in Markdown, each as soon as it is measured."""
+    yield f"| {' | '.join(COLUMNS)} |"
+    yield f"|{' --- |' * len(COLUMNS)}"
+    tasks = {f"{RELUS:,} ReLUs": relus, f"training batch of {BATCH}": batch}
+    for name, task in tasks.items():
         for n_workers, comparison in SETTINGS:
-            note(f"Measuring {name}, {comparison}, {n_workers} workers ...")
+            progress(f"Measuring {name}, {comparison}, {n_workers} workers ...")
             cost = measure(n_workers, comparison, task)
-            note("")
-            yield (f"| {name} | {comparison} | {cost.truncation} | {n_workers} | {cost.rounds} "
-                   f"| {cost.worker:,} | {cost.online:,} | {cost.ahead:,} | {cost.seconds:.3f} |")
+            progress("")
+            yield (f"| {name} | {comparison} | {cost.truncation} | {n_workers} "
+                   f"| {cost.rounds} | {cost.worker:,} | {cost.online:,} "
+                   f"| {cost.offline:,} | {cost.seconds:.3f} |")
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors take one line."""
-
-    def error(self, message):
-        self.exit(2, f"costs: {message}; --help says what is printed\n")
-
-
-def run():
-    """Print the table; exit status 0."""
-    for line in table(console.note):
+def print_lines(lines: Iterator[str]) -> int:
+    """Print `lines` as they come; exit status 0."""
+    for line in lines:
         print(line, flush=True)
     return 0
 
 
-def main(argv=()):
-    """The command with the words `argv`, none if left out; its exit status."""
-    Parser(prog="python -m mpc.train_mnist.costs", description="Print what privacy costs as a Markdown table: "
-           "rounds and bytes of ReLUs and of a training batch, by comparison protocol and number "
-           "of workers. Takes a few seconds; there is nothing to choose.").parse_args(list(argv))
-    return console.ending("costs", run)
+def main(argv: Sequence[str] = ()) -> int:
+    """The command with the words `argv`, none by default; returns the exit status."""
+    words = list(argv)
+    if words[:1] == ["forecast"]:
+        options = forecast.forecast_parser().parse_args(words[1:])
+        name, lines = "costs forecast", forecast.lines(options, console.progress)
+    else:
+        Parser(prog="python -m mpc.train_mnist.costs", description=DESCRIPTION,
+               epilog=EPILOG).parse_args(words)
+        name, lines = "costs", table(console.progress)
+    return console.exit_status(name, partial(print_lines, lines))
 
 
 if __name__ == "__main__":

@@ -1,56 +1,52 @@
 """Writing a trained model to a file, all or nothing."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import shutil
-import stat
-import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from nn import Module
 
-def save_model(model, path):
-    """Write the parameters to `path` as .npz, all or nothing; a link stays one."""
+
+def save_model(model: Module, path: str | os.PathLike) -> None:
+    """Write the parameters to `path` as .npz, all or nothing; a link stays a link."""
     arrays = {name: parameter.value for name, parameter in model.named_parameters()}
     target = os.path.realpath(path)
-    part = _beside(target)
+    part = _part(target)
     try:
-        with open(part, "xb") as file:                  # its mode follows the umask
+        with open(part, "xb") as file:
             np.savez(file, **arrays)
         if os.path.exists(target):
             shutil.copymode(target, part)               # a private file stays private
         os.replace(part, target)
     except OSError as error:
-        raise OSError(f"--save {path}: {error.strerror or error}; name another place") from None
+        raise OSError(f"--save {path}: {error.strerror or error}; name another place"
+                      ) from None
     finally:
         with contextlib.suppress(OSError):
             os.unlink(part)
 
 
-def unfit_place(path):
-    """Why no model can be saved at `path`, in one line, or None. Leaves nothing behind."""
+def check_place(path: str) -> str | None:
+    """Why no model can be saved at `path`, in one line, or None. Changes nothing."""
     target = os.path.realpath(path)
+    writable = os.path.isfile(target) and os.access(target, os.W_OK)
+    if path.endswith(os.sep) or os.path.exists(target) and not writable:
+        return f"--save {path}: this is no file that can be written; name another"
     try:
-        try:
-            kind = os.lstat(target).st_mode
-        except FileNotFoundError:
-            kind = None
-        if kind is not None and stat.S_ISDIR(kind) or not os.path.basename(path):
-            return f"--save {path}: this is a folder; name a file in it"
-        if kind is not None and not stat.S_ISREG(kind):
-            return f"--save {path}: this is no ordinary file; name another"
-        if not os.path.isdir(os.path.dirname(target)):
-            return f"--save {path}: there is no folder {os.path.dirname(target)}; make it first"
-        if kind is not None:
-            open(target, "ab").close()
-        part = _beside(target)
-        open(part, "xb").close()
-        os.unlink(part)
+        open(_part(target), "xb").close()
+        os.unlink(_part(target))
     except OSError as error:
-        return f"--save {path}: cannot be written ({error.strerror}); name another place"
+        return (f"--save {path}: cannot be written ({error.strerror}); name another "
+                "place")
     return None
 
 
-def _beside(target):
-    """A new name in the folder of `target`."""
-    return os.path.join(os.path.dirname(target), f"{os.getpid()}-{time.time_ns()}.part")
+def _part(target: str) -> str:
+    """The file that is written first, in the same folder."""
+    return f"{target}.{os.getpid()}.part"

@@ -1,4 +1,4 @@
-"""How the commands end, and the line that shows progress on a terminal and nowhere else."""
+"""How the commands end, and the progress line that only a terminal shows."""
 
 import io
 import os
@@ -10,13 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from mpc import train_mnist
-from mpc.train_mnist import console, costs, forecast
+from mpc.train_mnist import command, console, costs, forecast
 
 ROOT = Path(__file__).parents[3]
 SMALL = "--epochs 1 --train-items 4 --test-items 4 --batch-size 2".split()
-COMMANDS = {"train_mnist": SMALL, "forecast": SMALL, "costs": []}
-MODULES = {"train_mnist": train_mnist, "forecast": forecast, "costs": costs}
+COMMANDS = {"train_mnist": SMALL, "costs": [], "costs forecast": ["forecast", *SMALL]}
+MODULES = {"train_mnist": "mpc.train_mnist", "costs": "mpc.train_mnist.costs",
+           "costs forecast": "mpc.train_mnist.costs"}
+WORK = {"train_mnist": (command, "train"), "costs": (costs, "measure"),
+        "costs forecast": (forecast, "traffic")}
+PROGRESS = {
+    "train_mnist": ["Test set: 0/4", "Test set: 2/4"],
+    "costs": ["Measuring 8,192 ReLUs, securenn, 2 workers ...",
+              "Measuring training batch of 64, carry-tree, 5 workers ..."],
+    "costs forecast": ["Counting the messages of a few batches ...",
+                       "Timing a few batches ..."]}
 each_command = pytest.mark.parametrize("name", COMMANDS)
 
 
@@ -31,59 +39,63 @@ def fails(error):
     return run
 
 
+def main(name, words):
+    return (command if name == "train_mnist" else costs).main(words)
+
+
 @pytest.mark.parametrize("error, status, said", [
     (ValueError("no good; take another"), 2, "name: no good; take another\n"),
-    (OSError("no room"), 2, "name: no room\n"), (KeyboardInterrupt(), 130, "name: interrupted\n")])
-def test_an_end_takes_one_line(capsys, error, status, said):
-    assert console.ending("name", fails(error)) == status
+    (OSError("no room"), 2, "name: no room\n"),
+    (KeyboardInterrupt(), 130, "name: interrupted\n")])
+def test_a_failure_takes_one_line(capsys, error, status, said):
+    assert console.exit_status("name", fails(error)) == status
     assert capsys.readouterr() == ("", said)
 
 
 def test_a_programming_error_is_not_hidden():
     with pytest.raises(AttributeError):
-        console.ending("name", fails(AttributeError("a mistake")))
+        console.exit_status("name", fails(AttributeError("a mistake")))
 
 
-def test_on_a_terminal_the_last_note_is_gone_before_the_error_is_said(monkeypatch):
+def test_on_a_terminal_the_progress_line_disappears_before_an_error(monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    console.note("one of two")
-    assert console.ending("name", fails(KeyboardInterrupt())) == 130
+    console.progress("one of two")
+    assert console.exit_status("name", fails(KeyboardInterrupt())) == 130
     assert terminal.getvalue() == "\r\x1b[Kone of two\r\x1b[Kname: interrupted\n"
 
 
-def test_nothing_is_noted_where_there_is_no_terminal(capsys, monkeypatch):
-    console.note("one of two")
+def test_without_a_terminal_there_is_no_progress_line(capsys, monkeypatch):
+    console.progress("one of two")
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr(sys, "stderr", None)
-    console.note("one of two")
+    console.progress("one of two")
 
 
 @each_command
 def test_an_interrupted_command_ends_without_a_traceback(capsys, monkeypatch, name):
-    working = {"train_mnist": "train", "forecast": "traffic", "costs": "measure"}[name]
-    monkeypatch.setattr(MODULES[name], working, fails(KeyboardInterrupt()))
-    assert MODULES[name].main(COMMANDS[name]) == 130
+    monkeypatch.setattr(*WORK[name], fails(KeyboardInterrupt()))
+    assert main(name, COMMANDS[name]) == 130
     assert capsys.readouterr().err == f"{name}: interrupted\n"
 
 
-@each_command
+@pytest.mark.parametrize("name", ["train_mnist", "costs"])
 def test_a_program_that_calls_main_keeps_its_own_arguments(capsys, monkeypatch, name):
-    working = {"train_mnist": "train", "forecast": "lines", "costs": "table"}[name]
     monkeypatch.setattr(sys, "argv", ["kernel", "-f", "/run/kernel-1.json"])
-    monkeypatch.setattr(MODULES[name], working, fails(ValueError("it started")))
-    assert MODULES[name].main() == 2
-    assert capsys.readouterr() == ("", f"{name}: it started\n")
+    monkeypatch.setattr(*WORK[name], fails(ValueError("it started")))
+    assert main(name, ()) == 2
+    assert capsys.readouterr().err == f"{name}: it started\n"
 
 
-# ---------------------------------------------------------------------- as a user runs them
+# ------------------------------------------------------------------ as a user runs them
 
 
 def started(name, **how):
-    return subprocess.Popen([sys.executable, "-m", f"mpc.{name}", *COMMANDS[name]], cwd=ROOT, **how)
+    words = [sys.executable, "-m", MODULES[name], *COMMANDS[name]]
+    return subprocess.Popen(words, cwd=ROOT, **how)
 
 
 @each_command
-def test_a_reader_who_goes_ends_the_command_without_a_word(name):
+def test_a_reader_that_goes_away_ends_the_command_without_a_word(name):
     source, end = os.pipe()
     os.close(source)
     process = started(name, stdout=end, stderr=subprocess.PIPE, text=True)
@@ -92,7 +104,7 @@ def test_a_reader_who_goes_ends_the_command_without_a_word(name):
 
 
 def seen(terminal):
-    """All that a process writes to its terminal until it ends."""
+    """Everything that a process writes to its terminal until it ends."""
     said = b""
     while True:
         try:
@@ -105,22 +117,19 @@ def seen(terminal):
 
 
 @each_command
-def test_on_a_terminal_progress_is_shown_on_one_line_that_is_gone_at_the_end(name):
+def test_on_a_terminal_progress_takes_one_line_that_is_gone_at_the_end(name):
     ours, its = pty.openpty()
     process = started(name, stdout=subprocess.PIPE, stderr=its, text=True)
     os.close(its)
     said, out = seen(ours), process.communicate()[0]
     os.close(ours)
-    shown = {"train_mnist": ["Test set: 0/4", "Test set: 2/4"],
-             "forecast": ["Counting the messages of a few batches ...", "Timing a few batches ..."],
-             "costs": ["Measuring 8,192 ReLUs, securenn, 2 workers ...",
-                       "Measuring training batch of 64, carry-tree, 5 workers ..."]}[name]
     assert process.returncode == 0 and out.count("\n") > 5
-    assert "\n" not in said and all(f"\r\x1b[K{text}" in said for text in shown)
+    assert "\n" not in said
+    assert all(f"\r\x1b[K{text}" in said for text in PROGRESS[name])
     assert said.endswith("\r\x1b[K") and "\x1b" not in out
 
 
-@pytest.mark.parametrize("name", ["forecast", "costs"])
+@pytest.mark.parametrize("name", ["costs", "costs forecast"])
 def test_ctrl_c_ends_it_in_a_line(name):
     """Sent when it says, on its terminal, that it is at work."""
     ours, its = pty.openpty()

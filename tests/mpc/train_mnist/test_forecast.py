@@ -1,4 +1,4 @@
-"""The forecast: rounds and bytes of a whole run to the last one, from shapes alone."""
+"""The forecast: rounds and bytes of a whole run, exactly, from shapes alone."""
 
 import re
 
@@ -7,18 +7,23 @@ import pytest
 
 import data
 from mpc import train_mnist
-from mpc.train_mnist import forecast
+from mpc.train_mnist import costs, forecast
 from mpc.train_mnist.forecast import Network, Traffic, forecast_parser, traffic
+from mpc.train_mnist.options import flag
 
-RUNS = ["--epochs 1 --train-items 5 --test-items 3",
-        "--epochs 3 --train-items 19 --test-items 17",
-        "--epochs 4 --train-items 20 --test-items 3 --log-interval 2 --comparison carry-tree",
-        "--epochs 2 --train-items 18 --test-items 20 --log-interval 100 --stream --products three",
-        "--epochs 3 --train-items 3 --test-items 17 --truncation provider --activation square",
-        "--epochs 3 --train-items 17 --test-items 3 --workers 3 --log-interval 3 --stream",
-        "--epochs 3 --train-items 9 --test-items 11 --workers 4 --log-interval 3",
-        "--epochs 2 --train-items 9 --test-items 5 --workers 3 --batch-size 1",
-        "--epochs 2 --train-items 7 --test-items 5 --workers 3 --batch-size 2 --log-interval 4"]
+RUNS = [
+    "--epochs 1 --train-items 5 --test-items 3",
+    "--epochs 3 --train-items 19 --test-items 17",
+    "--epochs 4 --train-items 20 --test-items 3 --log-interval 2 "
+    "--comparison carry-tree",
+    "--epochs 2 --train-items 18 --test-items 20 --log-interval 100 --stream",
+    "--epochs 3 --train-items 3 --test-items 17 --truncation provider "
+    "--activation square",
+    "--epochs 3 --train-items 17 --test-items 3 --workers 3 --log-interval 3 --stream",
+    "--epochs 3 --train-items 9 --test-items 11 --workers 4 --log-interval 3",
+    "--epochs 2 --train-items 9 --test-items 5 --workers 3 --batch-size 1",
+    "--epochs 2 --train-items 7 --test-items 5 --workers 3 --batch-size 2 "
+    "--log-interval 4"]
 
 
 @pytest.mark.parametrize("words", RUNS)
@@ -32,29 +37,32 @@ def test_rounds_and_bytes_are_those_of_a_real_run(words):
     for i, sender in enumerate(world.roles):
         for j, receiver in enumerate(world.roles):
             assert foreseen.nbytes[i, j] == sum(
-                m.nbytes for m in world.ledger.messages if (m.src, m.dst) == (sender, receiver))
+                m.nbytes for m in world.ledger.messages
+                if (m.src, m.dst) == (sender, receiver))
 
 
 def test_no_picture_is_read(monkeypatch):
     monkeypatch.setattr(data, "load_mnist", None)
-    assert traffic(forecast_parser().parse_args("--items 10000000".split())).rounds > 10**7
+    options = forecast_parser().parse_args(["--items", "10000000"])
+    assert traffic(options).rounds > 10**7
 
 
 def test_the_time_is_that_of_waiting_and_of_the_busiest_role():
     nbytes = np.array([[0, 10**6, 0], [0, 0, 3 * 10**6], [0, 2 * 10**6, 0]])
     run = Traffic(("a", "b", "c"), 50, nbytes)
     waiting, moving = run.seconds(Network("", 20.0, 8.0))
-    assert (waiting, moving) == (1.0, 3.0)          # b sends 3 MB and hears 3 MB, at 1 MB a second
+    assert (waiting, moving) == (1.0, 3.0)      # b sends 3 MB and gets 3, at 1 a second
 
 
-@pytest.mark.parametrize("text, rtt, bandwidth", [("lan", 0.3, 1000), ("wan", 40, 100),
-                                                  ("20,8.5", 20, 8.5), ("0,1", 0, 1)])
+@pytest.mark.parametrize("text, rtt, bandwidth", [
+    ("lan", 0.3, 1000), ("wan", 40, 100), ("20,8.5", 20, 8.5), ("0,1", 0, 1)])
 def test_networks(text, rtt, bandwidth):
     assert forecast.network(text) == (text, rtt, bandwidth)
 
 
 def test_the_command_prints_the_parts_of_the_time_and_their_sum(capsys):
-    assert forecast.main("--items 640 --epochs 2 --test-items 64 --network 1000,1".split()) == 0
+    words = "forecast --items 640 --epochs 2 --test-items 64 --network 1000,1".split()
+    assert costs.main(words) == 0
     out, err = capsys.readouterr()
     assert err == "" and "Forecast: 2 epochs over 640 items, 2 workers\n" in out
     assert "Network: round trip 1000 ms, 1 Mbit/s to and from each role\n" in out
@@ -64,34 +72,44 @@ def test_the_command_prints_the_parts_of_the_time_and_their_sum(capsys):
     assert parts[0] == rounds and abs(sum(parts) - total) <= 2
 
 
-def test_help_lists_the_options_that_are_accepted_and_no_others(capsys):
+def test_help_lists_exactly_the_options_that_are_accepted(capsys):
     with pytest.raises(SystemExit):
-        forecast.main(["--help"])
+        costs.main(["forecast", "--help"])
     listed = set(re.findall(r"--[a-z][\w-]*", capsys.readouterr().out)) - {"--help"}
     with pytest.raises(SystemExit):
         train_mnist.main(["--help"])
     known = set(re.findall(r"^  (--[a-z][\w-]*)", capsys.readouterr().out, re.M))
-    refused = {forecast.option(name) for name in forecast.WITHOUT_EFFECT}
+    refused = {flag(name) for name in forecast.WITHOUT_EFFECT}
     assert refused < known and listed == known - refused | {"--items", "--network"}
 
 
+def test_the_help_of_the_table_points_to_the_forecast(capsys):
+    with pytest.raises(SystemExit):
+        costs.main(["--help"])
+    assert "costs forecast [options]" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("words, told", [
-    ("--network slow", "'slow' is no network; take lan, wan or RTT,BANDWIDTH in milliseconds"),
-    ("--network 1", "'1' is no network"), ("--network 1,0", "'1,0' is no network"),
-    ("--network nan,1", "'nan,1' is no network"), ("--network=-1,1", "'-1,1' is no network"),
+    ("--network slow", "'slow' is not a network; take lan, wan or RTT,BANDWIDTH in"),
+    ("--network 1", "'1' is not a network"),
+    ("--network 1,0", "'1,0' is not a network"),
+    ("--network nan,1", "'nan,1' is not a network"),
+    ("--network=-1,1", "'-1,1' is not a network"),
     ("--items 0", "0 is out of range"), ("--items x", "'x' is not a whole number"),
     ("--save m.npz", "--save has no effect on a forecast; leave it out"),
     ("--data-dir d", "--data-dir has no effect on a forecast"),
     ("--arithmetic float", "--arithmetic has no effect on a forecast"),
-    ("--seed 2", "--seed has no effect on a forecast"), ("--ledger", "--ledger has no effect on a"),
+    ("--seed 2", "--seed has no effect on a forecast"),
+    ("--ledger", "--ledger has no effect on a forecast"),
     ("--reproducible", "--reproducible has no effect on a forecast"),
     ("--world mpi", "--world has no effect on a forecast"),
-    ("--workers 3 --comparison securenn", "a protocol of two workers, wrong for 3")])
-def test_bad_input_is_told_in_one_line(capsys, words, told):
+    ("--workers 3 --comparison securenn", "a protocol for two workers, wrong for 3")])
+def test_bad_input_is_reported_in_one_line(capsys, words, told):
     try:
-        status = forecast.main(words.split())
+        status = costs.main(["forecast", *words.split()])
     except SystemExit as stop:
         status = stop.code
     out, err = capsys.readouterr()
     assert (status, out) == (2, "")
-    assert err.startswith("forecast: ") and err.count("\n") == 1 and told in err
+    assert err.startswith("costs forecast: ")
+    assert err.count("\n") == 1 and told in err

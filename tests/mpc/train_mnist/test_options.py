@@ -1,0 +1,190 @@
+"""The options of the command: its help, its errors, and the range of its numbers."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers import reconstruct
+from training_runs import command, options, trained
+
+from mpc import truncation
+from mpc.encoding import as_fraction
+from mpc.train_mnist import range_checks, training
+from mpc.train_mnist.range_checks import weight_scale
+
+
+def test_help_names_the_defaults_and_its_example_works(capsys):
+    status, out, _ = command(capsys, "--help")
+    assert status == 0 and "None" not in out
+    said = " ".join(out.split())
+    listed = said[said.index("options:"):]
+    defaults = re.findall(r"--([\w-]+) N .*?\(default (\d+)\)", listed)
+    assert len(defaults) == 8
+    for name, default in defaults:
+        assert getattr(options(""), name.replace("-", "_")) == int(default), name
+    example = re.search(r"^  python -m mpc.train_mnist (.*)$", out, re.M)[1]
+    assert options(example).workers == 3
+
+
+# ------------------------------------------------------------------ bad options
+
+SPLIT = ["--workers 2", "--comparison securenn", "--truncation local", "--ring-bits 64",
+         "--ledger"]
+NUMBERS = ["--precision-fractional 3", "--base 2", "--reproducible"]
+FOR_TWO = "a protocol for two workers, wrong for"
+
+
+@pytest.mark.parametrize("text, came, remedy", [
+    ("--epochs 0", "--epochs: 0 is out of range", "take a whole number from 1 up"),
+    ("--epochs ten", "--epochs: 'ten' is not a whole number", "--help"),
+    ("--batch-size 0", "--batch-size: 0", "from 1 up"),
+    ("--batch-size 1.5", "--batch-size: '1.5' is not a whole number", "--help"),
+    ("--log-interval 0", "--log-interval: 0", "from 1 up"),
+    ("--seed -1", "--seed: -1", "from 0 up"),
+    ("--lr 0", "--lr: 0 is out of range", "take a number from 1e-06 to 10"),
+    ("--lr nan", "--lr: nan is out of range", "take a number"),
+    ("--lr inf", "--lr: inf is out of range", "take a number"),
+    ("--lr 11", "--lr: 11 is out of range", "take a number"),
+    ("--lr 1e-9", "--lr: 1e-9 is out of range", "take a number"),
+    ("--activation tanh", "--activation: invalid choice: 'tanh'", "relu"),
+    ("--arithmetic complex", "--arithmetic: invalid choice: 'complex'", "shared"),
+    ("--base 7", "--base: invalid choice: ", "10"),
+    ("--nonsense", "unrecognized arguments: --nonsense", "--help lists the options"),
+    ("--products three", "unrecognized arguments: --products", "--help"),
+    ("--workers 1", "--workers: 1 is out of range", "from 2 up"),
+    ("--workers 3 --comparison securenn", f"--comparison securenn: {FOR_TWO} 3",
+     "leave it out or take --workers 2"),
+    ("--workers 4 --truncation local", f"--truncation local: {FOR_TWO} 4",
+     "leave it out or take --workers 2"),
+    ("--precision-fractional -1", "--precision-fractional: -1", "from 1 up"),
+    ("--precision-fractional 0", "--precision-fractional: 0", "from 1 up"),
+    ("--precision-fractional 7", "--precision-fractional 7 in base 10, --ring-bits 64: "
+     "local truncation would ruin a product in every run;",
+     "take 4 or fewer digits, or --truncation provider, which has no such errors"),
+    ("--precision-fractional 9 --truncation provider", "products need 70 bits",
+     "take 8 or fewer digits"),
+    ("--precision-fractional 9 --arithmetic fixed", "products need 70 bits",
+     "take 8 or fewer"),
+    ("--precision-fractional 17 --base 2", "ruin a product in one of 58 runs",
+     "take 14 or fewer"),
+    ("--ring-bits 44",
+     "--ring-bits 44: local truncation would ruin a product in every run",
+     "take 1 or fewer digits, or more bits, or --truncation provider"),
+    ("--ring-bits 52", "ruin a product in one of 244 runs", "or more bits"),
+    ("--ring-bits 55 --epochs 100", "in one of 195 runs", "or more bits"),
+    ("--ring-bits 53 --epochs 2 --lr 0.123457", "in one of 610 runs", "or more bits"),
+    ("--ring-bits 24 --truncation provider --precision-fractional 2 --lr 0.03",
+     "products need 27 bits", "take 1 or fewer digits, or more bits"),
+    ("--ring-bits 30 --truncation provider --batch-size 640", "products need 33 bits",
+     "more"),
+    ("--ring-bits 29 --truncation provider", "--ring-bits 29: products need 30 bits",
+     "take 2 or fewer digits, or more bits"),
+    ("--ring-bits 14", "products need 30 bits", "take more bits"),
+    ("--ring-bits 7", "--ring-bits: 7 is out of range", "from 8 to 64"),
+    ("--ring-bits 65", "--ring-bits: 65 is out of range", "from 8 to 64"),
+    ("--train-items 1", "--train-items 1: each of the 2 workers owns at least one item",
+     "take 2 or more"),
+    ("--test-items 1", "--test-items 1: each of the 2 workers owns at least one item",
+     "take 2 or more"),
+    ("--save {tmp}/nowhere/model.npz", "cannot be written (No such file or directory)",
+     "name another place"),
+    ("--save {tmp}", "--save {tmp}: this is no file that can be written",
+     "name another"),
+    (f"--save {{tmp}}/{'a' * 300}", "cannot be written (File name too long)",
+     "name another place"),
+    ("--save {tmp}/new/", "--save {tmp}/new/: this is no file", "name another"),
+    *((f"{option} --arithmetic {arithmetic}", f"{option.split()[0]} has no effect with "
+       f"--arithmetic {arithmetic}", "leave one of them out")
+      for arithmetic, without in (("float", SPLIT + NUMBERS), ("fixed", SPLIT))
+      for option in without)])
+def test_a_bad_option_is_refused_in_one_line_before_training(
+        capsys, tmp_path, text, came, remedy):
+    status, out, err = command(capsys, text.format(tmp=tmp_path))
+    assert (status, out) == (2, "")                 # not one batch was trained
+    line, = err.splitlines()
+    assert line.startswith("train_mnist: ")
+    assert came.format(tmp=tmp_path) in line and remedy in line
+
+
+@pytest.mark.parametrize("text, path", [
+    ("--train-items 6401", "train-images"), ("--test-items 1281", "t10k-images"),
+    ("--data-dir {tmp}/nowhere", "{tmp}/nowhere"),
+    ("--data-dir setup.cfg", "setup.cfg"),
+    ("--data-dir {tmp}", "{tmp}/train-images-idx3-ubyte.gz")])
+def test_unfit_data_is_refused_in_one_line_before_training(
+        capsys, tmp_path, text, path):
+    """The words are those of `data`, with the file or folder that is meant."""
+    status, out, err = command(capsys, text.format(tmp=tmp_path))
+    assert (status, out) == (2, "")
+    line, = err.splitlines()
+    assert line.startswith("train_mnist: ") and path.format(tmp=tmp_path) in line
+
+
+@pytest.mark.parametrize("option", ["--save", "--data-dir"])
+def test_an_empty_name_is_refused(capsys, option):
+    status, out, err = command(capsys, f"{option}=")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert f"{option}: the name is empty; give one, or leave the option out" in err
+
+
+def test_the_process_ends_with_the_status_and_the_line():
+    done = subprocess.run([sys.executable, "-m", "mpc.train_mnist", "--workers", "1"],
+                          capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+# ------------------------------------------------------------------ scales and ranges
+
+
+@pytest.mark.parametrize("text, scale", [
+    ("", 1), ("--arithmetic fixed", 1), ("--ring-bits 60", 1),
+    ("--truncation provider", 1_600_000), ("--workers 3", 1_600_000),
+    ("--truncation provider --ring-bits 44", 19200),
+    ("--truncation provider --ring-bits 43", 9600),
+    # 3.4 steps of an output's error
+    ("--truncation provider --ring-bits 42", 1),
+    ("--truncation provider --ring-bits 44 --lr 0.1", 20480),
+    # no multiple of 320,000 fits
+    ("--truncation provider --ring-bits 44 --lr 0.0213", 1),
+    ("--workers 3 --batch-size 100", 2_500_000), ("--workers 3 --lr 0.03", 1_065_600),
+    # and a larger loss
+    ("--truncation provider --ring-bits 44 --batch-size 320 --lr 0.2", 6400),
+    # the last batch has 128
+    ("--truncation provider --ring-bits 44 --batch-size 512 --lr 0.2", 1),
+    ("--workers 3 --lr 1e-6 --batch-size 6400 --train-items 6400", 1),
+    ("--truncation provider --base 2 --precision-fractional 1 --lr 10 "
+     "--batch-size 2", 1),
+])
+def test_weights_are_as_fine_as_updates_need_and_the_ring_has_room_for(text, scale):
+    assert weight_scale(options(text)) == scale
+
+
+@pytest.mark.parametrize("text", [
+    "--comparison carry-tree", "--activation square --lr 0.01",
+    "--batch-size 16 --train-items 160", "--lr 0.0213",
+    "--batch-size 3 --train-items 30"])
+def test_local_truncation_ruins_no_more_than_the_bound_allows(text, monkeypatch):
+    """The sum of |x| / 2^64 over all x that a batch truncates."""
+    sums = []
+    truncate, train_batch = truncation.truncate_locally, training.train_batch
+
+    def watched(x, d):
+        values = x.ring.to_int(reconstruct(x)).astype(float)
+        sums[-1] += np.abs(values).sum() / 2**64
+        return truncate(x, d)
+
+    def counted(*args):
+        sums.append(0.0)
+        return train_batch(*args)
+
+    monkeypatch.setattr(truncation, "truncate_locally", watched)
+    monkeypatch.setattr(training, "train_batch", counted)
+    trained(f"{text} --epochs 1 --test-items 2 --reproducible")
+    lr = as_fraction(options(text).lr)
+    bound = range_checks.WRAP_AROUND * max(options(text).batch_size, 8) / 64
+    bound *= 1 if lr.numerator == 1 else range_checks.FURTHER
+    assert len(sums) == 10
+    assert max(sums[:-1]) < bound                   # the test follows the last batch
+    assert min(sums[:-1]) > bound / 300             # nor is the bound idle
