@@ -3,7 +3,7 @@
     images, labels = data.load_mnist("train", n=640)    # uint8 (640, 28, 28) and (640,)
     x = data.normalise(images)                          # float64 (640, 784)
     t = data.one_hot(labels)                            # float64 (640, 10)
-    for parts in data.batches(640, 64, n_owners=2):     # [(owner, slice), ...] per batch
+    for parts in data.batches(640, 64, n_owners=2):     # [(owner, slice), ...]
 
 From the bottom up: `idx` reads and checks a file, `load` finds the files of a split,
 `prepare` converts them to numbers, and `download` fetches the full set. The command

@@ -95,8 +95,8 @@ def download_mnist(folder: str | os.PathLike, mirrors: Iterable[str] = MIRRORS,
     except BrokenPipeError:             # from `report`
         raise
     except OSError as error:
-        raise DataError(f"{error.filename or folder}: {error.strerror or error}; choose "
-                        "a directory that can be written, with 12 MB free") from None
+        raise DataError(f"{error.filename or folder}: {error.strerror or error}; choose"
+                        " a directory that can be written, with 12 MB free") from None
     finally:
         with suppress(OSError):         # a directory with content stays
             for place in made:
@@ -127,13 +127,13 @@ def _check_file(path, content, report):
         return "not there"
     if not path.is_file():
         raise DataError(f"{path}: not an ordinary file; choose another directory")
-    open(path, "rb").close()            # an unreadable file may be complete: this raises
+    open(path, "rb").close()            # raises if unreadable: it may be whole
     try:
         fault = _fault(path, content)
     except _Other as other:
-        raise DataError(f"{path}: {other}: this is a complete file of another data set; "
-                        "it stays as it is, and nothing was fetched; choose another "
-                        "directory") from None
+        raise DataError(f"{path}: {other}: this is a complete file of another data "
+                        "set; it stays as it is, and nothing was fetched; choose "
+                        "another directory") from None
     report(f"{path.name}: there, but {fault}; fetching it again" if fault else
            f"{path.name}: already there, SHA-256 correct, kept")
     return fault
@@ -150,11 +150,12 @@ def _get(path, content, mirrors, report):
             faults.append(f"{mirror}: {fault}")
             report(f"{path.name}: not from {faults[-1]}")
         else:
-            report(f"{path.name}: {path.stat().st_size:,} bytes, SHA-256 correct, saved")
+            report(f"{path.name}: {path.stat().st_size:,} bytes, SHA-256 correct, "
+                   "saved")
             return
     raise DataError(f"{path}: no mirror delivered it ({'; '.join(faults)}); check the "
-                    "network, or name another mirror with --mirror URL; if you have the "
-                    "four files, use --data-dir DIR")
+                    "network, or name another mirror with --mirror URL; if you have "
+                    "the four files, use --data-dir DIR")
 
 
 def _fetch(url, path, content):
@@ -187,7 +188,7 @@ def _chunks(url, at_most):
     except HTTPError as error:
         error.close()
         raise _MirrorFault(f"HTTP status {error.code}") from None
-    except (OSError, HTTPException, ValueError) as error:   # ValueError: a malformed URL
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: a malformed URL
         raise _MirrorFault(str(getattr(error, "reason", error))) from None
 
 

@@ -26,7 +26,7 @@ import numpy as np
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
 ITEM_SIZES = {UNSIGNED_BYTE: 1, 0x09: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}
-MOST_ITEMS = 1_000_000      # the largest MNIST-like sets have fewer; as pictures, 784 MB
+MOST_ITEMS = 1_000_000      # more than any MNIST-like set; as pictures, 784 MB
 FETCH = "fetch it again with `python -m data.mnist --download DIR`"
 
 
@@ -115,8 +115,8 @@ def _checked_count(path, header, item_shape):
     if not header:
         raise DataError(f"{path}: is empty; {FETCH}")
     if len(header) < 4 or header[:2] != b"\0\0":
-        raise DataError(f"{path}: not an IDX file, raw or gzipped: its content does not "
-                        f"start with two zero bytes; {FETCH}")
+        raise DataError(f"{path}: not an IDX file, raw or gzipped: its content does "
+                        f"not start with two zero bytes; {FETCH}")
     kind, axes = header[2:4]
     if (kind, axes) != (UNSIGNED_BYTE, 1 + len(item_shape)):
         expected = ("pictures (type 0x08, 3 axes)" if item_shape else

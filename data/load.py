@@ -13,12 +13,15 @@ from data.idx import FETCH, DataError, read_idx
 EMBEDDED = Path(__file__).parent / "mnist"
 FILE_STEMS = {"train": "train", "test": "t10k"}
 PICTURE_SHAPE = (28, 28)
-FETCH_ALL = (", or fetch all with `python -m data.mnist --download DIR` and name DIR by "
-             "--data-dir, data_dir or MNIST_DIR")
+FETCH_ALL = (", or fetch all with `python -m data.mnist --download DIR` and name DIR "
+             "by --data-dir, data_dir or MNIST_DIR")
 
 
-def load_mnist(split: str = "train", n: int | None = None,
-               data_dir: str | os.PathLike | None = None) -> tuple[np.ndarray, np.ndarray]:
+def load_mnist(
+    split: str = "train",
+    n: int | None = None,
+    data_dir: str | os.PathLike | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the first `n` pictures and labels of an MNIST split, in file order.
 
     Parameters
@@ -55,8 +58,8 @@ def load_mnist(split: str = "train", n: int | None = None,
         raise DataError(f"load_mnist: split={split!r} is neither 'train' nor 'test'; "
                         "pass one of them")
     if n is not None and not (isinstance(n, Integral) and n >= 1):
-        raise DataError(f"load_mnist: n={n!r} is not a number of items; pass 1 or more, "
-                        "or leave n out for all items")
+        raise DataError(f"load_mnist: n={n!r} is not a number of items; pass 1 or "
+                        "more, or leave n out for all items")
     folder = _folder(data_dir)
     images_path = _find(folder, f"{FILE_STEMS[split]}-images", "idx3")
     labels_path = _find(folder, f"{FILE_STEMS[split]}-labels", "idx1")
@@ -66,19 +69,19 @@ def load_mnist(split: str = "train", n: int | None = None,
         remedy = FETCH_ALL if folder == EMBEDDED else ""
         raise DataError(f"{images_path}: holds {len(images):,} items, {n:,} were asked "
                         f"for; ask for at most {len(images):,}{remedy}")
-    return images[:n].copy(), labels[:n].copy()     # writable, and no larger than needed
+    return images[:n].copy(), labels[:n].copy()     # writable, and small
 
 
 def _check_pair(images_path, images, labels_path, labels):
     """Raise unless there is a label for each picture, and each label is a digit."""
     if len(images) != len(labels):
-        raise DataError(f"{labels_path}: {len(labels):,} labels for the {len(images):,} "
-                        f"pictures of {images_path.name}; take both files from the same "
-                        f"set, or {FETCH}")
+        raise DataError(f"{labels_path}: {len(labels):,} labels for the "
+                        f"{len(images):,} pictures of {images_path.name}; take both "
+                        f"files from the same set, or {FETCH}")
     if labels.max() > 9:
         item = int((labels > 9).argmax())
-        raise DataError(f"{labels_path}: the label of item {item} is not a digit 0 to 9; "
-                        f"{FETCH}")
+        raise DataError(f"{labels_path}: the label of item {item} is not a digit 0 to "
+                        f"9; {FETCH}")
 
 
 def _folder(data_dir):
@@ -94,8 +97,8 @@ def _folder(data_dir):
     if not os.path.isdir(folder):
         flaw = "is a file, not a directory" if folder.exists() else "no such directory"
         source, fix = ("", "the name") if named else (" (from MNIST_DIR)", "MNIST_DIR")
-        raise DataError(f"{folder}: {flaw}{source}; correct {fix}, leave it out for the "
-                        "embedded subset, or fetch the files with "
+        raise DataError(f"{folder}: {flaw}{source}; correct {fix}, leave it out for "
+                        "the embedded subset, or fetch the files with "
                         "`python -m data.mnist --download DIR`")
     return folder
 

@@ -28,8 +28,8 @@ def main(argv: Iterable[str] = ()) -> int:
     """Run the command with the arguments `argv`; return its exit status."""
     parser = _Parser(
         prog="python -m data.mnist",
-        description="Fetch the four MNIST files (12 MB) and check their SHA-256. To use "
-                    "them, set the environment variable MNIST_DIR to DIR.")
+        description="Fetch the four MNIST files (12 MB) and check their SHA-256. To "
+                    "use them, set the environment variable MNIST_DIR to DIR.")
     parser.add_argument(
         "--download", metavar="DIR", required=True,
         help="the directory for the files; correct files in it are kept, damaged ones "

@@ -36,8 +36,8 @@ def normalise(images: np.ndarray) -> np.ndarray:
         raise TypeError(f"normalise: pixels are {images.dtype}, not uint8; pass the "
                         "images as load_mnist returns them, and only once")
     if images.shape[1:] != (28, 28):
-        raise ValueError(f"normalise: images have shape {images.shape}, not (n, 28, 28); "
-                         "for a single picture pass images[i:i+1]")
+        raise ValueError(f"normalise: images have shape {images.shape}, not "
+                         "(n, 28, 28); for a single picture pass images[i:i+1]")
     rows = images.reshape(-1, PIXELS) / 255
     rows -= MEAN                        # in place: 60,000 rows take 376 MB
     rows /= DEVIATION
@@ -89,7 +89,8 @@ def owner_slices(n_items: int, n_owners: int) -> list[slice]:
     _check_counts("owner_slices", n_items=n_items, n_owners=n_owners)
     if n_owners > n_items:
         raise ValueError(f"owner_slices: {n_owners} owners for {n_items} items leave "
-                         f"some with none; take at most {n_items} owners, or more items")
+                         f"some with none; take at most {n_items} owners, or more "
+                         "items")
     each, extra = divmod(n_items, n_owners)
     starts = [i * each + min(i, extra) for i in range(n_owners + 1)]
     return [slice(start, stop) for start, stop in pairwise(starts)]
