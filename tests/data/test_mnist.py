@@ -172,7 +172,7 @@ WRONG_IMAGES = {
     "packed, truncated": (PACKED[:-9], "truncated, its gzip stream ends early"),
     "truncated, packed": (gzip.compress(IMAGES[:-1]), "found only 3,935"),
     "packed, damaged": (PACKED[:99] + b"damaged" + PACKED[106:], "damaged gzip file ("),
-    "packed, wrong checksum": (PACKED[:-8] + bytes(4) + PACKED[-4:], "damaged gzip"),
+    "packed, wrong checksum": (PACKED[:-8] + bytes(4) + PACKED[-4:], "file (CRC"),
     "packed, with a tail": (PACKED + b"tail", "damaged gzip file (Not a gzipped file"),
 }
 
