@@ -49,7 +49,7 @@ class Tensor(Refusals):
         self.value = as_value(value)
         self.requires_grad = bool(requires_grad)
         self.grad: Any = None
-        self._parents: tuple | None = ()    # (operand, rule) pairs; None once used
+        self._parents: Any = ()     # (operand, rule) pairs; None after a backward pass
 
     @property
     def shape(self) -> Shape:

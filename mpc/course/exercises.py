@@ -531,7 +531,7 @@ def straddling_batches(answer):
         return "correct, if one counted from 0; here the first batch is number 1"
     if found != due:
         return (f"{len(set(found) & set(due))} of the batches {found} straddle two "
-                f"owners, and {len(due)} of all ten do; owner 1 has the pictures 0 to 213")
+                f"owners, and {len(due)} of all ten do; owner 1 has pictures 0 to 213")
 
 
 @check
