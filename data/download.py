@@ -1,14 +1,17 @@
-"""Fetch the four MNIST files from public mirrors, and keep only what has the right content.
+"""Fetch the four MNIST files from public mirrors and verify their content.
 
-What is checked is the SHA-256 of the *uncompressed* content: the gzip bytes differ from mirror to
-mirror, the pictures do not. A file appears under its name whole and checked, or not at all. Other
-data sets come in files of the same names: one that is whole is never replaced.
+The SHA-256 is that of the *uncompressed* content: gzip bytes differ between mirrors,
+the pictures do not. A file appears under its name complete and verified, or not at all.
+Other data sets use the same file names: a complete file is never replaced.
 """
+
+from __future__ import annotations
 
 import hashlib
 import os
 import re
 import secrets
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from http.client import HTTPException
 from pathlib import Path
@@ -20,11 +23,11 @@ from data.idx import DataError, is_whole, read_content
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist",
            "https://storage.googleapis.com/cvdf-datasets/mnist")
-CHUNK, TIMEOUT = 2**18, 30                # bytes at a time; seconds of silence
+CHUNK, TIMEOUT = 2**18, 30                # bytes per read; seconds of silence
 
 
 class Content(NamedTuple):
-    """What a file holds once it is unpacked."""
+    """The size and SHA-256 of an uncompressed file."""
 
     size: int
     sha256: str
@@ -43,23 +46,25 @@ FILES = {
 
 
 class _MirrorFault(Exception):
-    """Why one mirror did not deliver; the next one is tried."""
+    """A mirror did not deliver; the next one is tried."""
 
 
 class _Other(Exception):
-    """What a file holds that is whole, but not what was looked for."""
+    """A file is complete, but is not the expected one."""
 
 
-def download_mnist(folder, mirrors=MIRRORS, report=print):
-    """Make `folder` hold the four MNIST files, fetching those that it lacks.
+def download_mnist(folder: str | os.PathLike, mirrors: Iterable[str] = MIRRORS,
+                   report: Callable[[str], object] = print) -> None:
+    """Complete the four MNIST files in `folder`.
 
-    A file that is there with the right content stays; a damaged one is replaced, once the right one
-    has arrived. A whole file with other content is somebody's data: nothing is fetched then.
+    Correct files are kept. A damaged file is replaced once the correct one has arrived.
+    If a file is complete but different, it belongs to another data set: nothing is
+    fetched.
 
     Parameters
     ----------
     folder : path
-        Made if it does not exist, and taken away again if nothing came into it.
+        Created if necessary, and removed again if it stays empty.
     mirrors : sequence of str
         Base URLs, tried in order for every file.
     report : callable
@@ -68,67 +73,69 @@ def download_mnist(folder, mirrors=MIRRORS, report=print):
     Raises
     ------
     DataError
-        When a mirror is no web address or holds a password, the folder holds a file of another
-        data set, no mirror delivers a file, or the folder cannot be written. One line, with the
-        reason at each mirror; nothing half-written stays behind.
+        If a mirror is not a web address or contains a password, the folder contains a
+        file of another data set or cannot be written, or no mirror delivers a file. One
+        line, with the fault of each mirror; no partial file is left.
     """
     for mirror in mirrors:
         _check_mirror(mirror)
     folder = Path(os.path.expanduser(folder))
     if any(ord(character) < 32 for character in str(folder)):
-        raise DataError(f"directory {str(folder)!r}: no name of a directory; leave the control "
-                        "characters out")
+        raise DataError(f"directory {str(folder)!r}: not a name of a directory; leave "
+                        "out control characters")
     made = []
     try:
         made = [place for place in (folder, *folder.parents) if not place.exists()]
-        faults = {name: _look(folder / name, content, report) for name, content in FILES.items()}
+        faults = {name: _check_file(folder / name, content, report)
+                  for name, content in FILES.items()}
         folder.mkdir(parents=True, exist_ok=True)
-        for name in faults:
-            if faults[name] is not None:
+        for name, fault in faults.items():
+            if fault is not None:
                 _get(folder / name, FILES[name], mirrors, report)
-    except BrokenPipeError:             # of `report`: its reader has gone
+    except BrokenPipeError:             # from `report`
         raise
     except OSError as error:
-        raise DataError(f"{error.filename or folder}: {error.strerror or error}; choose a "
-                        "directory that can be written, with 12 MB free") from None
+        raise DataError(f"{error.filename or folder}: {error.strerror or error}; choose"
+                        " a directory that can be written, with 12 MB free") from None
     finally:
-        with suppress(OSError):         # one that is not empty stays
+        with suppress(OSError):         # a directory with content stays
             for place in made:
                 place.rmdir()
 
 
-def without_password(text):
-    """`text` without what stands before the @ of an address."""
+def without_password(text: str) -> str:
+    """Remove the user name and password from any web address in `text`."""
     return re.sub(r"//.*@", "//", text, flags=re.S)
 
 
 def _check_mirror(mirror):
-    """Raise unless `mirror` is a web address that can be used and printed."""
+    """Raise unless `mirror` is a web address without a password."""
     shown = without_password(mirror)
     if not mirror.lower().startswith(("http://", "https://")):
-        raise DataError(f"mirror {shown!r} is no web address; begin it with https://")
+        raise DataError(f"mirror {shown!r} is not a web address; begin with https://")
     if shown != mirror:
-        raise DataError(f"mirror {shown!r} was given with a user name or password, which cannot be "
-                        "sent; leave out all before the @")
+        raise DataError(f"mirror {shown!r} was given with a user name or password, "
+                        "which cannot be sent; leave out everything before the @")
     if not mirror.isprintable() or " " in mirror:
-        raise DataError(f"mirror {shown!r} is no web address; leave out spaces and control "
-                        "characters")
+        raise DataError(f"mirror {shown!r} is not a web address; leave out spaces and "
+                        "control characters")
 
 
-def _look(path, content, report):
-    """What is wrong with the file at `path`: None, or a few words; a whole other file raises."""
+def _check_file(path, content, report):
+    """Return the fault of an existing file, or None; another data set raises."""
     if not path.exists():
         return "not there"
     if not path.is_file():
-        raise DataError(f"{path}: this is no ordinary file; choose another directory")
-    open(path, "rb").close()            # what cannot be read may be whole
+        raise DataError(f"{path}: not an ordinary file; choose another directory")
+    open(path, "rb").close()            # raises if unreadable: it may be whole
     try:
         fault = _fault(path, content)
     except _Other as other:
-        raise DataError(f"{path}: {other}: this is a whole file of another data set; it stays as "
-                        "it is, and nothing was fetched; choose another directory") from None
-    report(f"{path.name}: there, but {fault}; fetching it anew" if fault else
-           f"{path.name}: already there, SHA-256 right, kept")
+        raise DataError(f"{path}: {other}: this is a complete file of another data "
+                        "set; it stays as it is, and nothing was fetched; choose "
+                        "another directory") from None
+    report(f"{path.name}: there, but {fault}; fetching it again" if fault else
+           f"{path.name}: already there, SHA-256 correct, kept")
     return fault
 
 
@@ -143,18 +150,20 @@ def _get(path, content, mirrors, report):
             faults.append(f"{mirror}: {fault}")
             report(f"{path.name}: not from {faults[-1]}")
         else:
-            return report(f"{path.name}: {path.stat().st_size:,} bytes, SHA-256 right, saved")
-    raise DataError(f"{path}: no mirror delivered it ({'; '.join(faults)}); check the network, or "
-                    "name another mirror with --mirror URL; if you have the four files, use "
-                    "--data-dir DIR")
+            report(f"{path.name}: {path.stat().st_size:,} bytes, SHA-256 correct, "
+                   "saved")
+            return
+    raise DataError(f"{path}: no mirror delivered it ({'; '.join(faults)}); check the "
+                    "network, or name another mirror with --mirror URL; if you have "
+                    "the four files, use --data-dir DIR")
 
 
 def _fetch(url, path, content):
-    """Write the answer of `url` beside `path`, and move it there if its content is right."""
+    """Write the answer of `url` to a temporary file; rename it if it is correct."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with open(part, "xb") as file, closing(_chunks(url, content.size + 2**16)) as chunks:
-            file.writelines(chunks)
+        with open(part, "xb") as file, closing(_chunks(url, content.size + 2**16)) as c:
+            file.writelines(c)
         try:
             fault = _fault(part, content)
         except _Other as other:
@@ -167,7 +176,7 @@ def _fetch(url, path, content):
 
 
 def _chunks(url, at_most):
-    """Yield the body that `url` answers with; what the network does wrong is a _MirrorFault."""
+    """Yield the body of the answer of `url`; network errors raise _MirrorFault."""
     try:
         with urlopen(url, timeout=TIMEOUT) as response:
             received = 0
@@ -179,18 +188,18 @@ def _chunks(url, at_most):
     except HTTPError as error:
         error.close()
         raise _MirrorFault(f"HTTP status {error.code}") from None
-    except (OSError, HTTPException, ValueError) as error:      # ValueError: no such URL can be
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: a malformed URL
         raise _MirrorFault(str(getattr(error, "reason", error))) from None
 
 
 def _fault(path, content):
-    """What is damaged in a file, in a few words, or None if its content is right.
+    """Describe the damage of a file, or return None if its content is correct.
 
-    Raises `_Other` if it is whole, as far as it was read, and holds something else: a gzip stream
-    checks itself, and a header in front of raw content says how long the file must be.
+    A complete file with other content raises `_Other`: a gzip stream checks itself, and
+    the header of raw content gives the size of the file.
     """
     try:
-        found = read_content(path, content.size + 1)      # bounded: a gzip bomb stays packed
+        found = read_content(path, content.size + 1)    # the limit stops gzip bombs
     except DataError as error:
         return str(error).removeprefix(f"{path}: ").partition(";")[0]
     if len(found) != content.size:

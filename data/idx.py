@@ -1,45 +1,45 @@
-"""Read one IDX file, raw or gzipped, and believe nothing that it says before it is checked.
+"""Read an IDX file, raw or gzipped, and check everything that it claims.
 
-An IDX file is a header and then the bytes of an array in row-major order:
+An IDX file is a header followed by the bytes of an array in row-major order:
 
-    00 00 08 03    two zeros; 08: the items are unsigned bytes; 03: the array has three axes
+    00 00 08 03    two zeros; 08: the items are unsigned bytes; 03: three axes
     00 00 EA 60    first axis:  60,000 pictures
     00 00 00 1C    second axis: 28 rows
     00 00 00 1C    third axis:  28 columns
 
-A header may promise terabytes in sixteen bytes, so it is compared with what MNIST can be before
-anything of that size is asked for. The array itself is made by idx2numpy.
+Sixteen bytes of header can announce terabytes, so the header is checked before memory
+of the announced size is allocated. idx2numpy builds the array itself.
 """
+
+from __future__ import annotations
 
 import gzip
 import math
 import os
 import struct
 import zlib
+from pathlib import Path
 
 import idx2numpy
+import numpy as np
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
-ITEM_SIZES = {UNSIGNED_BYTE: 1, 0x09: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}    # of all kinds
-MOST_ITEMS = 1_000_000      # the largest MNIST-like sets hold fewer; as pictures, 784 MB
+ITEM_SIZES = {UNSIGNED_BYTE: 1, 0x09: 1, 0x0B: 2, 0x0C: 4, 0x0D: 4, 0x0E: 8}
+MOST_ITEMS = 1_000_000      # more than any MNIST-like set; as pictures, 784 MB
 FETCH = "fetch it again with `python -m data.mnist --download DIR`"
 
 
 class DataError(ValueError):
-    """Files or numbers that give no data set: one line with the file, what is wrong, a remedy."""
+    """A data set cannot be used: one line with the file, the fault and a remedy."""
 
 
-def read_content(path, at_most):
-    """Return the first `at_most` bytes of a file's uncompressed content, or all if it has fewer.
+def read_content(path: Path, at_most: int) -> bytes:
+    """Return the uncompressed content of a file, up to `at_most` bytes.
 
-    The file counts as gzipped when its content is, whatever its name: browsers unpack files
-    and keep the `.gz`, or pack them and drop it.
-
-    Raises
-    ------
-    DataError
-        When the file cannot be read, or its gzip stream is damaged or ends early.
+    The content decides whether the file is gzipped, not its name: browsers unpack files
+    but keep the `.gz`, or pack them and drop it. A file that cannot be read, or whose
+    gzip stream is damaged or ends early, raises DataError.
     """
     try:
         with open(path, "rb") as raw:
@@ -50,7 +50,8 @@ def read_content(path, at_most):
             with gzip.GzipFile(fileobj=raw) as stream:
                 return stream.read(at_most)
     except EOFError:
-        raise DataError(f"{path}: truncated, its gzip stream ends early; {FETCH}") from None
+        raise DataError(f"{path}: truncated, its gzip stream ends early; {FETCH}"
+                        ) from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: damaged gzip file ({error}); {FETCH}") from None
     except OSError as error:
@@ -58,14 +59,15 @@ def read_content(path, at_most):
                         "correct the path or the permissions") from None
 
 
-def is_whole(path):
-    """Is nothing missing of a file that `read_content` has read without complaint?
+def is_whole(path: Path) -> bool:
+    """Is a file complete, given that `read_content` has read it without an error?
 
-    Of a gzip stream that is sure by then. A raw IDX file of whatever items has the size that its
-    header promises; of anything else it cannot be told, and the answer is no.
+    That proves a gzip stream complete. A raw IDX file of any type must have the size
+    that its header announces. Other files have no such proof: the answer is no.
     """
     with open(path, "rb") as raw:
-        header, size = raw.read(4 + 4 * 255), os.fstat(raw.fileno()).st_size
+        header = raw.read(4 + 4 * 255)
+        size = os.fstat(raw.fileno()).st_size
     if header[:2] == GZIP_MAGIC:
         return True
     if len(header) < 4 or header[:2] != b"\0\0" or header[2] not in ITEM_SIZES:
@@ -77,47 +79,48 @@ def is_whole(path):
     return size == start + math.prod(shape) * ITEM_SIZES[header[2]]
 
 
-def read_idx(path, item_shape):
+def read_idx(path: Path, item_shape: tuple[int, ...]) -> np.ndarray:
     """Return the array of an IDX file of unsigned bytes.
 
     Parameters
     ----------
     path : path of a raw or gzipped file
     item_shape : tuple of int
-        The shape that each item must have: (28, 28) for pictures, () for labels.
+        The required shape of each item: (28, 28) for pictures, () for labels.
 
     Returns
     -------
     (n, *item_shape) uint8 array
-        Read-only, since it is a view of the bytes that were read.
+        A read-only view of the bytes of the file.
 
     Raises
     ------
     DataError
-        When the file is not an IDX file, holds items of another kind or shape, holds none or
-        more than a million, or fewer or more bytes than its header promises.
+        If the file is not an IDX file, its items have another type or shape, there are
+        none or more than a million, or its size differs from the header.
     """
     header_size = 8 + 4 * len(item_shape)
     count = _checked_count(path, read_content(path, header_size), item_shape)
     promised = header_size + count * math.prod(item_shape)
-    content = read_content(path, promised + 1)      # one more: to notice that there is more
+    content = read_content(path, promised + 1)      # one more byte shows an excess
     if len(content) != promised:
         found = f"only {len(content):,}" if len(content) < promised else "more"
-        raise DataError(f"{path}: its header promises {count:,} items in {promised:,} bytes, "
-                        f"found {found}; {FETCH}")
+        raise DataError(f"{path}: its header promises {count:,} items in {promised:,} "
+                        f"bytes, found {found}; {FETCH}")
     return idx2numpy.convert_from_string(content)
 
 
 def _checked_count(path, header, item_shape):
-    """Return the number of items that `header` promises, once everything else in it is right."""
+    """Return the number of items in `header` after checking everything else in it."""
     if not header:
         raise DataError(f"{path}: is empty; {FETCH}")
     if len(header) < 4 or header[:2] != b"\0\0":
-        raise DataError(f"{path}: no IDX file, raw or gzipped: its content does not start with two "
-                        f"zero bytes; {FETCH}")
+        raise DataError(f"{path}: not an IDX file, raw or gzipped: its content does "
+                        f"not start with two zero bytes; {FETCH}")
     kind, axes = header[2:4]
-    expected = "pictures (type 0x08, 3 axes)" if item_shape else "labels (type 0x08, 1 axis)"
     if (kind, axes) != (UNSIGNED_BYTE, 1 + len(item_shape)):
+        expected = ("pictures (type 0x08, 3 axes)" if item_shape else
+                    "labels (type 0x08, 1 axis)")
         raise DataError(f"{path}: expected {expected}, found type 0x{kind:02X} with "
                         f"{axes}; put the right file under this name, or {FETCH}")
     if len(header) < 4 + 4 * axes:
@@ -125,8 +128,9 @@ def _checked_count(path, header, item_shape):
     count, *found_shape = struct.unpack(f">{axes}I", header[4:])
     if tuple(found_shape) != item_shape:
         raise DataError(f"{path}: expected items of shape {item_shape}, found "
-                        f"{tuple(found_shape)}; scale the pictures to 28 x 28, or {FETCH}")
+                        f"{tuple(found_shape)}; scale the pictures to 28 x 28, or "
+                        f"{FETCH}")
     if not 1 <= count <= MOST_ITEMS:
-        raise DataError(f"{path}: its header promises {count:,} items, possible are 1 to "
-                        f"{MOST_ITEMS:,}; {FETCH}")
+        raise DataError(f"{path}: its header promises {count:,} items, possible are 1 "
+                        f"to {MOST_ITEMS:,}; {FETCH}")
     return count

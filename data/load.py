@@ -1,44 +1,52 @@
 """Find the files of an MNIST split, load them, and check that they belong together."""
 
+from __future__ import annotations
+
 import os
 from numbers import Integral
 from pathlib import Path
+
+import numpy as np
 
 from data.idx import FETCH, DataError, read_idx
 
 EMBEDDED = Path(__file__).parent / "mnist"
 FILE_STEMS = {"train": "train", "test": "t10k"}
 PICTURE_SHAPE = (28, 28)
-FETCH_ALL = (", or fetch all with `python -m data.mnist --download DIR` and name DIR by "
-             "--data-dir, data_dir or MNIST_DIR")
+FETCH_ALL = (", or fetch all with `python -m data.mnist --download DIR` and name DIR "
+             "by --data-dir, data_dir or MNIST_DIR")
 
 
-def load_mnist(split="train", n=None, data_dir=None):
+def load_mnist(
+    split: str = "train",
+    n: int | None = None,
+    data_dir: str | os.PathLike | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the first `n` pictures and labels of an MNIST split, in file order.
 
     Parameters
     ----------
     split : {"train", "test"}
     n : int, optional
-        How many items; all that the files hold when left out.
+        The number of items; all items of the files by default.
     data_dir : path, optional
-        Where the files are, gzipped or raw, under any of their usual names. When left out, the
-        environment variable MNIST_DIR says it, and without that the subset embedded in this
-        package is read: the first 6,400 training and the first 1,280 test items.
+        The directory of the files, gzipped or raw, under any of their usual names. The
+        default is the environment variable MNIST_DIR or, without it, the subset in this
+        package: the first 6,400 training and the first 1,280 test items.
 
     Returns
     -------
     images : (n, 28, 28) uint8 array
-        0 is the background, 255 full ink.
+        From 0, the background, to 255, full ink.
     labels : (n,) uint8 array
         The digits, 0 to 9.
 
     Raises
     ------
     DataError
-        When the split is neither, a file is missing, damaged or another file than its name
-        says, a label is above 9, the two files disagree, or they hold fewer than `n` items.
-        One line: the file, what was found, what to do.
+        If `split` is unknown, a file is missing, damaged or not the file its name says,
+        a label exceeds 9, the two files disagree, or they have fewer than `n` items.
+        One line: the file, the fault, a remedy.
 
     Examples
     --------
@@ -47,10 +55,11 @@ def load_mnist(split="train", n=None, data_dir=None):
     ((640, 28, 28), (640,))
     """
     if split not in ("train", "test"):
-        raise DataError(f"load_mnist: split={split!r} is neither 'train' nor 'test'; take one")
+        raise DataError(f"load_mnist: split={split!r} is neither 'train' nor 'test'; "
+                        "pass one of them")
     if n is not None and not (isinstance(n, Integral) and n >= 1):
-        raise DataError(f"load_mnist: n={n!r} is no number of items; take 1 or more, or leave "
-                        "n out for all items")
+        raise DataError(f"load_mnist: n={n!r} is not a number of items; pass 1 or "
+                        "more, or leave n out for all items")
     folder = _folder(data_dir)
     images_path = _find(folder, f"{FILE_STEMS[split]}-images", "idx3")
     labels_path = _find(folder, f"{FILE_STEMS[split]}-labels", "idx1")
@@ -58,45 +67,49 @@ def load_mnist(split="train", n=None, data_dir=None):
     _check_pair(images_path, images, labels_path, labels)
     if n is not None and n > len(images):
         remedy = FETCH_ALL if folder == EMBEDDED else ""
-        raise DataError(f"{images_path}: holds {len(images):,} items, {n:,} were asked for; "
-                        f"ask for at most {len(images):,}{remedy}")
-    return images[:n].copy(), labels[:n].copy()      # copies: writable, and no more than asked
+        raise DataError(f"{images_path}: holds {len(images):,} items, {n:,} were asked "
+                        f"for; ask for at most {len(images):,}{remedy}")
+    return images[:n].copy(), labels[:n].copy()     # writable, and small
 
 
 def _check_pair(images_path, images, labels_path, labels):
     """Raise unless there is a label for each picture, and each label is a digit."""
     if len(images) != len(labels):
-        raise DataError(f"{labels_path}: {len(labels):,} labels for the {len(images):,} pictures "
-                        f"of {images_path.name}; take both files from the same set, or {FETCH}")
+        raise DataError(f"{labels_path}: {len(labels):,} labels for the "
+                        f"{len(images):,} pictures of {images_path.name}; take both "
+                        f"files from the same set, or {FETCH}")
     if labels.max() > 9:
         item = int((labels > 9).argmax())
-        raise DataError(f"{labels_path}: the label of item {item} is not a digit 0 to 9; {FETCH}")
+        raise DataError(f"{labels_path}: the label of item {item} is not a digit 0 to "
+                        f"9; {FETCH}")
 
 
 def _folder(data_dir):
-    """Return the directory to read: the caller's, else that of MNIST_DIR, else the embedded."""
-    folder = os.environ.get("MNIST_DIR", "") if data_dir is None else os.fspath(data_dir)
-    if not folder and data_dir is None:
+    """Return the directory to read: `data_dir`, MNIST_DIR or the embedded subset."""
+    named = data_dir is not None
+    folder = os.fspath(data_dir) if named else os.environ.get("MNIST_DIR", "")
+    if not folder and not named:
         return EMBEDDED
     if not folder:
-        raise DataError("load_mnist: the name of the directory is empty; give one, or leave it out "
-                        "for the embedded subset")
+        raise DataError("load_mnist: the name of the directory is empty; pass one, or "
+                        "leave it out for the embedded subset")
     folder = Path(os.path.expanduser(folder))
     if not os.path.isdir(folder):
-        flaw = "is a file, not a directory" if os.path.exists(folder) else "no such directory"
-        said, correct = ((" (named by MNIST_DIR)", "MNIST_DIR") if data_dir is None else
-                         ("", "the name"))
-        raise DataError(f"{folder}: {flaw}{said}; correct {correct}, leave it out for the embedded "
-                        "subset, or fetch the files with `python -m data.mnist --download DIR`")
+        flaw = "is a file, not a directory" if folder.exists() else "no such directory"
+        source, fix = ("", "the name") if named else (" (from MNIST_DIR)", "MNIST_DIR")
+        raise DataError(f"{folder}: {flaw}{source}; correct {fix}, leave it out for "
+                        "the embedded subset, or fetch the files with "
+                        "`python -m data.mnist --download DIR`")
     return folder
 
 
 def _find(folder, stem, axes):
-    """Return the path of the first of a file's usual names that exists in `folder`."""
-    # The downloaded name comes first, so that fetching a damaged file again is a remedy.
-    names = [f"{stem}{mark}{axes}-ubyte{ending}" for mark in "-." for ending in (".gz", "")]
+    """Return the first existing path among the usual names of a file."""
+    # The downloaded name comes first, so that a new download replaces a damaged file.
+    names = [f"{stem}{mark}{axes}-ubyte{end}" for mark in "-." for end in (".gz", "")]
     for name in names:
         if os.path.isfile(folder / name):
             return folder / name
-    raise DataError(f"{folder / names[0]}: not there, nor {', '.join(names[1:])}; name the "
-                    f"directory that holds it, or run `python -m data.mnist --download {folder}`")
+    raise DataError(f"{folder / names[0]}: not there, nor {', '.join(names[1:])}; pass "
+                    "the directory that contains it, or run "
+                    f"`python -m data.mnist --download {folder}`")

@@ -2,7 +2,7 @@
 
 Read it from top to bottom; ``python -m mpc.tiny`` runs it. The workers, alice and bob,
 hold shares: arrays whose first axis has size 2, with alice's share in row 0 and bob's
-in row 1. Each computes on their own row. Names that end in _p2 belong to P2, the crypto
+in row 1. Each computes on its own row. Names that end in _p2 belong to P2, the crypto
 provider, alone. All other arrays are public or common to both workers. Data moves in a
 few functions only: share, share_odd and share_bits split a value among the workers;
 reveal adds their shares; to_p2 sends them to P2.
@@ -10,12 +10,12 @@ reveal adds their shares; to_p2 sends them to P2.
 The package does the same with care. This file leaves out:
 
     unpredictable masks          mpc.randomness; NumPy's generator can be predicted
-    parties that live apart      mpc.world, mpc.mpi; this process holds all shares
-    tests of privacy             mpc.views counts what each party sees, over all masks
-    a record of messages         mpc.ledger: the rounds and bytes of every step
+    separate parties             mpc.transport; this process holds all shares
+    tests of privacy             mpc.audit.views tabulates views over all masks
+    a record of messages         mpc.ledger: rounds and bytes of every protocol
     more than two workers        mpc.beaver, mpc.carry_tree
-    checks of range              mpc.checked; overflow goes undetected here
-    the case r = 0               mpc.securenn; share_convert errs once in 2^64 times
+    range checks                 mpc.audit.checked; here overflow goes undetected
+    the case r = 0               mpc.securenn; here it fails once in 2^64 times
 """
 
 import numpy as np
@@ -162,7 +162,7 @@ def share_convert(a):
     """Shares mod L - 1 from shares mod L, for a != L - 1. Algorithm 4.
 
     The integers a_0 and a_1 add up to a, or to a + L if they wrap around. L is 1 in the
-    new ring, so theta = [they wrap around] is all that has to be taken away.
+    new ring, so subtracting theta = [they wrap around] is enough.
     """
     r_j, eta_2 = uniform(a.shape), uniform(a.shape[1:], 2)      # common to the workers
     r, alpha = r_j.sum(axis=0), wrap(*r_j)                                       # [1]
@@ -232,7 +232,7 @@ class Tensor:
                       (self, lambda g: truncate(product(np.multiply, g, 2 * e))))
 
     def backward(self):
-        """Reverse mode: every leaf gets the gradient of the sum of our elements."""
+        """Reverse mode: each leaf gets the gradient of the sum of these elements."""
         self.grad = as_shares(encode(np.ones(self.value.shape[1:])))
         for tensor in reversed(self.history({})):
             for parent, rule in tensor.parents:
@@ -241,7 +241,7 @@ class Tensor:
                     parent.grad = g if parent.grad is None else parent.grad + g
 
     def history(self, found):
-        """Collect the tensors that we are made from, parents first, in a dict."""
+        """Collect this tensor and those behind it in a dict, parents first."""
         if self not in found:
             for parent, _ in self.parents:
                 parent.history(found)
@@ -278,7 +278,7 @@ def train_batch(layers, x, t, lr=0.02):
 
 
 def count_correct(layers, x, t):
-    """The server learns how often no output is above that of the right class."""
+    """The server learns how often no output exceeds that of the correct class."""
     y = forward(layers, Tensor(x)).value
     right = truncate(product(np.multiply, y, t)).sum(axis=2, keepdims=True)
     bit = drelu(right - y)

@@ -1,7 +1,7 @@
-"""Gradients by hand: reverse-mode differentiation over any value type, and what training needs.
+"""Gradients by hand: reverse-mode differentiation over any value type, and training.
 
-The values may be float64 arrays, fixed-point numbers in the clear or fixed-point numbers on secret
-shares; nothing here can tell them apart, and nothing here depends on what they hold.
+Values may be float64 arrays, fixed-point numbers in the clear or fixed-point numbers on
+secret shares. Nothing in this package tells them apart or depends on their content.
 """
 
 from .layers import Linear, Module, ReLU, Square

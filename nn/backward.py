@@ -1,42 +1,44 @@
-"""The walk from the loss to the leaves: in which order, and what is carried along."""
+"""The walk from the loss to the leaves: its order, and the numbers carried along."""
 
+from __future__ import annotations
+
+from fractions import Fraction
 from math import prod
 from numbers import Number
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .values import as_number, as_value, exact, is_number
+from .shapes import Shape
+from .values import Value, as_number, as_value, exact, is_number
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+Pair = tuple[Value, Any]            # (g, c) means c * g, as in `gradients`
 
 
-def walk(root, seed):
-    """Add the gradient of `root` to each leaf that it was made from.
-
-    A gradient travels as a pair (c, g) that means c * g, as `gradients` says; c is a fraction.
-    """
-    order, seed = graph(root), as_seed(seed, root.shape)
-    collected = {id(root): (exact(seed), 1) if isinstance(seed, float) else (exact(1), seed)}
-    for tensor in order:
-        c, g = collected.pop(id(tensor))
+def walk(root: Tensor, seed: Any) -> None:
+    """Add the gradient of `root` to each leaf from which it was computed."""
+    collected = {id(root): separated(as_seed(seed, root.shape), 1)}
+    for tensor in graph(root):
+        g, c = collected.pop(id(tensor))
         if not tensor._parents:
-            mine = multiplied_out(c, g, tensor.shape)
+            mine = multiplied_out(g, c, tensor.shape)
             tensor.grad = mine if tensor.grad is None else tensor.grad + mine
             continue
         for parent, rule in tensor._parents:
-            result = rule(g, float(c)) if hasattr(rule, "with_number") else rule(g)
-            n, value = result if isinstance(result, tuple) else (1, result)
-            if isinstance(value, Number):
-                n, value = exact(n) * exact(value), 1
-            pair = (c if n == 1 else exact(c * exact(n)), value)
+            pair = separated(*rule(g, c))
             before = collected.get(id(parent))
             collected[id(parent)] = pair if before is None else added(before, pair)
         tensor._parents = None
 
 
-def graph(root):
-    """Return the tensors that `root` was made from, each after all that were made from it.
+def graph(root: Tensor) -> list[Tensor]:
+    """Return `root` and the tensors behind it, each after all that depend on it.
 
-    Depth first, operands left to right, with a stack of our own. `seen` is asked, never iterated:
-    the order comes from the graph alone, and is the same in every process.
+    Depth first, operands from left to right, with an explicit stack. `seen` is never
+    iterated, so the order depends on the graph alone: it is the same in every process.
     """
     finished, seen, stack = [], set(), [(root, False)]
     while stack:
@@ -45,45 +47,53 @@ def graph(root):
             finished.append(tensor)
         elif id(tensor) not in seen:
             if tensor._parents is None:
-                raise ValueError("backward: a part of this graph was already used by a backward "
-                                 "pass; run the forward pass again, or add the losses first")
+                raise ValueError(
+                    "backward: part of this graph was already used by a backward pass; "
+                    "run the forward pass again, or add the losses first")
             seen.add(id(tensor))
             stack.append((tensor, True))
             stack.extend((parent, False) for parent, _ in reversed(tensor._parents))
     return finished[::-1]
 
 
-def as_seed(seed, shape):
-    """Return the gradient that a tensor of `shape` starts from: a finite float, or a value."""
-    if is_number(seed) and prod(shape) != 1:
-        raise ValueError(f"backward: a tensor of shape {shape} has no single gradient; "
-                         f"call .sum() first, or pass a seed of shape {shape}")
+def as_seed(seed: Any, shape: Shape) -> Value:
+    """Return the gradient at a root of `shape`: a finite float, or a value."""
     if is_number(seed):
+        if prod(shape) != 1:
+            raise ValueError(
+                f"backward: a tensor of shape {shape} has no single gradient; "
+                f"call .sum() first, or pass a seed of shape {shape}")
         return float(as_number(seed, "backward(seed)", finite=True))
     seed = as_value(seed, "backward(seed)")
     if seed.shape != shape:
-        raise ValueError(f"backward: the seed has shape {seed.shape}; pass one of shape {shape}")
+        raise ValueError(f"backward: the seed has shape {seed.shape}; "
+                         f"pass one of shape {shape}")
     return seed
 
 
-def added(one, other):
-    """Return the sum of two gradients (c, g), again as one.
+def separated(g: Value, c: Fraction | float) -> Pair:
+    """Move a public number g into c; the pair then holds the number 1, or a value."""
+    return (1, exact(c * exact(g))) if isinstance(g, Number) else (g, exact(c))
 
-    They meet at the larger number: no value is multiplied by more than 1, which could take it out
-    of the range of a fixed-point type.
+
+def added(one: Pair, other: Pair) -> Pair:
+    """Return the sum of two gradients.
+
+    The larger number is factored out, so no value is multiplied by more than 1, which
+    could exceed the range of a fixed-point type.
     """
-    (c, g), (d, h) = one, other
+    (g, c), (h, d) = one, other
     if isinstance(g, Number) and isinstance(h, Number):
-        return exact(c + d), 1
+        return 1, exact(c + d)
     if c == d:
-        return c, g + h
+        return g + h, c
     if abs(c) >= abs(d):
-        return c, g + h * float(d / c)
-    return d, g * float(c / d) + h
+        return g + h * float(d / c), c
+    return g * float(c / d) + h, d
 
 
-def multiplied_out(c, g, shape):
-    """Return c * g at a leaf of `shape`; an array is one that nobody else holds."""
+def multiplied_out(g: Value, c: Fraction | float, shape: Shape) -> Value:
+    """Return c * g for a leaf of `shape`; an array is always a new one."""
     if isinstance(g, Number):
         return np.full(shape, float(c))
     if isinstance(g, np.ndarray):

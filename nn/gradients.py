@@ -1,156 +1,177 @@
 """One rule per operation: how a change of the result reaches each operand.
 
-Every function below takes plain values (not Tensors), computes the operation's result ``y`` and
-returns it together with one *rule* per operand. A rule maps ``g``, the gradient of the loss with
-respect to ``y``, to the gradient with respect to that operand. Rules are called late and one by
-one: the product ``g @ b.T`` for an operand that needs no gradient is never computed.
+Each function below takes plain values (not Tensors), computes the operation's result
+``y`` and returns it with one *rule* per operand. A rule maps the gradient of the loss
+with respect to ``y`` to the gradient with respect to that operand. Rules are called
+later and one by one: the product ``g @ b.T`` for an operand that needs no gradient is
+never computed.
 
-A gradient travels as a pair (c, g) that means c * g: a public number, and either the number 1,
-which stands for itself at every element, or a value of the shape of ``y``. The backward pass starts
-from (1, 1), and as long as no value enters, the gradient stays public and without a shape. Rules
-are linear, so that c need not enter them: a rule takes g and returns a number, a value or, where it
-multiplies by a public number n, the pair (n, value). After ``sum() / 64`` the gradient is
-(1/64, 1); the square's rule then returns (2, x); and c meets the value once, at the leaf. A
-fixed-point value thus keeps all its digits, however small the numbers are.
+A gradient travels as a pair (g, c) that means c * g: c is a public number, and g is
+either the number 1, for every element, or a value of the shape of ``y``. The backward
+pass starts from (1, 1); until a value enters, the gradient stays public and without a
+shape. Rules are linear, so they multiply c by public numbers and leave g alone. After
+``sum() / 64`` the gradient is (1, 1/64); the rule of the square then returns (x, 2/64);
+and c multiplies the value once, at the leaf. A fixed-point value thus keeps all its
+digits, however small the numbers are.
 
-Values are opaque: whatever decides here decides by shape or by type, never by what a value holds.
+Values are opaque: code here branches on shapes and types, never on content.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from math import prod
 from numbers import Number
+from typing import Any
 
 import numpy as np
 
-from .shapes import axes_of, shape_of
-from .values import exact
+from .shapes import Axis, Shape, axes_of, shape_of
+from .values import Value, exact
+
+Rule = Callable[[Value, Any], tuple[Value, Any]]
+Unary = tuple[Value, Rule]
+Binary = tuple[Value, Rule, Rule]
 
 # ---- helpers: shapes and broadcasting
 
 
 def reshaped(x, shape):
-    """Return `x` in `shape`; its one element, as a sum, where that is ``()``."""
+    """Return `x` in `shape`; for ``()``, its one element, as a sum."""
     return x.reshape(*shape) if shape else x.sum()
 
 
 def unbroadcast(g, full, shape):
     """Sum a gradient over the axes along which its operand was repeated.
 
-    The operand had `shape`; broadcasting repeated it until it had the shape `full` of the result.
+    Broadcasting took the operand from `shape` to `full`, the shape of the result.
     The sum of a number is the number times the count of its copies.
     """
     if isinstance(g, Number):
         operand = (1,) * (len(full) - len(shape)) + shape
-        return g * prod(n for n, m in zip(full, operand) if m == 1)
+        return g * prod(n for n, m in zip(full, operand, strict=True) if m == 1)
     if g.shape != full:                       # number * b, where b itself was broadcast
         g = g + np.zeros(full)
     for _ in range(len(full) - len(shape)):
         g = g.sum(axis=0)
-    for axis, (n, m) in enumerate(zip(g.shape, shape)):
+    for axis, (n, m) in enumerate(zip(g.shape, shape, strict=True)):
         if n != m:
             g = g.sum(axis=axis, keepdims=True)
     return g
 
 
 def filled(g, shape):
-    """Return `g` with its shape written out: the number 1 becomes a public array of ones."""
+    """Write out the shape of `g`: the number 1 becomes a public array of ones."""
     return np.full(shape, g, dtype=np.float64) if isinstance(g, Number) else g
 
 
 # ---- element by element, with broadcasting
 
 
-def add(a, b):
+def add(a: Value, b: Value) -> Binary:
     """y = a + b:  da = g,  db = g."""
     y = a + b
-    return (y, lambda g: unbroadcast(g, y.shape, shape_of(a)),
-            lambda g: unbroadcast(g, y.shape, shape_of(b)))
+    return (y, lambda g, c: (unbroadcast(g, y.shape, shape_of(a)), c),
+            lambda g, c: (unbroadcast(g, y.shape, shape_of(b)), c))
 
 
-def subtract(a, b):
+def subtract(a: Value, b: Value) -> Binary:
     """y = a - b:  da = g,  db = -g."""
     y = a - b
-    return (y, lambda g: unbroadcast(g, y.shape, shape_of(a)),
-            lambda g: unbroadcast(-g, y.shape, shape_of(b)))
+    return (y, lambda g, c: (unbroadcast(g, y.shape, shape_of(a)), c),
+            lambda g, c: (unbroadcast(-g, y.shape, shape_of(b)), c))
 
 
-def multiply(a, b):
+def multiply(a: Value, b: Value) -> Binary:
     """y = a * b:  da = g * b,  db = g * a."""
     y = a * b
-    return (y, lambda g: unbroadcast(g * b, y.shape, shape_of(a)),
-            lambda g: unbroadcast(g * a, y.shape, shape_of(b)))
+    return (y, lambda g, c: (unbroadcast(g * b, y.shape, shape_of(a)), c),
+            lambda g, c: (unbroadcast(g * a, y.shape, shape_of(b)), c))
 
 
-def scale(x, n):
+def scale(x: Value, n: int | float) -> Unary:
     """y = n * x, n a public number:  dx = n * g."""
-    return x * n, lambda g: (n, g)
+    return x * n, lambda g, c: (g, c * exact(n))
 
 
-def divide(a, b):
-    """y = a / b:  da = g / b,  db = -g * y / b. Secret types divide by public numbers only."""
+def divide(a: Value, b: Value) -> Unary | Binary:
+    """y = a / b:  da = g / b,  db = -g * y / b.
+
+    Fixed-point types divide by public numbers only.
+    """
     if isinstance(b, Number):
         if b == 0:
             raise ZeroDivisionError("divide: by the number 0; take another")
-        return a / b, lambda g: (1 / exact(b), g)
+        return a / b, lambda g, c: (g, c / exact(b))
     y = a / b
-    return (y, lambda g: unbroadcast(g / b, y.shape, shape_of(a)),
-            lambda g: unbroadcast(-(g * y) / b, y.shape, shape_of(b)))
+    return (y, lambda g, c: (unbroadcast(g / b, y.shape, shape_of(a)), c),
+            lambda g, c: (unbroadcast(-(g * y) / b, y.shape, shape_of(b)), c))
 
 
-def negative(x):
+def negative(x: Value) -> Unary:
     """y = -x:  dx = -g."""
-    return -x, lambda g: -g
+    return -x, lambda g, c: (-g, c)
 
 
-def power(x, n):
-    """y = x ** n:  dx = n * x ** (n - 1) * g. For the square that is 2 * x * g: x is there."""
+def power(x: Value, n: int) -> Unary:
+    """y = x ** n:  dx = n * x ** (n - 1) * g. For a square that is 2 * x * g."""
     if n == 1:
-        return x, lambda g: g
-    return x ** n, lambda g: (n, (x if n == 2 else x ** (n - 1)) * g)
+        return x, lambda g, c: (g, c)
+    return x ** n, lambda g, c: ((x if n == 2 else x ** (n - 1)) * g, c * n)
 
 
-def relu(x):
-    """y = x * bit, bit = (x >= 0):  dx = g * bit. One comparison serves both directions."""
+def relu(x: Value) -> Unary:
+    """y = x * bit, bit = (x >= 0):  dx = g * bit. Both reuse one comparison."""
     bit = x.drelu() if hasattr(x, "drelu") else (x >= 0).astype(np.float64)
-    return x * bit, lambda g: g * bit
+    return x * bit, lambda g, c: (g * bit, c)
 
 
-def refresh(x):
+def refresh(x: Value) -> Unary:
     """y = x with fresh randomness, if its type has any:  dx = g."""
-    return x.refresh() if hasattr(x, "refresh") else x, lambda g: g
+    return x.refresh() if hasattr(x, "refresh") else x, lambda g, c: (g, c)
 
 
 # ---- products and sums
 
 
-def matmul(a, b):
+def matmul(a: Value, b: Value) -> Binary:
     """y = a @ b, matrices:  da = g @ b.T,  db = a.T @ g.
 
-    A fixed-point type may aim g at the scale at which db meets b without a rounding. For that its
-    rule is called with c too, the number that will multiply db.
+    A fixed-point type may rescale g first, so that the update of b by c * db, which is
+    much larger than g, needs no truncation.
     """
     if len(shape_of(a)) != 2 or len(shape_of(b)) != 2:
         raise ValueError(f"matmul: {shape_of(a)} @ {shape_of(b)} are not two matrices; "
                          "reshape vectors to (1, n) or (n, 1)")
     if a.shape[1] != b.shape[0]:
-        raise ValueError(f"matmul: {a.shape} @ {b.shape} do not match; the second needs "
-                         f"{a.shape[1]} rows, one for each column of the first")
-    y = a @ b                                 # (n, k) @ (k, m) -> (n, m)
+        raise ValueError(f"matmul: {a.shape} @ {b.shape} do not match; the second "
+                         f"needs {a.shape[1]} rows, one per column of the first")
+    y = a @ b                                           # (n, k) @ (k, m) -> (n, m)
 
-    def rule_b(g, c=1.0):
+    def rule_a(g, c):
+        return filled(g, y.shape) @ b.T, c              # (n, m) @ (m, k) -> (n, k)
+
+    def rule_b(g, c):
         g = filled(g, y.shape)
-        return a.T @ (g.rescaled_for(b, a, c) if hasattr(g, "rescaled_for") else g)   # (k, n) @ (n, m) -> (k, m)
+        if hasattr(g, "rescaled_for"):
+            g = g.rescaled_for(b, a, float(c))
+        return a.T @ g, c                               # (k, n) @ (n, m) -> (k, m)
 
-    rule_b.with_number = True
-    return y, lambda g: filled(g, y.shape) @ b.T, rule_b                # (n, m) @ (m, k) -> (n, k)
+    return y, rule_a, rule_b
 
 
-def sum_over(x, axis, keepdims):
-    """y = sum of x over `axis`:  dx = g, repeated along `axis`. A number repeats by itself."""
+def sum_over(x: Value, axis: Axis, keepdims: bool) -> Unary:
+    """y = sum of x over `axis`:  dx = g, repeated along `axis`.
+
+    A public number repeats without a change.
+    """
     axes = axes_of(x.shape, axis)
-    ones = [1 if i in axes else n for i, n in enumerate(x.shape)]       # x.shape, with keepdims
+    ones = [1 if i in axes else n for i, n in enumerate(x.shape)]
 
-    def rule(g):                              # a sum with zeros repeats without a product
-        return g if isinstance(g, Number) else reshaped(g, ones) + np.zeros(x.shape)
+    def rule(g, c):
+        if isinstance(g, Number):
+            return g, c
+        return reshaped(g, ones) + np.zeros(x.shape), c     # repeats without a product
 
     return x.sum(axis=axis, keepdims=keepdims), rule
 
@@ -158,28 +179,30 @@ def sum_over(x, axis, keepdims):
 # ---- moving elements about
 
 
-def reshape(x, shape):
+def reshape(x: Value, shape: Shape) -> Unary:
     """y = x in another shape:  dx = g in the shape of x."""
-    return reshaped(x, shape), lambda g: g if isinstance(g, Number) else reshaped(g, x.shape)
+    return reshaped(x, shape), lambda g, c: (
+        g if isinstance(g, Number) else reshaped(g, x.shape), c)
 
 
-def transpose(x):
-    """y = x.T:  dx = g.T. Below two axes there is nothing to exchange."""
+def transpose(x: Value) -> Unary:
+    """y = x.T:  dx = g.T. A tensor with fewer than two axes stays as it is."""
     if len(x.shape) < 2:
-        return x, lambda g: g
-    return x.T, lambda g: g if isinstance(g, Number) else g.T
+        return x, lambda g, c: (g, c)
+    return x.T, lambda g, c: (g if isinstance(g, Number) else g.T, c)
 
 
-def index(x, key):
+def index(x: Value, key: Any) -> Unary:
     """y = x[key]:  dx = g at the positions that `key` selects, 0 elsewhere."""
-    return x[key], lambda g: placed(g, key, x.shape)
+    return x[key], lambda g, c: (placed(g, key, x.shape), c)
 
 
 def placed(g, key, shape):
     """Return zeros of `shape` with `g` added at ``[key]``.
 
-    Arrays are written to. Other types cannot be, so theirs is a product with the public 0/1 matrix
-    that has one row per selected element: right for every key, and large; slice before training.
+    NumPy writes into an array. Other types cannot be written to: they are multiplied
+    by a public 0/1 matrix with one row per selected element. That works for every key,
+    but the matrix is large; slice before training.
     """
     if isinstance(g, (Number, np.ndarray)):
         zeros = np.zeros(shape)

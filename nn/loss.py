@@ -1,24 +1,29 @@
-"""The loss of this project."""
+"""The mean squared error."""
+
+from __future__ import annotations
+
+from typing import Any
 
 from .tensor import Tensor
 
 
-def mse_loss(output, target):
+def mse_loss(output: Tensor, target: Any) -> Tensor:
     """Return the squared error, summed over the classes and averaged over the batch.
 
-    ``((output - target) ** 2).sum() / n`` for an `output` of shape (n, ...), one row an item, and a
-    `target` of the same shape, e.g. one-hot labels. The division is by n, not by the number of
-    elements, so the value is that of the tutorial this project re-makes. The loss is refreshed,
-    since it is there to be revealed: the shares that are then handed over tell only their sum.
+    ``((output - target) ** 2).sum() / n`` for an `output` and a `target` of shape
+    (n, ...), one row per item, such as one-hot labels. The divisor is n, not the number
+    of elements, as in the tutorial that this project re-makes. The loss is refreshed
+    before it is revealed, so its shares reveal nothing except their sum.
     """
     if not isinstance(output, Tensor):
         raise TypeError(f"mse_loss: the output is a {type(output).__name__}; "
-                        "pass what the model returned, a Tensor")
+                        "pass the Tensor that the model returned")
     target = target if isinstance(target, Tensor) else Tensor(target)
     if output.shape != target.shape:
-        raise ValueError(f"mse_loss: output {output.shape} and target {target.shape} differ; "
-                         "give both one row an item and one column a class (one-hot labels)")
+        raise ValueError(f"mse_loss: output {output.shape} and target {target.shape} "
+                         "differ; give both one row per item and one column per class "
+                         "(one-hot labels)")
     if not output.ndim or not output.shape[0]:
-        raise ValueError(f"mse_loss: an output of shape {output.shape} has no rows to average "
-                         "over; give one row an item, and at least one")
+        raise ValueError(f"mse_loss: an output of shape {output.shape} has no rows to "
+                         "average over; give one row per item, and at least one")
     return ((output - target) ** 2).sum().refresh() / output.shape[0]

@@ -1,23 +1,30 @@
-"""Tensor: a value that remembers how it was made, so that gradients can flow back.
+"""Tensor: a value that remembers how it was computed, so that gradients can flow back.
 
-Each operation runs on the values and leaves behind, per operand that needs a gradient, one rule of
-`gradients`. `backward` walks these links from the loss to the leaves, once, and then lets them go.
+Each operation computes its result and links it to each operand that needs a gradient by
+one rule of `gradients`. `backward` follows these links once, from the loss to the
+leaves, and removes them.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from math import prod
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
 from . import gradients
 from .backward import walk
 from .refusals import Refusals
-from .shapes import axes_of, shape_from
+from .shapes import Axis, Shape, axes_of, shape_from
 from .values import as_number, as_value, is_number
 
+Operator = Callable[["Tensor", Any], "Tensor"]
 
-def _operator(name):
-    """Return ``self op other`` and ``other op self`` for one function of `gradients`."""
+
+def _operator(name: str) -> tuple[Operator, Operator]:
+    """Return ``self op other`` and ``other op self`` for a function of `gradients`."""
     return (lambda self, other: _apply(getattr(gradients, name), self, other),
             lambda self, other: _apply(getattr(gradients, name), other, self))
 
@@ -25,143 +32,149 @@ def _operator(name):
 class Tensor(Refusals):
     """A value of any type with ``+ - * @ sum reshape .T``, and its gradient.
 
-    Real numbers, lists and arrays of them become a float64 array of the tensor's own; every other
-    `value` with a shape is kept as it is. `requires_grad` says whether `backward` shall leave a
-    gradient in ``.grad``, where it adds up until `SGD.zero_grad`. Data and targets need none, and
-    then nothing is computed for them. A gradient that depends on no value (that of ``x.sum()`` is
-    all ones) is public, hence a NumPy array whatever the type of `value`.
+    Real numbers, and lists and arrays of them, are copied into a float64 array; any
+    other `value` with a shape is kept as it is. With `requires_grad`, `backward` adds
+    the gradient to ``.grad``, until `SGD.zero_grad` clears it. Data and targets need no
+    gradient, and none is computed for them. A gradient that depends on no value (that
+    of ``x.sum()`` is all ones) is public: a NumPy array for every type of `value`.
     """
 
-    def __init__(self, value, requires_grad=False):
+    def __init__(self, value: Any, requires_grad: bool = False) -> None:
         if isinstance(value, Tensor):
             raise TypeError("Tensor: the value is a Tensor already; pass its .value")
         if not isinstance(requires_grad, (bool, np.bool_)):
-            raise TypeError(f"Tensor: requires_grad is a {type(requires_grad).__name__}; pass True "
-                            "or False, and all numbers as one list")
-        self.value, self.requires_grad = as_value(value), bool(requires_grad)
-        self.grad = None
-        self._parents = ()          # (operand, rule) pairs; () at a leaf, None once used
+            kind = type(requires_grad).__name__
+            raise TypeError(f"Tensor: requires_grad is a {kind}; pass True or False, "
+                            "and all numbers as one list")
+        self.value = as_value(value)
+        self.requires_grad = bool(requires_grad)
+        self.grad: Any = None
+        self._parents: Any = ()     # (operand, rule) pairs; None after a backward pass
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
         return self.value.shape
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return len(self.shape)
 
     @property
-    def is_parameter(self):
-        """Does this need a gradient, and was it given rather than computed?"""
+    def is_parameter(self) -> bool:
+        """Does this tensor need a gradient without being the result of an operation?"""
         return self.requires_grad and self._parents == ()
 
-    # ---- operators; numbers, arrays and bare values may stand on either side
+    # ---- operators; the other operand may be a number, an array or a bare value
 
     __add__, __radd__ = _operator("add")
     __sub__, __rsub__ = _operator("subtract")
     __truediv__, __rtruediv__ = _operator("divide")
     __matmul__, __rmatmul__ = _operator("matmul")
 
-    def __mul__(self, other):
+    def __mul__(self, other: Any) -> Tensor:
         if is_number(other):
             return _apply(gradients.scale, self, n=as_number(other, "multiply"))
         return _apply(gradients.multiply, self, other)
 
-    def __rmul__(self, other):
-        return self * other if is_number(other) else _apply(gradients.multiply, other, self)
+    def __rmul__(self, other: Any) -> Tensor:
+        if is_number(other):
+            return self * other
+        return _apply(gradients.multiply, other, self)
 
-    def __neg__(self):
+    def __neg__(self) -> Tensor:
         return _apply(gradients.negative, self)
 
-    def __pow__(self, n):
+    def __pow__(self, n: int) -> Tensor:
         if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
             shown = n if isinstance(n, Real) else f"a {type(n).__name__}"
-            raise ValueError(f"power: the exponent, {shown}, is not a public integer 1, 2, 3, ...; "
-                             "for other powers multiply or divide")
+            raise ValueError(f"power: the exponent, {shown}, is not a public positive "
+                             "integer; for other powers multiply or divide")
         return _apply(gradients.power, self, n=int(n))
 
-    def __getitem__(self, key):
-        return _apply(gradients.index, self, key=_positions(key))
+    def __getitem__(self, key: Any) -> Tensor:
+        return _apply(gradients.index, self, key=_public_index(key))
 
     # ---- methods
 
     @property
-    def T(self):
-        """The axes in reverse order; below two axes the tensor as it is."""
+    def T(self) -> Tensor:
+        """The axes in reverse order; with fewer than two axes, the same value."""
         return _apply(gradients.transpose, self)
 
-    def sum(self, axis=None, keepdims=False):
-        """Return the sum over `axis` (an integer or several), over everything by default."""
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Return the sum over `axis`, by default over all axes."""
         return _apply(gradients.sum_over, self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis=None, keepdims=False):
-        """Return the mean over `axis`: the sum, divided by the public number of terms."""
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Return the sum over `axis` divided by the number of terms."""
         count = prod(self.shape[a] for a in axes_of(self.shape, axis))
         if not count:
-            raise ValueError(f"mean: shape {self.shape} has no elements to average over axis "
-                             f"{axis}; leave empty batches out")
+            raise ValueError(f"mean: shape {self.shape} has no elements to average "
+                             f"over axis {axis}; leave out empty batches")
         return self.sum(axis, keepdims) / count
 
-    def reshape(self, *shape):
-        """Return the elements in another shape: integers, a tuple or a list; one may be -1."""
+    def reshape(self, *shape: Any) -> Tensor:
+        """Return the elements in another shape, where one size may be -1."""
         return _apply(gradients.reshape, self, shape=shape_from(shape, self.shape))
 
-    def relu(self):
-        """Return ``max(x, 0)``. One comparison, whose answer the backward pass uses again."""
+    def relu(self) -> Tensor:
+        """Return ``max(x, 0)``; the backward pass reuses its one comparison."""
         return _apply(gradients.relu, self)
 
-    def square(self):
+    def square(self) -> Tensor:
         """Return ``x ** 2``, the cheap activation: no comparison."""
         return self ** 2
 
-    def refresh(self):
-        """Return the same value with fresh randomness; on plain numbers, the value itself."""
+    def refresh(self) -> Tensor:
+        """Return the value with fresh randomness, if its type has any."""
         return _apply(gradients.refresh, self)
 
     # ---- backward
 
-    def backward(self, seed=1):
-        """Add d self / d leaf to the gradient of every leaf that `self` was made from.
+    def backward(self, seed: Any = 1) -> None:
+        """Add d self / d leaf to the gradient of each leaf behind this tensor.
 
-        It starts from `seed`, a number or a value of the shape of `self`; a tensor of more than one
-        element needs the latter. Public numbers (the seed, the 1/64 of a mean) are carried beside
-        each gradient and meet it once, at the leaf, so that it keeps its digits.
+        `seed` is the gradient of `self`: a number, or a value of its shape, which a
+        tensor of several elements needs. Public numbers (the seed, the 1/64 of a mean)
+        travel beside each gradient and multiply it once, at the leaf, so it keeps its
+        digits.
 
-        One forward pass serves one backward pass: the links are let go on the way, so that a
-        batch's memory is free when the next one comes. The walk has no limit of depth, and always
-        the same order, since on secret shares each product is a message that others wait for.
+        Each forward pass supports one backward pass. The walk removes the links, so the
+        memory of a batch is free for the next one. It has no depth limit and a fixed
+        order: on secret shares, each product is a message that others wait for.
         """
         if not self.requires_grad:
-            raise ValueError("backward: this tensor was made from none that needs a gradient; "
-                             "make the leaves with Tensor(value, requires_grad=True)")
+            raise ValueError("backward: no leaf of this tensor needs a gradient; "
+                             "make leaves with Tensor(value, requires_grad=True)")
         walk(self, seed.value if isinstance(seed, Tensor) else seed)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         head = f"Tensor(requires_grad={self.requires_grad}) > "
         if not isinstance(self.value, (np.ndarray, np.generic)):
             return head + repr(self.value)
         head += "ndarray("
-        return head + np.array2string(np.asarray(self.value), separator=", ", prefix=head) + ")"
+        shown = np.array2string(np.asarray(self.value), separator=", ", prefix=head)
+        return f"{head}{shown})"
 
 
 # ---- the links
 
 
 def _apply(operation, *operands, **options):
-    """Run one function of `gradients` and link its result to the operands that need a gradient."""
+    """Run a function of `gradients`; link its result to operands needing a gradient."""
     operands = [_operand(x, operation.__name__) for x in operands]
     values = [x.value if isinstance(x, Tensor) else x for x in operands]
     value, *rules = operation(*values, **options)
-    parents = tuple((x, rule) for x, rule in zip(operands, rules)
+    parents = tuple((x, rule) for x, rule in zip(operands, rules, strict=False)
                     if isinstance(x, Tensor) and x.requires_grad)
-    result = object.__new__(Tensor)                         # Tensor(value) would copy it
+    result = object.__new__(Tensor)                     # Tensor(value) would copy it
     result.value = np.asarray(value) if isinstance(value, np.generic) else value
     result.requires_grad, result.grad, result._parents = bool(parents), None, parents
     return result
 
 
 def _operand(x, operation):
-    """Return `x` as a Tensor, a public number, or a value with a shape; or refuse it."""
+    """Return `x` as a Tensor, a public number, or a value with a shape."""
     if is_number(x):
         return as_number(x, operation)
     if not hasattr(x, "shape"):
@@ -170,11 +183,12 @@ def _operand(x, operation):
     return x if isinstance(x, Tensor) else as_value(x, operation)
 
 
-def _positions(key):
-    """Return public positions; an array of them is one that nobody else writes into."""
+def _public_index(key):
+    """Return a public index, with its own copy of any array."""
     if isinstance(key, tuple):
-        return tuple(map(_positions, key))
+        return tuple(map(_public_index, key))
     if isinstance(key, Tensor):
-        raise TypeError("index: a Tensor is no public position; pass integers, slices, None, ... "
-                        "or an array of integers")
-    return np.array(key) if isinstance(key, (list, np.ndarray)) and np.size(key) else key
+        raise TypeError("index: a Tensor is not a public index; pass integers, slices, "
+                        "None, ... or an array of integers")
+    array = isinstance(key, (list, np.ndarray)) and np.size(key)
+    return np.array(key) if array else key

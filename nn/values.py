@@ -1,62 +1,78 @@
-"""Which values a Tensor holds and meets: real numbers as float64, or a type of its own."""
+"""The values of a Tensor: real numbers as float64, or a type of their own."""
+
+from __future__ import annotations
 
 from fractions import Fraction
 from math import isfinite
 from numbers import Integral, Number, Real
+from typing import Any
 
 import numpy as np
 
-EXACT = 2**53           # up to here float64 holds every integer
-LARGE = "an integer is beyond 2^53, where float64 leaves some out; pass smaller ones, or floats"
+Value = Any             # float64 arrays, fixed-point numbers, or any type like them
+EXACT = 2**53           # float64 represents every integer up to here
+LARGE = "float64 is not exact for integers beyond 2^53; pass smaller ones, or floats"
 
 
-def as_value(value, what="Tensor"):
-    """Return real numbers as a new float64 array, and a value of a type of its own as it is."""
+def as_value(value: Any, caller: str = "Tensor") -> Value:
+    """Copy real numbers into a float64 array; return other types of value unchanged.
+
+    Errors name the `caller`.
+    """
     if is_number(value):
-        return np.array(as_number(value, what), np.float64)
+        return np.array(as_number(value, caller), np.float64)
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{what}: a masked array would lose its mask; pass array.filled(number)")
+        raise TypeError(f"{caller}: a masked array would lose its mask; "
+                        "pass array.filled(number)")
     if not isinstance(value, (list, tuple, np.ndarray)):
         if hasattr(value, "shape"):
             return value
-        raise TypeError(f"{what}: cannot hold a {type(value).__name__}; "
+        raise TypeError(f"{caller}: cannot hold a {type(value).__name__}; "
                         "pass a number, an array or a fixed-point value")
     try:
         array = np.asarray(value)
     except ValueError:
-        raise ValueError(f"{what}: the rows differ in length; pass rows of one length") from None
+        raise ValueError(f"{caller}: the rows differ in length; "
+                         "pass rows of equal length") from None
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{what}: cannot take {array.dtype.name} elements; pass real numbers, "
-                        "integers up to 2^53")
+        raise TypeError(f"{caller}: cannot take {array.dtype.name} elements; "
+                        "pass real numbers, integers up to 2^53")
     if array.dtype.kind in "iu" and ((array > EXACT) | (array < -EXACT)).any():
-        raise ValueError(f"{what}: {LARGE}")
+        raise ValueError(f"{caller}: {LARGE}")
     return array.astype(np.float64)
 
 
-def is_number(x):
-    """Is this one number, or an array without axes?"""
-    scalar = isinstance(x, (Number, np.generic, np.ndarray)) and np.ndim(x) == 0
-    return scalar and not isinstance(x, np.ma.MaskedArray)
+def is_number(x: Any) -> bool:
+    """Is `x` a single number, or an array without axes?"""
+    if not isinstance(x, (Number, np.generic, np.ndarray)):
+        return False
+    return getattr(x, "ndim", 0) == 0 and not isinstance(x, np.ma.MaskedArray)
 
 
-def as_number(x, what, finite=False):
-    """Return one public real number as an int or a float; if `finite` is asked for, no bool."""
+def as_number(x: Any, caller: str, finite: bool = False) -> int | float:
+    """Return a public real number as an int or a float.
+
+    `finite` also refuses bools, infinities and nan.
+    """
     x = x.item() if is_number(x) and hasattr(x, "item") else x
     if not isinstance(x, Real) or finite and isinstance(x, bool):
-        raise TypeError(f"{what}: a {type(x).__name__} is no real number; pass an int or a float")
-    if isinstance(x, Integral) and abs(x) > EXACT:
-        raise ValueError(f"{what}: {LARGE}")
+        raise TypeError(f"{caller}: a {type(x).__name__} is not a real number; "
+                        "pass an int or a float")
+    if isinstance(x, Integral) and abs(int(x)) > EXACT:
+        raise ValueError(f"{caller}: {LARGE}")
     if finite and not isfinite(x):
-        raise ValueError(f"{what}: {float(x)} is not finite; pass a finite number")
+        raise ValueError(f"{caller}: {float(x)} is not finite; pass a finite number")
     return int(x) if isinstance(x, Integral) else float(x)
 
 
-def exact(number):
-    """Return a public number as the fraction that its digits say, 0.1 as 1/10: sums then cancel.
+def exact(number: Any) -> Fraction | float:
+    """Return a public number as the fraction its digits denote: 0.1 as 1/10.
 
-    It remains a float where it is not finite, or the fraction takes more than 128 bits.
+    Sums of such fractions cancel exactly. The number stays a float if it is not finite,
+    or if the fraction needs more than 128 bits.
     """
     if not isfinite(number):
         return number
     number = Fraction(repr(float(number)) if isinstance(number, float) else number)
-    return number if max(abs(number.numerator), number.denominator) < 2**128 else float(number)
+    small = max(abs(number.numerator), number.denominator) < 2**128
+    return number if small else float(number)

@@ -1,42 +1,58 @@
-"""The tape of a `nn.Tensor`, drawn: what was computed, and which rule brings its gradient back.
+"""A drawing of the tape of a `nn.Tensor`: its operations and their gradient rules.
 
-Only the links that `backward` follows are on the tape, so data and targets, which need no gradient,
-are not drawn. Nothing here imports `nn`: a tensor shows its links and each rule its own docstring.
+The tape has only the links that `backward` follows: data and targets, which need no
+gradient, are not drawn. This module does not import `nn`: it uses the links of a tensor
+and the docstrings of the rules.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from mpc.course.pictures import ROLES, panels
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from nn import Tensor
 
 FORWARD, BACKWARD = "#5A5A5A", ROLES["bob"]
 WIDTH = 1.15            # of a column of operations
 
 
-def operations(tensor):
-    """The tape of `tensor` as (tensor, its operation or None at a leaf, the first sentence of that
-    operation's docstring), each after all that it was made from."""
-    found, seen = [], set()
+def operations(tensor: Tensor) -> list[tuple[Tensor, str | None, str]]:
+    """Return the tape of `tensor`, in order of computation.
+
+    Each entry is a tensor, the name of its operation (None for a leaf), and the first
+    sentence of the docstring of the operation.
+    """
+    found: list[tuple[Tensor, str | None, str]] = []
+    seen = set()
 
     def visit(item):
         if id(item) in seen:
             return
         seen.add(id(item))
         if item._parents is None:
-            raise ValueError("tape: a backward pass has taken it up; run the forward pass again, "
-                             "and draw before you call backward()")
+            raise ValueError("tape: a backward pass has removed it; run the forward "
+                             "pass again, and draw before backward()")
         for parent, _ in item._parents:
             visit(parent)
         name, text = None, ""
         if item._parents:
             rule = item._parents[0][1]
             name = rule.__qualname__.split(".")[0]
-            text = rule.__globals__[name].__doc__.split(". ")[0].splitlines()[0].rstrip(".")
+            text = rule.__globals__[name].__doc__.splitlines()[0]
+            text = text.split(". ")[0].rstrip(".")
         found.append((item, name, text))
 
     visit(tensor)
     return found
 
 
-def tape(tensor, names, columns=None):
-    """Draw the tape of `tensor` before its backward pass, a line for each operation.
+def tape(tensor: Tensor, names: dict[str, Tensor],
+         columns: dict[str, int] | None = None) -> Figure:
+    """Draw the tape of `tensor` before its backward pass, one line per operation.
 
     Parameters
     ----------
@@ -45,7 +61,8 @@ def tape(tensor, names, columns=None):
     names : dict
         {name: leaf}, as ``dict(model.named_parameters())``.
     columns : dict, optional
-        {operation: 0, 1 ...}: where in a wider drawing it stands, so that links do not cross it.
+        {operation: 0, 1, ...}, its column in a wider drawing, so that no link crosses
+        it.
     """
     lines, columns = operations(tensor), columns or {}
     known = {id(leaf): name for name, leaf in names.items()}
@@ -58,13 +75,13 @@ def tape(tensor, names, columns=None):
     for item, name, text in lines:
         x, y = place[id(item)]
         label = axis.text(
-            x, y, known.get(id(item), "leaf") if name is None else name, ha="center", va="center",
-            weight="bold" if name is None else "normal",
+            x, y, name or known.get(id(item), "leaf"), ha="center", va="center",
+            weight="normal" if name else "bold",
             bbox={"boxstyle": "round" if name else "square", "facecolor": "white",
                   "edgecolor": "black" if name else ROLES["alice"]})
         boxes[id(item)] = label.get_bbox_patch()
-        axis.text(shape, y, " × ".join(map(str, item.shape)) or "1 number", ha="center",
-                  va="center")
+        sizes = " × ".join(map(str, item.shape)) or "1 number"
+        axis.text(shape, y, sizes, ha="center", va="center")
         axis.text(rule, y, text, va="center", fontsize=9)
     for item, _, _ in lines:
         for parent, _ in item._parents:

@@ -1,4 +1,4 @@
-"""Loading MNIST: the embedded subset, other directories, and every kind of wrong file."""
+"""Loading MNIST: the embedded subset, other directories, and wrong files."""
 
 import gzip
 import hashlib
@@ -13,7 +13,7 @@ import pytest
 import data
 from data.load import EMBEDDED
 
-FULL_SET = os.environ.get("MNIST_DIR")       # before the fixture below takes it away
+FULL_SET = os.environ.get("MNIST_DIR")       # before the fixture below removes it
 NAMES = {"images": "t10k-images-idx3-ubyte", "labels": "t10k-labels-idx1-ubyte"}
 
 
@@ -24,7 +24,11 @@ def no_mnist_dir(monkeypatch):
 
 def idx(array):
     """Return a uint8 array as the bytes of an IDX file."""
-    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+    return header(*array.shape) + array.tobytes()
+
+
+def header(*axes, kind=8):
+    return struct.pack(f">4B{len(axes)}I", 0, 0, kind, len(axes), *axes)
 
 
 def pictures(n=5):
@@ -44,27 +48,36 @@ def folder(tmp_path):
 
 # ---- the embedded subset
 
-@pytest.mark.parametrize("name, sha256", [
-    ("train-images-idx3-ubyte", "330c005e4be9b1275aeb6c08d50283b692df460a8562531c861e2e101a328fe7"),
-    ("train-labels-idx1-ubyte", "92e290a7bc6095c6ac9f53937b62e6ded81d6e109405e04bba3d6cfbf994691c"),
-    ("t10k-images-idx3-ubyte", "7238de0d977538d1588ca8b06d0aa67d0de12f624547098c215c606247c84e9f"),
-    ("t10k-labels-idx1-ubyte", "e902dddb5206b8f5e345c2aeefa7de766a79ae6b437e51b392a6e33d66b43c8a"),
-])
-def test_the_embedded_subset_is_what_was_cut(name, sha256):
+EMBEDDED_SHA256 = {
+    "train-images-idx3-ubyte":
+        "330c005e4be9b1275aeb6c08d50283b692df460a8562531c861e2e101a328fe7",
+    "train-labels-idx1-ubyte":
+        "92e290a7bc6095c6ac9f53937b62e6ded81d6e109405e04bba3d6cfbf994691c",
+    "t10k-images-idx3-ubyte":
+        "7238de0d977538d1588ca8b06d0aa67d0de12f624547098c215c606247c84e9f",
+    "t10k-labels-idx1-ubyte":
+        "e902dddb5206b8f5e345c2aeefa7de766a79ae6b437e51b392a6e33d66b43c8a",
+}
+
+
+@pytest.mark.parametrize("name, sha256", EMBEDDED_SHA256.items())
+def test_the_embedded_subset_has_its_checksums(name, sha256):
     packed = (EMBEDDED / f"{name}.gz").read_bytes()
     assert hashlib.sha256(gzip.decompress(packed)).hexdigest() == sha256
-    assert packed[4:8] == bytes(4)                       # no time stamp: the cut is reproducible
+    assert packed[4:8] == bytes(4)              # no time stamp, to be reproducible
     assert f"`{sha256}`" in (EMBEDDED / "README.md").read_text()
 
 
-def test_origin_and_licence_lie_beside_the_subset():
+def test_the_subset_has_its_origin_and_licence():
     for name in ("README.md", "LICENSE"):
         text = (EMBEDDED / name).read_text()
-        assert "LeCun" in text and "Cortes" in text and "Attribution-ShareAlike 3.0" in text
+        for words in ("LeCun", "Cortes", "Attribution-ShareAlike 3.0"):
+            assert words in text
 
 
-@pytest.mark.parametrize("split, n, digits", [("train", 6400, [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]),
-                                              ("test", 1280, [7, 2, 1, 0, 4, 1, 4, 9, 5, 9])])
+@pytest.mark.parametrize("split, n, digits", [
+    ("train", 6400, [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]),
+    ("test", 1280, [7, 2, 1, 0, 4, 1, 4, 9, 5, 9])])
 def test_without_a_directory_the_subset_is_loaded(split, n, digits):
     images, labels = data.load_mnist(split)
     assert images.shape == (n, 28, 28) and labels.shape == (n,)
@@ -72,7 +85,7 @@ def test_without_a_directory_the_subset_is_loaded(split, n, digits):
     assert labels[:10].tolist() == digits
 
 
-def test_n_takes_the_first_items_and_they_may_be_written():
+def test_n_selects_the_first_items_as_writable_arrays():
     images, labels = data.load_mnist("train", n=np.int64(640))
     every_image, every_label = data.load_mnist("train")
     np.testing.assert_array_equal(images, every_image[:640])
@@ -84,11 +97,13 @@ def test_n_takes_the_first_items_and_they_may_be_written():
 @pytest.mark.skipif(not FULL_SET, reason="MNIST_DIR names no full set")
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_the_subset_is_the_beginning_of_the_set_in_mnist_dir(split):
-    for part, whole in zip(data.load_mnist(split), data.load_mnist(split, data_dir=FULL_SET)):
+    full = data.load_mnist(split, data_dir=FULL_SET)
+    for part, whole in zip(data.load_mnist(split), full, strict=True):
         np.testing.assert_array_equal(part, whole[:len(part)])
 
 
 # ---- other directories
+
 
 @pytest.mark.parametrize("name", ["{}-ubyte", "{}-ubyte.gz"])
 @pytest.mark.parametrize("mark", ["-", "."])
@@ -101,19 +116,19 @@ def test_every_usual_name_is_found_raw_and_gzipped(tmp_path, mark, name):
     assert labels.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_a_gzipped_file_is_told_by_its_content_not_by_its_name(folder):
+def test_the_content_decides_whether_a_file_is_gzipped(folder):
     (folder / NAMES["images"]).write_bytes(gzip.compress(IMAGES))
     assert len(data.load_mnist("test", data_dir=str(folder))[0]) == 5
 
 
-def test_a_downloaded_file_goes_before_an_older_one_of_another_name(folder):
+def test_a_downloaded_file_has_precedence_over_other_names(folder):
     (folder / "t10k-labels.idx1-ubyte").write_bytes(b"damaged")
     (folder / NAMES["labels"]).write_bytes(b"damaged")
     (folder / f"{NAMES['labels']}.gz").write_bytes(gzip.compress(LABELS))
     assert len(data.load_mnist("test", data_dir=folder)[0]) == 5
 
 
-def test_mnist_dir_is_used_and_data_dir_goes_before_it(folder, monkeypatch):
+def test_data_dir_has_precedence_over_mnist_dir(folder, monkeypatch):
     monkeypatch.setenv("MNIST_DIR", str(folder))
     assert len(data.load_mnist("test")[0]) == 5
     assert len(data.load_mnist("test", data_dir=EMBEDDED)[0]) == 1280
@@ -127,7 +142,8 @@ def test_a_tilde_means_the_home_directory(folder, monkeypatch):
     assert len(data.load_mnist("test", data_dir=f"~/{folder.name}")[0]) == 5
 
 
-# ---- errors: one line that names the file, what was found, what to do
+# ---- errors: one line with the file, the fault and a remedy
+
 
 def assert_refused(folder, name, found, remedy, **options):
     with pytest.raises(data.DataError) as caught:
@@ -137,30 +153,26 @@ def assert_refused(folder, name, found, remedy, **options):
     assert found in message and remedy in message.rpartition(";")[2]
 
 
-def header(*axes, kind=8):
-    return struct.pack(f">BBBB{len(axes)}I", 0, 0, kind, len(axes), *axes)
-
-
 FETCH = "`python -m data.mnist --download DIR`"
 PACKED = gzip.compress(IMAGES)
 WRONG_IMAGES = {
     "empty": (b"", ": is empty"),
     "empty, packed": (gzip.compress(b""), ": is empty"),
-    "a web page": (b"<html>404</html>", "no IDX file, raw or gzipped: its content does not start"),
-    "a packed web page": (gzip.compress(b"<html>404</html>"), "its content does not start with two zero"),
+    "a web page": (b"<html>404</html>", "not an IDX file, raw or gzipped: its content"),
+    "a packed web page": (gzip.compress(b"<html>404</html>"), "not an IDX file, raw"),
     "labels": (LABELS, "expected pictures (type 0x08, 3 axes), found type 0x08 with 1"),
     "of another type": (header(5, 28, 28, kind=13), "found type 0x0D with 3"),
-    "of another size": (idx(np.zeros((5, 32, 32), np.uint8)), "(28, 28), found (32, 32)"),
+    "of another size": (idx(np.zeros((5, 32, 32), np.uint8)), "28), found (32, 32)"),
     "cut in the header": (IMAGES[:11], "truncated, it ends within its header"),
-    "without items": (header(0, 28, 28), "promises 0 items, possible are 1 to 1,000,000"),
-    "promising terabytes": (header(2**32 - 1, 28, 28), "promises 4,294,967,295 items, possible"),
+    "without items": (header(0, 28, 28), "promises 0 items, possible are 1 to 1,000"),
+    "promising terabytes": (header(2**32 - 1, 28, 28), "promises 4,294,967,295 items"),
     "truncated": (IMAGES[:-1], "promises 5 items in 3,936 bytes, found only 3,935"),
     "too long": (IMAGES + b"\0", "promises 5 items in 3,936 bytes, found more"),
-    "packed, cut in gzip's header": (PACKED[:5], "truncated, its gzip stream ends early"),
+    "packed, cut in gzip's header": (PACKED[:5], "truncated, its gzip stream ends"),
     "packed, truncated": (PACKED[:-9], "truncated, its gzip stream ends early"),
     "truncated, packed": (gzip.compress(IMAGES[:-1]), "found only 3,935"),
     "packed, damaged": (PACKED[:99] + b"damaged" + PACKED[106:], "damaged gzip file ("),
-    "packed, wrong checksum": (PACKED[:-8] + bytes(4) + PACKED[-4:], "damaged gzip file (CRC"),
+    "packed, wrong checksum": (PACKED[:-8] + bytes(4) + PACKED[-4:], "file (CRC"),
     "packed, with a tail": (PACKED + b"tail", "damaged gzip file (Not a gzipped file"),
 }
 
@@ -175,8 +187,8 @@ def test_a_wrong_file_under_the_name_of_the_images_is_refused(folder, content, f
     (IMAGES, "expected labels (type 0x08, 1 axis), found type 0x08 with 3"),
     (LABELS[:-1], "promises 5 items in 13 bytes, found only 12"),
     (LABELS[:6], "truncated, it ends within its header"),
-    (idx(np.arange(4, dtype=np.uint8)), f"4 labels for the 5 pictures of {NAMES['images']}"),
-    (idx(np.array([0, 1, 10, 9, 0], np.uint8)), "the label of item 2 is not a digit 0 to 9"),
+    (idx(np.arange(4, dtype=np.uint8)), "4 labels for the 5 pictures of t10k-images"),
+    (idx(np.array([0, 1, 10, 9, 0], np.uint8)), "label of item 2 is not a digit"),
 ])
 def test_a_wrong_file_under_the_name_of_the_labels_is_refused(folder, content, found):
     (folder / NAMES["labels"]).write_bytes(content)
@@ -184,53 +196,56 @@ def test_a_wrong_file_under_the_name_of_the_labels_is_refused(folder, content, f
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_a_promise_that_the_file_does_not_keep_costs_no_memory(folder, pack):
-    (folder / NAMES["images"]).write_bytes(pack(header(2**32 - 1, 28, 28) + bytes(10**7)))
+def test_a_false_header_costs_no_memory(folder, pack):
+    content = header(2**32 - 1, 28, 28) + bytes(10**7)
+    (folder / NAMES["images"]).write_bytes(pack(content))
     tracemalloc.start()
     assert_refused(folder, NAMES["images"], "promises 4,294,967,295 items", FETCH)
     assert tracemalloc.get_traced_memory()[1] < 2e6
     tracemalloc.stop()
 
 
-def test_more_items_than_the_files_hold_are_refused(folder):
+def test_requests_for_too_many_items_are_refused(folder):
     assert_refused(folder, NAMES["images"], "holds 5 items, 6 were asked for",
                    "ask for at most 5", n=6)
-    assert_refused(EMBEDDED, f"{NAMES['images']}.gz", "holds 1,280 items, 1,281 were asked for",
-                   f"at most 1,280, or fetch all with {FETCH} and name DIR by --data-dir, data_dir "
-                   "or MNIST_DIR", n=1281)
+    assert_refused(EMBEDDED, f"{NAMES['images']}.gz",
+                   "holds 1,280 items, 1,281 were asked for",
+                   f"at most 1,280, or fetch all with {FETCH} and name DIR by "
+                   "--data-dir, data_dir or MNIST_DIR", n=1281)
 
 
-def test_a_missing_file_is_named_with_its_other_names(folder):
+def test_a_missing_file_is_reported_with_all_its_names(folder):
     (folder / NAMES["labels"]).unlink()
     assert_refused(folder, "t10k-labels-idx1-ubyte.gz",
-                   "not there, nor t10k-labels-idx1-ubyte, t10k-labels.idx1-ubyte.gz, t10k-labels.",
+                   "not there, nor t10k-labels-idx1-ubyte, t10k-labels.idx1-ubyte.gz, ",
                    f"`python -m data.mnist --download {folder}`")
 
 
-def test_a_missing_directory_is_named_with_who_named_it(folder, monkeypatch):
-    assert_refused(folder / "gone", "", "no such directory; correct the name, leave it out for the "
-                   "embedded subset", FETCH)
-    assert_refused(folder / NAMES["images"], "", "is a file, not a directory; correct", FETCH)
+def test_a_missing_directory_is_reported_with_its_source(folder, monkeypatch):
+    assert_refused(folder / "gone", "", "no such directory; correct the name, leave it "
+                   "out for the embedded subset", FETCH)
+    assert_refused(folder / NAMES["images"], "", "not a directory; correct", FETCH)
     monkeypatch.setenv("MNIST_DIR", str(folder / "gone"))
-    with pytest.raises(data.DataError, match=r"gone: .*named by MNIST_DIR\); correct MNIST_DIR"):
+    with pytest.raises(data.DataError, match=r"from MNIST_DIR\); correct MNIST_DIR"):
         data.load_mnist()
-    with pytest.raises(data.DataError, match="directory is empty; give one, or leave it out"):
+    with pytest.raises(data.DataError, match="directory is empty; pass one, or leave"):
         data.load_mnist(data_dir="")
 
 
-def test_a_file_that_cannot_be_read_is_named_with_the_reason(folder, monkeypatch):
+def test_a_file_that_cannot_be_read_is_reported_with_the_reason(folder, monkeypatch):
     def refuse(path, mode):
         raise PermissionError(13, "Permission denied", path)
     monkeypatch.setattr("builtins.open", refuse)             # chmod would not stop root
-    assert_refused(folder, NAMES["images"], "cannot be read (Permission denied)", "permissions")
+    assert_refused(folder, NAMES["images"], "cannot be read (Permission denied)",
+                   "permissions")
 
 
 @pytest.mark.parametrize("arguments, remedy", [
-    (("validation",), "split='validation' is neither 'train' nor 'test'; take one"),
-    (("test", 0), "n=0 is no number of items; take 1 or more, or leave n out"),
-    (("test", -3), "n=-3 is no number of items"),
-    (("test", 2.5), "n=2.5 is no number of items"),
-    (("test", "9"), "n='9' is no number of items"),
+    (("validation",), "split='validation' is neither 'train' nor 'test'; pass one"),
+    (("test", 0), "n=0 is not a number of items; pass 1 or more, or leave n out"),
+    (("test", -3), "n=-3 is not a number of items"),
+    (("test", 2.5), "n=2.5 is not a number of items"),
+    (("test", "9"), "n='9' is not a number of items"),
 ])
 def test_bad_arguments_are_refused(arguments, remedy):
     with pytest.raises(data.DataError, match=remedy):

@@ -1,4 +1,4 @@
-"""Normalised rows, one-hot rows, batches by owner: right numbers, clear errors."""
+"""Normalised rows, one-hot rows and batches by owner: numbers and errors."""
 
 import doctest
 
@@ -9,23 +9,23 @@ import data
 import data.prepare
 
 
-def test_normalise_gives_the_numbers_worked_by_hand():
+def test_normalise_matches_a_computation_by_hand():
     images = np.zeros((2, 28, 28), np.uint8)
     images[1, 0, 1], images[1, 27, 27] = 255, 51
     rows = data.normalise(images)
     assert rows.shape == (2, 784) and rows.dtype == np.float64
-    np.testing.assert_allclose(rows[0], -0.42421293, atol=1e-8)          # -0.1307 / 0.3081
+    np.testing.assert_allclose(rows[0], -0.1307 / 0.3081, atol=1e-8)
     np.testing.assert_allclose(rows[1, [1, 783]], [2.82148653, 0.22492697], atol=1e-8)
 
 
-def test_normalise_leaves_its_input_alone_and_takes_no_items():
+def test_normalise_does_not_change_its_input_and_accepts_no_items():
     images = np.full((1, 28, 28), 7, np.uint8)
     data.normalise(images)
     assert (images == 7).all()
     assert data.normalise(images[:0]).shape == (0, 784)
 
 
-def test_normalised_training_pictures_have_about_mean_0_and_deviation_1():
+def test_normalised_training_pictures_have_mean_0_and_deviation_1():
     rows = data.normalise(data.load_mnist("train", data_dir=data.load.EMBEDDED)[0])
     assert abs(rows.mean()) < 0.01 and abs(rows.std() - 1) < 0.01
 
@@ -38,20 +38,20 @@ def test_one_hot_inverts_argmax():
     assert data.one_hot([1, 0], classes=2).tolist() == [[0, 1], [1, 0]]
 
 
-def test_batches_straddle_owners_in_two_parts_and_the_last_one_is_short():
+def test_batches_of_two_owners_have_two_parts_and_the_last_is_shorter():
     assert data.batches(10, 4, n_owners=2) == [
         [(0, slice(0, 4))],
         [(0, slice(4, 5)), (1, slice(5, 8))],
         [(1, slice(8, 10))]]
 
 
-def test_the_default_training_batches_lie_with_one_owner_each():
+def test_the_default_training_batches_have_one_owner_each():
     parts = data.batches(640, 64, n_owners=2)
     assert [len(batch) for batch in parts] == [1] * 10
     assert [batch[0][0] for batch in parts] == [0] * 5 + [1] * 5
 
 
-def test_every_small_case_covers_each_item_once_in_order_by_its_owner():
+def test_batches_cover_each_item_once_in_order_with_its_owner():
     for n_items in range(1, 13):
         for n_owners in range(1, n_items + 1):
             owned = data.owner_slices(n_items, n_owners)
@@ -60,40 +60,43 @@ def test_every_small_case_covers_each_item_once_in_order_by_its_owner():
             for batch_size in range(1, 15):
                 parts = data.batches(n_items, batch_size, n_owners)
                 flat = [part for batch in parts for part in batch]
-                assert [i for _, s in flat for i in range(s.start, s.stop)] == list(range(n_items))
-                assert all(owned[o].start <= s.start < s.stop <= owned[o].stop for o, s in flat)
-                assert [sum(s.stop - s.start for _, s in batch) for batch in parts[:-1]] \
-                    == [batch_size] * (len(parts) - 1)
+                items = [i for _, s in flat for i in range(s.start, s.stop)]
+                assert items == list(range(n_items))
+                for owner, s in flat:
+                    assert owned[owner].start <= s.start < s.stop <= owned[owner].stop
+                for batch in parts[:-1]:
+                    assert sum(s.stop - s.start for _, s in batch) == batch_size
 
 
 @pytest.mark.parametrize("call, error, remedy", [
-    (lambda: data.normalise(np.zeros((2, 28, 28))), TypeError, "load_mnist returns them, and only"),
-    (lambda: data.normalise(np.zeros((28, 28), np.uint8)), ValueError, r"pass images\[i:i\+1\]"),
+    (lambda: data.normalise(np.zeros((2, 28, 28))), TypeError, "as load_mnist"),
+    (lambda: data.normalise(np.zeros((28, 28), np.uint8)), ValueError,
+     r"pass images\[i:i\+1\]"),
     (lambda: data.one_hot([1.0]), TypeError, "float64; pass integers"),
     (lambda: data.one_hot([[1]]), ValueError, "flatten them"),
-    (lambda: data.one_hot([3, 10]), ValueError, r"the label at place 1 is not in 0\.\.9; correct"),
-    (lambda: data.one_hot([-1]), ValueError, r"the label at place 0 is not in 0\.\.9"),
-    (lambda: data.one_hot([0], classes=0), ValueError, "classes=0 .* take an integer of 1 or more"),
-    (lambda: data.batches(0, 64, 2), ValueError, "n_items=0 .* take an integer of 1 or more"),
-    (lambda: data.batches(64, 0, 2), ValueError, "batch_size=0 .* take an integer of 1 or more"),
-    (lambda: data.batches(64, 6.4, 2), ValueError, "batch_size=6.4 .* take an integer of 1"),
-    (lambda: data.batches(64, 64, -1), ValueError, "n_owners=-1 .* take an integer of 1 or more"),
-    (lambda: data.batches(2, 64, 3), ValueError, "3 owners for 2 items .* take at most 2 owners"),
-    (lambda: data.owner_slices("2", 1), ValueError, "n_items='2' .* take an integer of 1 or more"),
+    (lambda: data.one_hot([3, 10]), ValueError, r"position 1 is not in 0\.\.9"),
+    (lambda: data.one_hot([-1]), ValueError, r"position 0 is not in 0\.\.9"),
+    (lambda: data.one_hot([0], classes=0), ValueError, "classes=0 .* an integer of 1"),
+    (lambda: data.batches(0, 64, 2), ValueError, "n_items=0 .* an integer of 1"),
+    (lambda: data.batches(64, 0, 2), ValueError, "batch_size=0 .* an integer of 1"),
+    (lambda: data.batches(64, 6.4, 2), ValueError, "batch_size=6.4 .* an integer of 1"),
+    (lambda: data.batches(64, 64, -1), ValueError, "n_owners=-1 .* an integer of 1"),
+    (lambda: data.batches(2, 64, 3), ValueError, "3 owners for 2 items .* at most 2"),
+    (lambda: data.owner_slices("2", 1), ValueError, "n_items='2' .* an integer of 1"),
 ])
-def test_errors_name_the_remedy(call, error, remedy):
+def test_errors_name_a_remedy(call, error, remedy):
     with pytest.raises(error, match=remedy):
         call()
 
 
-def test_the_examples_in_the_docstrings_are_true(monkeypatch):
+def test_the_docstring_examples_run(monkeypatch):
     monkeypatch.delenv("MNIST_DIR", raising=False)
     for module in (data.load, data.prepare):
         result = doctest.testmod(module)
         assert result.attempted and not result.failed
 
 
-def test_all_names_what_can_be_imported():
+def test_exported_names_are_the_public_ones():
     public = {name for name, value in vars(data).items()
               if not name.startswith("_") and type(value) is not type(data)}
     assert public == set(data.__all__)

@@ -1,8 +1,9 @@
-"""The overture: each step against the package's own, the training against floats, the roles."""
+"""The overture: its protocols against the package's, its training against floats."""
 
 import ast
 import importlib
 import re
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -19,8 +20,8 @@ from mpc.securenn import CompareCoins
 PATH = Path(tiny.__file__)
 SOURCE = PATH.read_text(encoding="utf-8")
 P, ODD = Zm(tiny.P), Z2kMinus1(64)
-EDGES = np.array([0, 1, 2, 2**64 - 1, 2**64 - 2, 2**40, 2**64 - 2**40, 2**62 - 1, 2**64 - 2**62],
-                 np.uint64)
+EDGES = np.array([0, 1, 2, 2**64 - 1, 2**64 - 2, 2**40, 2**64 - 2**40, 2**62 - 1,
+                  2**64 - 2**62], np.uint64)
 
 
 @pytest.fixture(autouse=True)
@@ -29,17 +30,17 @@ def repeatable(monkeypatch):
 
 
 def secrets(seed=2):
-    """Edge values and random ones, of less than a quarter of the ring in size."""
+    """Edge values and random ones, below a quarter of the ring in absolute value."""
     signed = np.random.default_rng(seed).integers(-2**62, 2**62, 100)
     return np.concatenate([EDGES, signed.view(np.uint64)])
 
 
 def shared(rows, ring=None):
-    """The package's Share with the rows of tiny's."""
+    """The package's Share with the shares of tiny."""
     return with_rows(World(seed=1), rows, ring)
 
 
-# ---------------------------------------------------------------------- step by step
+# ---------------------------------------------------------------------- protocols
 
 
 def check_shares(tiny):
@@ -56,22 +57,24 @@ def check_shares(tiny):
 
 def check_encoding(tiny):
     numbers = np.array([0, 1, -1, 0.0004, -2.5, 1e6])
-    theirs = mpc.fix_precision(numbers)
-    np.testing.assert_array_equal(tiny.encode(numbers), theirs.value.rows[0])
-    np.testing.assert_array_equal(tiny.decode(tiny.encode(numbers)), theirs.float_precision())
+    ours, theirs = tiny.encode(numbers), mpc.fix_precision(numbers)
+    np.testing.assert_array_equal(ours, theirs.value.rows[0])
+    np.testing.assert_array_equal(tiny.decode(ours), theirs.float_precision())
 
 
 def check_products(tiny):
     x, y = secrets(2), secrets(3)
-    for ours, theirs, shapes in ((np.multiply, mpc.multiply, [(109,), (109,)]),
-                                 (tiny.matmul, mpc.matmul, [(3, 36), (36, 3)])):
-        a, b = (tiny.share(v[:np.prod(n)].reshape(n)) for v, n in zip((x, y), shapes))
-        due = theirs(*(with_rows(world, rows) for world in [World(seed=1)] for rows in (a, b)))
-        np.testing.assert_array_equal(tiny.reveal(tiny.product(ours, a, b)), reconstruct(due))
+    for ours, theirs, m, n in ((np.multiply, mpc.multiply, (109,), (109,)),
+                               (tiny.matmul, mpc.matmul, (3, 36), (36, 3))):
+        a = tiny.share(x[:np.prod(m)].reshape(m))
+        b = tiny.share(y[:np.prod(n)].reshape(n))
+        world = World(seed=1)
+        due = reconstruct(theirs(with_rows(world, a), with_rows(world, b)))
+        np.testing.assert_array_equal(tiny.reveal(tiny.product(ours, a, b)), due)
 
 
 @pytest.mark.parametrize("d", [2, 50, 1000, 3200])
-def test_truncation_is_within_one_unit_of_the_packages(d):
+def test_truncation_is_within_one_unit_of_the_package(d):
     check_truncation(tiny, d)
 
 
@@ -81,19 +84,19 @@ def check_truncation(tiny, d=1000):
     assert np.abs(tiny.reveal(tiny.truncate(x, d)).view(np.int64) - due).max() <= 1
 
 
-def test_truncation_is_right_on_average():
+def test_truncation_is_unbiased():
     x = tiny.share(np.full(40_000, 1250, np.uint64))
     assert abs(tiny.reveal(tiny.truncate(x)).mean() - 1.25) < 0.02
 
 
-def test_truncation_is_right_for_shares_that_are_not_uniform():
-    """-1 as (-1, 0), which would always be divided wrongly as it is."""
+def test_truncation_is_correct_for_shares_that_are_not_uniform():
+    """Without a refresh, -1 as (-1, 0) would always cause a wrap-around error."""
     minus_one = tiny.as_shares(np.array([2**64 - 1], np.uint64))
     assert tiny.reveal(tiny.truncate(minus_one)).view(np.int64) in (-1, 0)
 
 
 def compare(x_rows, r, beta):
-    """What the package's provider learns from the same rows mod P (2, n, l)."""
+    """The answer of the package on the same shares mod P, of shape (2, n, l)."""
     x_bits = shared(np.moveaxis(x_rows, -1, 1), P)
     coins = CompareCoins.draw(x_bits.world, P, x_bits.shape[0], r.shape)
     coins = coins._replace(beta=common(x_bits.world, beta, np.uint8))
@@ -110,7 +113,8 @@ def check_private_compare(tiny):
         np.testing.assert_array_equal(answer, beta ^ (x > r))
     x, r, beta = (v.reshape(-1) for v in np.meshgrid(EDGES, EDGES, np.uint64([0, 1])))
     bits = tiny.share_bits(x)
-    np.testing.assert_array_equal(tiny.private_compare(bits, r, beta), compare(bits, r, beta))
+    answer = tiny.private_compare(bits, r, beta)
+    np.testing.assert_array_equal(answer, compare(bits, r, beta))
 
 
 def check_share_convert(tiny):
@@ -130,18 +134,23 @@ def check_msb(tiny):
 def check_relu(tiny):
     for shape in ((109,), (1, 109), (109, 1, 1)):
         x = tiny.share(secrets().reshape(shape))
-        np.testing.assert_array_equal(tiny.reveal(tiny.drelu(x)), reconstruct(mpc.drelu(shared(x))))
-        np.testing.assert_array_equal(tiny.reveal(tiny.Tensor(x).relu().value),
-                                      reconstruct(mpc.relu(shared(x))))
+        due = reconstruct(mpc.drelu(shared(x)))
+        np.testing.assert_array_equal(tiny.reveal(tiny.drelu(x)), due)
+        relu, due = tiny.Tensor(x).relu().value, reconstruct(mpc.relu(shared(x)))
+        np.testing.assert_array_equal(tiny.reveal(relu), due)
 
 
-# ---------------------------------------------------------------------- gradients and training
+# ---------------------------------------------------------------------- training
+
+
+def numbers(tiny, shares):
+    return tiny.decode(tiny.reveal(shares))
 
 
 def both(tiny, *sizes):
-    """The same network twice: tiny's, and nn's on the numbers that it decodes to."""
-    ours = [tiny.layer(n, m) for n, m in zip(sizes, sizes[1:])]
-    theirs = [[nn.Tensor(tiny.decode(tiny.reveal(p.value)), True) for p in pair] for pair in ours]
+    """The same network twice: in tiny, and in nn on the decoded numbers."""
+    ours = [tiny.layer(n, m) for n, m in pairwise(sizes)]
+    theirs = [[nn.Tensor(numbers(tiny, p.value), True) for p in pair] for pair in ours]
     return ours, theirs
 
 
@@ -153,20 +162,21 @@ def nn_forward(layers, x):
 
 
 def check_gradients(tiny):
-    """Of two layers, the first of which stands twice in the network: its gradients add up."""
+    """Two layers, of which the first is used twice: its gradients add up."""
     ours, theirs = both(tiny, 5, 5, 3)
-    numbers = np.random.default_rng(4).integers(-2000, 2000, (2, 6, 5)) / 1000
-    x, t = (tiny.share(tiny.encode(v)) for v in (numbers[0], numbers[1][:, :3]))
+    x, t = np.random.default_rng(4).integers(-2000, 2000, (2, 6, 5)) / 1000
+    t = t[:, :3]
     ours, theirs = [ours[0], *ours], [theirs[0], *theirs]
-    start = tiny.Tensor(x)
-    tiny.forward(ours, start).squared_error(t).backward()
-    begin = nn.Tensor(numbers[0], True)
-    (nn.mse_loss(nn_forward(theirs, begin), nn.Tensor(numbers[1][:, :3])) * 6).backward()
-    for a, b in [(start, begin), *zip(sum(ours, []), sum(theirs, []))]:
-        np.testing.assert_allclose(tiny.decode(tiny.reveal(a.grad)), b.grad, atol=0.06)
+    start, begin = tiny.Tensor(tiny.share(tiny.encode(x))), nn.Tensor(x, True)
+    error = tiny.forward(ours, start).squared_error(tiny.share(tiny.encode(t)))
+    error.backward()
+    (nn.mse_loss(nn_forward(theirs, begin), t) * 6).backward()
+    parameters = zip(sum(ours, []), sum(theirs, []), strict=True)
+    for a, b in [(start, begin), *parameters]:
+        np.testing.assert_allclose(numbers(tiny, a.grad), b.grad, atol=0.06)
 
 
-def test_what_is_constant_gets_no_gradient():
+def test_a_constant_gets_no_gradient():
     x = tiny.Tensor(tiny.share(tiny.encode(np.ones((2, 5)))), constant=True)
     output = tiny.forward([tiny.layer(5, 3)], x)
     output.squared_error(output.value).backward()
@@ -174,10 +184,10 @@ def test_what_is_constant_gets_no_gradient():
 
 
 def check_training(tiny):
-    """A few batches: each loss is that of floats up to rounding, and so are the parameters."""
+    """Four batches: losses and parameters match those on floats, up to rounding."""
     ours, theirs = both(tiny, 784, 128, 64, 10)
     x, t = tiny.load("train", 64)
-    x_real, t_real = (nn.Tensor(tiny.decode(tiny.reveal(v))) for v in (x, t))
+    x_real, t_real = (nn.Tensor(numbers(tiny, v)) for v in (x, t))
     optimiser, losses = nn.SGD(sum(theirs, []), 0.02), []
     for _ in range(4):
         optimiser.zero_grad()
@@ -187,38 +197,42 @@ def check_training(tiny):
         losses.append((tiny.train_batch(ours, x, t), float(loss.value)))
     np.testing.assert_allclose(*np.transpose(losses), atol=0.02)
     assert losses[0][0] > losses[1][0] > losses[2][0] > losses[3][0]
-    for a, b in zip(sum(ours, []), sum(theirs, [])):
-        assert np.abs(tiny.decode(tiny.reveal(a.value)) - b.value).max() < 0.006
+    for a, b in zip(sum(ours, []), sum(theirs, []), strict=True):
+        assert np.abs(numbers(tiny, a.value) - b.value).max() < 0.006
 
 
 def check_count(tiny):
     """A tie counts as correct; the outputs are the biases alone."""
     outputs = np.array([[1.0, 2.0, 2.0]])
-    layers = [[tiny.Tensor(tiny.share(tiny.encode(v))) for v in (np.zeros((3, 3)), outputs)]]
-    t = tiny.share(tiny.encode(np.eye(3)[[0, 1, 2, 2, 0]]))
-    assert tiny.count_correct(layers, tiny.share(tiny.encode(np.ones((5, 3)))), t) == 3
+    values = np.zeros((3, 3)), outputs, np.ones((5, 3)), np.eye(3)[[0, 1, 2, 2, 0]]
+    weight, bias, x, t = (tiny.share(tiny.encode(v)) for v in values)
+    layers = [[tiny.Tensor(weight), tiny.Tensor(bias)]]
+    assert tiny.count_correct(layers, x, t) == 3
 
 
-CHECKS = [check_shares, check_encoding, check_products, check_truncation, check_private_compare,
-          check_share_convert, check_msb, check_relu, check_gradients, check_training, check_count]
+CHECKS = [
+    check_shares, check_encoding, check_products, check_truncation,
+    check_private_compare, check_share_convert, check_msb, check_relu, check_gradients,
+    check_training, check_count]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_each_step_agrees_with_the_packages_own(check):
+def test_each_part_matches_the_package(check):
     check(tiny)
 
 
 @pytest.mark.slow
-def test_the_whole_run_reads_72_percent_of_the_test_digits(capsys):
+def test_the_whole_run_classifies_72_percent_of_the_test_digits(capsys):
     tiny.main()
     *epochs, last = capsys.readouterr().out.splitlines()
-    losses = [float(re.fullmatch(r"Epoch \d+: loss (\d\.\d{3})", line)[1]) for line in epochs]
+    epochs = [re.fullmatch(r"Epoch \d+: loss (\d\.\d{3})", line) for line in epochs]
+    losses = [float(match[1]) for match in epochs]
     assert len(losses) == 10 and losses == sorted(losses, reverse=True)
     correct = re.fullmatch(r"Test set: (\d+) of 640 correct \(\d\d\.\d %\)", last)
     assert int(correct[1]) >= 0.72 * 640
 
 
-# ---------------------------------------------------------------------- teeth
+# ---------------------------------------------------------------------- mutants
 
 
 @pytest.mark.parametrize("check, right, wrong", [
@@ -245,19 +259,19 @@ def test_the_whole_run_reads_72_percent_of_the_test_digits(capsys):
     (check_training, "round(n / lr)", "round(1 / lr)"),
     (check_count, "drelu(right - y)", "drelu(y - right)"),
 ])
-def test_a_wrong_step_is_noticed(check, right, wrong):
-    assert SOURCE.count(right) == 1, "the line to spoil is there once"
-    spoilt = ModuleType("spoilt")
-    exec(compile(SOURCE.replace(right, wrong), "spoilt", "exec"), vars(spoilt))
-    spoilt.rng = np.random.default_rng(1)
+def test_a_mutant_fails_its_check(check, right, wrong):
+    assert SOURCE.count(right) == 1, "the text to replace must be unique"
+    mutant = ModuleType("mutant")
+    exec(compile(SOURCE.replace(right, wrong), "mutant", "exec"), vars(mutant))
+    mutant.rng = np.random.default_rng(1)
     with pytest.raises((AssertionError, AttributeError)):
-        check(spoilt)
+        check(mutant)
 
 
 # ---------------------------------------------------------------------- the file
 
 
-def test_it_is_short_and_stands_alone():
+def test_it_is_short_and_imports_only_numpy_and_data():
     lines = [line for line in SOURCE.splitlines() if line.strip()]
     assert len(lines) <= 220 and max(map(len, lines)) <= 88
     imports = [ast.unparse(node) for node in ast.walk(ast.parse(SOURCE))
@@ -265,9 +279,9 @@ def test_it_is_short_and_stands_alone():
     assert imports == ["import numpy as np", "import data"]
 
 
-def test_the_modules_that_it_points_to_are_there():
-    named = set(re.findall(r"mpc\.(\w+)", SOURCE)) - {"tiny"}
-    assert {"randomness", "world", "views", "ledger", "checked"} <= named
+def test_the_modules_that_it_names_exist():
+    named = set(re.findall(r"mpc\.([\w.]+)", SOURCE)) - {"tiny"}
+    assert {"randomness", "transport", "audit.views", "ledger"} <= named
     for name in named:
         importlib.import_module(f"mpc.{name}")
 
@@ -276,7 +290,7 @@ MESSAGES = {"share", "share_odd", "share_bits"}
 
 
 def names(node, keep):
-    """The names in an expression for which `keep` holds, those inside a message left out."""
+    """The names in an expression that `keep` accepts, except inside a message."""
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") in MESSAGES:
         return set()
     own = {node.id} if isinstance(node, ast.Name) and keep(node.id) else set()
@@ -287,12 +301,13 @@ def pairs(statement):
     """The (target, value) pairs of an assignment."""
     target, value = statement.targets[0], statement.value
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-        return zip(target.elts, value.elts)
+        return zip(target.elts, value.elts, strict=True)
     return [(target, value)]
 
 
-def functions():
-    return [node for node in ast.parse(SOURCE).body if isinstance(node, ast.FunctionDef)]
+def functions(source=SOURCE):
+    body = ast.parse(source).body
+    return [node for node in body if isinstance(node, ast.FunctionDef)]
 
 
 def is_p2(name):
@@ -300,7 +315,7 @@ def is_p2(name):
 
 
 def crossings(function):
-    """Values that move between P2 and the workers other than by a message."""
+    """Values that move between P2 and the workers without a message."""
     for node in ast.walk(function):
         if isinstance(node, ast.Return) and function.name != "private_compare":
             yield from names(node.value, is_p2)
@@ -311,13 +326,13 @@ def crossings(function):
             by_name = target.id if isinstance(target, ast.Name) else ast.unparse(target)
             if not is_p2(by_name):
                 yield from used
-            elif not used:                          # new at P2: drawn there, or sent
+            elif not used:                  # new at P2: drawn there, or received
                 source = getattr(getattr(value, "func", None), "id", "")
                 if source not in ("uniform", "to_p2", "private_compare"):
                     yield by_name
 
 
-def test_values_of_the_provider_reach_the_workers_as_shares_only_and_the_reverse_by_messages():
+def test_values_move_between_the_provider_and_the_workers_only_in_messages():
     assert [(f.name, name) for f in functions() for name in crossings(f)] == []
 
 
@@ -326,15 +341,16 @@ def test_values_of_the_provider_reach_the_workers_as_shares_only_and_the_reverse
     ("a_tilde_p2 = to_p2(a_tilde)", "a_tilde_p2 = a_tilde"),
     ("return c + op(a, delta)", "return c + op(a_p2, delta)"),
 ])
-def test_a_step_that_uses_what_another_role_knows_is_noticed(right, wrong):
+def test_the_use_of_another_roles_value_is_detected(right, wrong):
     assert SOURCE.count(right) == 1
-    tree = ast.parse(SOURCE.replace(right, wrong))
-    assert [n for f in tree.body if isinstance(f, ast.FunctionDef) for n in crossings(f)]
+    mutant = functions(SOURCE.replace(right, wrong))
+    assert [name for f in mutant for name in crossings(f)]
 
 
-def test_only_a_message_or_a_workers_own_line_takes_one_row_of_a_share():
-    """reveal sends rows, truncate has a line for each worker; else rows stay together."""
-    takers = {f.name for f in functions() for node in ast.walk(f)
-              if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)
-              and node.slice.value in (0, 1) and not ast.unparse(node).endswith("shape[1]")}
-    assert takers == {"reveal", "truncate"}
+def test_a_single_share_is_used_only_in_messages_and_by_its_worker():
+    """`reveal` sends shares, and `truncate` computes differently for each worker."""
+    taken = [(f.name, ast.unparse(node)) for f in functions() for node in ast.walk(f)
+             if isinstance(node, ast.Subscript)]
+    users = {name for name, text in taken
+             if text.endswith(("[0]", "[1]")) and not text.endswith("shape[1]")}
+    assert users == {"reveal", "truncate"}

@@ -1,4 +1,4 @@
-"""What the tests of nn share: one gradient checker, and one value type that can only compute."""
+"""A gradient checker, and a value type that computes but cannot be read."""
 
 from itertools import product
 
@@ -14,11 +14,11 @@ def strict_floats():
         yield
 
 
-# ---- a stand-in for fixed point: the operators of its contract and no others, all counted
+# ---- a stand-in for fixed point, with the same operators, which it logs
 
 
 class Opaque:
-    """A value that cannot be looked at. `Opaque.log` lists products, comparisons and openings."""
+    """A value that cannot be read. `Opaque.log` lists its products and comparisons."""
 
     __array_ufunc__ = None
     __iter__ = None
@@ -30,17 +30,18 @@ class Opaque:
         self.shape, self.ndim = self._array.shape, self._array.ndim
 
     def _refuse(self, *_):
-        raise AssertionError("a held value was looked at")
+        raise AssertionError("a held value was read")
 
-    __bool__ = __float__ = __len__ = __eq__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __array__ = __int__ = __index__ = _refuse
+    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __len__ = _refuse
+    __array__ = __float__ = __int__ = __index__ = _refuse
 
     @staticmethod
     def _raw(other, *public):
-        """The array behind an Opaque; a public operand as it is; anything else is refused."""
+        """The array behind an Opaque, or an operand of one of the `public` types."""
         if isinstance(other, Opaque):
             return other._array
-        assert isinstance(other, public), f"fixed point cannot take a {type(other).__name__} here"
+        kind = type(other).__name__
+        assert isinstance(other, public), f"fixed point cannot take a {kind} here"
         return other
 
     def __add__(self, other):
@@ -127,7 +128,7 @@ def opaque():
 
 
 def losses(f, xs):
-    """Three scalars made of f(*xs): so that its gradient is a number, an array, and a value."""
+    """Three scalars from f(*xs), whose gradient is a number, an array, and a value."""
     weights = np.random.default_rng(5).uniform(0.5, 1.5, f(*xs).shape)
     return {"sum": f(*xs).sum(), "weighted sum": (f(*xs) * weights).sum(),
             "sum of squares": (f(*xs) ** 2).sum()}
@@ -147,18 +148,19 @@ def slope(f, name, arrays, i, at, step=1e-6):
 
 
 def backward_gradients(f, name, arrays, kind):
-    """The gradients that `backward` leaves, as arrays, whatever the type of the values."""
+    """The gradients from `backward` as arrays, for every type of value."""
     xs = tensors(arrays, kind)
     losses(f, xs)[name].backward()
-    assert all(x.grad.shape == x.shape for x in xs), f"{name}: a gradient of another shape"
+    assert all(x.grad.shape == x.shape for x in xs), f"{name}: wrong shape of gradient"
     return [x.grad._array if isinstance(x.grad, Opaque) else x.grad for x in xs]
 
 
 def check_gradients(f, *arrays, opaque=True):
-    """Assert that the gradients of ``f(*tensors)`` are the slopes of f, for three losses.
+    """Assert that the gradients of ``f(*tensors)`` are correct, for three losses.
 
-    On floats they are compared with central differences at every entry; on opaque values (unless
-    ``opaque=False``: f does what fixed point cannot) with the gradients on floats.
+    On floats they are compared with central differences at every entry, and on opaque
+    values with the gradients on floats. ``opaque=False`` is for an f that fixed point
+    cannot compute.
     """
     arrays = [np.array(array, dtype=float) for array in arrays]
     for name in ("sum", "weighted sum", "sum of squares"):
@@ -170,7 +172,8 @@ def check_gradients(f, *arrays, opaque=True):
                     f"{name}: argument {i} at {at}, where it is {array[at]:.6g}: "
                     f"backward says {got[i][at]:.6g}, the slope is {expected:.6g}")
         if opaque:
-            for a, b in zip(got, backward_gradients(f, name, arrays, Opaque)):
+            hidden = backward_gradients(f, name, arrays, Opaque)
+            for a, b in zip(got, hidden, strict=True):
                 np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12, err_msg=name)
 
 

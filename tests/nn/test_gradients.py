@@ -1,4 +1,4 @@
-"""Every rule against the slope, on floats and on values that cannot be looked at."""
+"""Every rule against finite differences, on floats and on opaque values."""
 
 import numpy as np
 import pytest
@@ -7,12 +7,14 @@ from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
 from nn import Tensor, gradients
 
-A = np.array([[1.5, -2.0, 0.5], [-0.25, 3.0, -1.0]])      # nothing within 1e-6 of a kink at 0
+# No entry is near the kink of a ReLU at 0.
+A = np.array([[1.5, -2.0, 0.5], [-0.25, 3.0, -1.0]])
 B = np.array([[-0.5, 1.0, 2.0], [0.75, -1.25, 4.0]])
 C = np.array([[0.5, 1.0], [-1.5, 2.0], [0.25, -3.0]])
 ROW, COLUMN, ONE = np.array([2.0, -1.0, 0.5]), np.array([[1.0], [-3.0]]), np.array(1.75)
-OPERANDS = {"same shape": B, "row": ROW, "one row": ROW[None], "column": COLUMN, "scalar": ONE,
-            "one by one": ONE.reshape(1, 1), "one more axis": B[None] * np.ones((2, 1, 1))}
+OPERANDS = {"same shape": B, "row": ROW, "one row": ROW[None], "column": COLUMN,
+            "scalar": ONE, "one by one": ONE.reshape(1, 1),
+            "one more axis": B[None] * np.ones((2, 1, 1))}
 
 
 @pytest.fixture(params=OPERANDS.values(), ids=OPERANDS.keys())
@@ -31,7 +33,7 @@ def test_subtract(check, other):
     check(lambda a, b: a - b, A, other)
 
 
-def test_subtract_from_the_smaller(check, other):
+def test_subtract_from_the_broadcast_operand(check, other):
     check(lambda a, b: b - a, A, other)
 
 
@@ -39,7 +41,7 @@ def test_multiply(check, other):
     check(lambda a, b: a * b, A, other)
 
 
-def test_multiply_when_both_operands_are_repeated(check):
+def test_multiply_when_both_operands_broadcast(check):
     check(lambda a, b: a * b, COLUMN, ROW)
 
 
@@ -77,21 +79,23 @@ def test_refresh(check):
 
 
 @pytest.mark.parametrize("f", [
-    lambda a: a + 2, lambda a: 2 + a, lambda a: a - 2, lambda a: 2 - a, lambda a: a * 2.5,
-    lambda a: 2.5 * a, lambda a: a + ROW, lambda a: ROW + a, lambda a: a - ROW, lambda a: ROW - a,
-    lambda a: a * ROW, lambda a: ROW * a, lambda a: a @ C, lambda a: C @ a])
-def test_numbers_and_arrays_stand_on_either_side(check, f):
+    lambda a: a + 2, lambda a: 2 + a, lambda a: a - 2, lambda a: 2 - a,
+    lambda a: a * 2.5, lambda a: 2.5 * a, lambda a: a + ROW, lambda a: ROW + a,
+    lambda a: a - ROW, lambda a: ROW - a, lambda a: a * ROW, lambda a: ROW * a,
+    lambda a: a @ C, lambda a: C @ a])
+def test_numbers_and_arrays_may_be_either_operand(check, f):
     check(f, A)
 
 
-def test_numpy_scalars_stand_on_either_side(check):
+def test_numpy_scalars_may_be_either_operand(check):
     check(lambda a: np.float64(2) * a - np.float64(1) + a * np.float64(3), A)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True, database=None)
 @given(mutually_broadcastable_shapes(num_shapes=2, max_dims=3, min_side=0, max_side=2))
 def test_products_of_any_two_shapes_that_broadcast(check, shapes):
-    a, b = (np.arange(1.0, 1 + np.prod(s, dtype=int)).reshape(s) for s in shapes.input_shapes)
+    a, b = (np.arange(1.0, 1 + np.prod(shape, dtype=int)).reshape(shape)
+            for shape in shapes.input_shapes)
     check(lambda a, b: a * b - a, a, b)
 
 
@@ -146,8 +150,9 @@ def test_transpose(check):
     check(lambda a: a.T * C, A)
 
 
-@pytest.mark.parametrize("key", [0, -1, (1, 2), slice(1, 2), (slice(None), slice(None, None, -2)),
-                                 (slice(None), 1), None, Ellipsis, slice(2, 2)], ids=str)
+@pytest.mark.parametrize("key", [
+    0, -1, (1, 2), slice(1, 2), (slice(None), slice(None, None, -2)), (slice(None), 1),
+    None, Ellipsis, slice(2, 2)], ids=str)
 def test_index(check, key):
     check(lambda a: a[key], A)
 
@@ -156,14 +161,14 @@ def test_index_that_selects_an_element_twice(check):
     check(lambda a: a[[0, 1, 0]], A, opaque=False)
 
 
-def test_rows_of_one_tensor_can_be_used_apart(check):
+def test_rows_of_one_tensor_can_be_used_separately(check):
     check(lambda a: a[0] * a[1] + a[:, 1:].sum(), A)
 
 
 # ---- reuse and composition
 
 
-def test_a_tensor_used_several_times_adds_up(check):
+def test_gradients_of_a_tensor_used_several_times_add_up(check):
     check(lambda a: a * a + a - (a * 2).relu(), A)
 
 
@@ -187,7 +192,7 @@ def test_a_network_of_squares(check):
     check(lambda x, w, b, v: ((x @ w + b) ** 2) @ v, A, C, [0.1, -0.2], C.T)
 
 
-# ---- the edge at zero, and the checker's teeth
+# ---- the kink at zero, and tests of the checker
 
 
 def test_relu_at_zero_has_slope_one():
@@ -196,37 +201,37 @@ def test_relu_at_zero_has_slope_one():
     np.testing.assert_array_equal(x.grad, [1, 0, 1])
 
 
-def wrong_by_a_factor(a, b):
-    return a * b, lambda g: g * b, lambda g: g * a * 1.0001
+def wrong_factor(a, b):
+    return a * b, lambda g, c: (g * b, c), lambda g, c: (g * a * 1.0001, c)
 
 
 def wrong_operand(a, b):
-    return a * b, lambda g: g * a, lambda g: g * b
+    return a * b, lambda g, c: (g * a, c), lambda g, c: (g * b, c)
 
 
 def wrong_sign(a, b):
-    return a * b, lambda g: -g * b, lambda g: g * a
+    return a * b, lambda g, c: (-g * b, c), lambda g, c: (g * a, c)
 
 
-@pytest.mark.parametrize("rule", [wrong_by_a_factor, wrong_operand, wrong_sign])
+@pytest.mark.parametrize("rule", [wrong_factor, wrong_operand, wrong_sign])
 def test_the_checker_catches_a_wrong_rule(check, monkeypatch, rule):
     monkeypatch.setattr(gradients, "multiply", rule)
-    with pytest.raises(AssertionError, match=r"argument [01] at \(0, 0\), where it is .*: "
-                                             r"backward says .*, the slope is "):
+    text = r"argument [01] at \(0, 0\), where .*: backward says .*, the slope is "
+    with pytest.raises(AssertionError, match=text):
         check(lambda a, b: a * b, A, B)
 
 
-def test_the_checker_catches_a_sum_over_broadcast_axes_left_out(check, monkeypatch):
+def test_the_checker_catches_a_missing_sum_over_broadcast_axes(check, monkeypatch):
     monkeypatch.setattr(gradients, "unbroadcast", lambda g, full, shape: g)
-    with pytest.raises(AssertionError, match="a gradient of another shape|backward says"):
+    with pytest.raises(AssertionError, match="wrong shape|backward says"):
         check(lambda a, b: a + b, A, ROW)
 
 
-def test_the_checker_catches_a_rule_that_looks_at_values(check, monkeypatch):
+def test_the_checker_catches_a_rule_that_reads_values(check, monkeypatch):
     def peeking(x):
-        return x, lambda g: g if bool(x) else g
+        return x, lambda g, c: (g if bool(x) else g, c)
     monkeypatch.setattr(gradients, "refresh", peeking)
-    with pytest.raises(AssertionError, match="looked at"):
+    with pytest.raises(AssertionError, match="was read"):
         check(lambda a: a.refresh(), [2.0])
 
 
@@ -234,12 +239,12 @@ def test_the_checker_catches_a_rule_that_looks_at_values(check, monkeypatch):
 
 
 @pytest.mark.parametrize("n", [0, -1, 0.5, None])
-def test_an_exponent_that_is_no_positive_integer_is_refused(n):
-    with pytest.raises(ValueError, match="not a public integer 1, 2, 3, ...; for other powers mul"):
+def test_an_exponent_that_is_not_a_positive_integer_is_refused(n):
+    with pytest.raises(ValueError, match="not a public positive integer; for other"):
         Tensor([1.0]) ** n
 
 
 @pytest.mark.parametrize("a, b", [(A, ROW), (ROW, C), (A, 2.0)])
 def test_matmul_of_a_vector_is_refused(a, b):
-    with pytest.raises(ValueError, match=r"not two matrices; reshape vectors to \(1, n\)"):
+    with pytest.raises(ValueError, match="not two matrices; reshape vectors to"):
         Tensor(a) @ b

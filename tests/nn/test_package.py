@@ -1,4 +1,4 @@
-"""The package: what it exports, what it imports, how long its modules are."""
+"""The package: its exports, its imports and the length of its modules."""
 
 import ast
 import sys
@@ -10,7 +10,7 @@ MODULES = sorted(Path(nn.__file__).parent.glob("*.py"))
 
 
 def imported(path):
-    """The top-level packages that a module imports; relative imports are its own package."""
+    """The top-level packages that a module imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
@@ -18,7 +18,7 @@ def imported(path):
             yield node.module.split(".")[0] if node.level == 0 else "nn"
 
 
-def test_nn_imports_nothing_but_numpy_and_the_standard_library():
+def test_nn_imports_only_numpy_and_the_standard_library():
     found = {name for path in MODULES for name in imported(path)}
     assert "numpy" in found and found <= {"numpy", "nn"} | set(sys.stdlib_module_names)
 
@@ -29,10 +29,11 @@ def test_exported_names_are_the_public_ones():
     assert sorted(public) == sorted(nn.__all__)
 
 
-def test_every_module_is_one_idea_under_250_lines():
-    assert all(len(path.read_text(encoding="utf-8").splitlines()) < 250 for path in MODULES)
+def test_every_module_has_fewer_than_250_lines():
+    for path in MODULES:
+        assert len(path.read_text(encoding="utf-8").splitlines()) < 250, path.name
 
 
-def test_nothing_asks_whether_a_value_is_fixed_point():
+def test_no_module_depends_on_fixed_point():
     for path in MODULES:
         assert "FixedPoint" not in path.read_text(encoding="utf-8"), path.name

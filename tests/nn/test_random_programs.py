@@ -1,8 +1,10 @@
-"""Random expressions: their gradients are the slopes on floats, and those in fixed point are near.
+"""Random expressions: exact gradients on floats, close ones in fixed point.
 
-A program is drawn step by step from the numbers of its seed, on leaves that its steps share. Its
+The seed determines a program: operations on shared leaves and on earlier results. Its
 loss is a sum of means, times a public number down to 1/8192.
 """
+
+import functools
 
 import numpy as np
 import pytest
@@ -12,18 +14,17 @@ from nn import Tensor
 
 SHAPES = (2, 3), (3,), (1, 3), (2, 1), (3, 2), ()
 NUMBERS = 0.5, 2, -3, 0.25, 1.5
-LARGEST = 6                             # of a value on the way: steps that lead beyond are redrawn
+LARGEST = 6                             # operations with larger results are redrawn
 UNIT = 10.0**-4                         # of a number with four decimal digits
 
-# In fixed point each product of the forward pass is off by at most a unit, and each product of the
-# backward pass by another; both reach a leaf times the slopes in between. Over the programs below
-# this adds up to less than so many units for a loss of number 1, and to a fraction of them, the
-# number itself, for a smaller one:
+# In fixed point, each product of either pass has an error of at most one unit, which
+# reaches a leaf times the slopes in between. For the programs below, this many units
+# bound the sum for a loss with number 1; a smaller number scales the bound.
 TOLERANCE = 40
 
 
 def candidates(rng, nodes):
-    """One drawn step: a function of the list of tensors so far."""
+    """A random operation: a function of the list of tensors so far."""
     i, j = rng.integers(len(nodes), size=2)
     x, number = nodes[i], float(rng.choice(NUMBERS))
     row = np.array(rng.integers(-20, 20, x.shape[-1:]) / 10)
@@ -35,15 +36,16 @@ def candidates(rng, nodes):
         lambda t: t[i] + t[j], lambda t: t[i] - t[j], lambda t: t[i] * t[j],
         lambda t: t[i] * number, lambda t: number - t[i], lambda t: t[i] / (2 * number),
         lambda t: t[i] * row, lambda t: t[i] + row, lambda t: row - t[i],
-        lambda t: t[i].sum(axis, keep), lambda t: t[i].mean(axis, keep), lambda t: t[i].T,
-        lambda t: t[i].reshape(*sizes), lambda t: t[i][cut], lambda t: t[i][..., ::-1],
-        lambda t: t[i] @ t[j], lambda t: t[i].T @ t[j], lambda t: t[i].square(),
-        lambda t: t[i].relu(), lambda t: row.reshape(1, -1) @ t[i].reshape(-1, row.size).T,
+        lambda t: t[i].sum(axis, keep), lambda t: t[i].mean(axis, keep),
+        lambda t: t[i].T, lambda t: t[i].reshape(*sizes), lambda t: t[i][cut],
+        lambda t: t[i][..., ::-1], lambda t: t[i] @ t[j], lambda t: t[i].T @ t[j],
+        lambda t: t[i].square(), lambda t: t[i].relu(),
+        lambda t: row.reshape(1, -1) @ t[i].reshape(-1, row.size).T,
     ][rng.integers(20)]
 
 
 def program(seed, steps=12):
-    """The leaves' arrays and a function of their tensors that gives the loss."""
+    """The arrays of the leaves, the loss as a function of them, and its number."""
     rng = np.random.default_rng(seed)
     arrays = [np.array(rng.integers(-15, 16, SHAPES[k]) / 10 + 0.05)
               for k in rng.integers(len(SHAPES), size=3)]
@@ -53,7 +55,7 @@ def program(seed, steps=12):
         step = candidates(rng, nodes)
         try:
             value = step(nodes)
-        except (ValueError, IndexError):            # shapes that do not fit, an axis too many
+        except (ValueError, IndexError):            # mismatched shapes, a missing axis
             continue
         size = np.abs(value.value)
         if size.size and LARGEST > size.max() and size.min() > 0.02 and size.size <= 24:
@@ -64,7 +66,8 @@ def program(seed, steps=12):
         tensors = list(leaves)
         for step in chosen:
             tensors.append(step(tensors))
-        return sum((t.mean() for t in tensors[len(arrays):]), tensors[-1].sum() * 0.5) * number
+        means = (t.mean() for t in tensors[len(arrays):])
+        return sum(means, tensors[-1].sum() * 0.5) * number
 
     return arrays, loss, number
 
@@ -90,18 +93,18 @@ def slopes(loss, arrays, step=1e-5):
 
 
 @pytest.mark.parametrize("block", range(10))
-def test_gradients_of_random_programs_are_their_slopes_and_survive_fixed_point(block):
+def test_gradients_of_random_programs(block):
     for seed in range(15 * block, 15 * block + 15):
         arrays, loss, number = program(seed)
         exact = gradients(loss, arrays, np.array)
-        coins = iter(range(100))
-        fixed = gradients(loss, arrays, lambda a: mpc.fix_precision(
-            a, precision_fractional=4, rounding_seed=next(coins)))
-        for a, b, c in zip(exact, slopes(loss, arrays), fixed):
-            if a is None:                           # a leaf that no step uses
+        fixed = gradients(loss, arrays, functools.partial(
+            mpc.fix_precision, precision_fractional=4, rounding_seed=seed))
+        for a, b, c in zip(exact, slopes(loss, arrays), fixed, strict=True):
+            if a is None:                           # a leaf that no operation uses
                 assert c is None and not b.any()
                 continue
-            assert np.max(np.abs(a - b)) <= 1e-6 * number * (1 + np.abs(b / number).max()), seed
+            error = np.max(np.abs(a - b))
+            assert error <= 1e-6 * number * (1 + np.abs(b / number).max()), seed
             c = c if isinstance(c, np.ndarray) else c.float_precision()
-            assert np.max(np.abs(a - c)) <= TOLERANCE * UNIT * number, (
-                f"program {seed}: off by {np.max(np.abs(a - c)) / (UNIT * number):.0f} units")
+            units = np.max(np.abs(a - c)) / (UNIT * number)
+            assert units <= TOLERANCE, f"program {seed}: error of {units:.0f} units"

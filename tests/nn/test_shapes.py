@@ -1,4 +1,4 @@
-"""Shapes that are asked for, and refused alike for arrays and for secrets."""
+"""Shapes and axes, accepted and refused alike for arrays and secrets."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from nn import Tensor
 
 @pytest.fixture(params=["array", "public", "secret"])
 def make(request):
-    """Tensors that need a gradient, over one kind of value, and how to read a value."""
+    """A function that makes a parameter, over one kind of value, of an array."""
     world = mpc.World(seed=1)
 
     def tensor(array):
@@ -32,29 +32,32 @@ def read(value):
     ((2, 3), (3, -1), (3, 2)), ((2, 3), ([-1, 2],), (3, 2)), ((2, 0), (0, 5), (0, 5)),
     ((1,), ((),), ()), ((1, 1), (), ()), ((), (1, 1), (1, 1)), ((), ((),), ()),
     ((2, 3), (np.int64(6),), (6,))], ids=str)
-def test_reshape_takes_sizes_a_tuple_or_a_list_and_works_one_out(make, old, sizes, new):
-    x = make(np.arange(float(np.prod(old))).reshape(old))
+def test_reshape_takes_sizes_a_tuple_or_a_list_with_one_unknown(make, old, sizes, new):
+    array = np.arange(float(np.prod(old))).reshape(old)
+    x = make(array)
     y = x.reshape(*sizes)
     assert y.shape == new
-    np.testing.assert_array_equal(read(y.value), np.arange(float(np.prod(old))).reshape(new))
+    np.testing.assert_array_equal(read(y.value), array.reshape(new))
     (y * y).sum().backward()
-    np.testing.assert_allclose(read(x.grad), 2 * np.arange(float(np.prod(old))).reshape(old))
+    np.testing.assert_allclose(read(x.grad), 2 * array)
 
 
-@pytest.mark.parametrize("sizes", [(5,), (4, -1), (-1, -1), ((),), (), (0, -1), (2, 3, 2)], ids=str)
+@pytest.mark.parametrize("sizes", [
+    (5,), (4, -1), (-1, -1), ((),), (), (0, -1), (2, 3, 2)], ids=str)
 def test_a_shape_that_does_not_fit_is_refused(make, sizes):
-    with pytest.raises(ValueError, match=r"reshape: shape \(2, 3\) does not fit .*; both need 6"):
+    with pytest.raises(ValueError, match=r"\(2, 3\) does not fit .*; both need 6"):
         make(np.ones((2, 3))).reshape(*sizes)
 
 
-@pytest.mark.parametrize("sizes", [(6.0,), ("6",), (None,), (True, 6), (-2, -3)], ids=str)
-def test_a_size_that_is_no_integer_is_refused(make, sizes):
-    with pytest.raises(TypeError, match="reshape: a size is no integer from 0 on; pass integers"):
+@pytest.mark.parametrize("sizes", [
+    (6.0,), ("6",), (None,), (True, 6), (-2, -3)], ids=str)
+def test_a_size_that_is_not_an_integer_is_refused(make, sizes):
+    with pytest.raises(TypeError, match="a size is not a non-negative integer"):
         make(np.ones((2, 3))).reshape(*sizes)
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
-def test_a_transpose_reverses_the_axes_and_below_two_there_is_nothing_to_do(make, shape):
+def test_a_transpose_reverses_the_axes(make, shape):
     array = np.arange(float(np.prod(shape))).reshape(shape)
     x = make(array)
     assert x.T.shape == shape[::-1]
@@ -71,19 +74,22 @@ def test_a_transpose_of_three_axes_reverses_them_on_arrays(check):
 
 @pytest.mark.parametrize("method", ["sum", "mean"])
 @pytest.mark.parametrize("axis, error, text", [
-    (2, ValueError, r"this axis does not exist in shape \(2, 3\)"), (-3, ValueError, "does not exist"),
-    ((0, 2), ValueError, "does not exist"), ((0, 0), ValueError, "is named twice"),
-    ((0, -2), ValueError, "is named twice"), (1.0, TypeError, "an axis is no integer; pass"),
-    ([0, 1], TypeError, "an axis is no integer; pass"), ("0", TypeError, "no integer; pass"),
-    (True, TypeError, "an axis is no integer; pass")])
-def test_an_axis_that_does_not_exist_is_refused(make, method, axis, error, text):
+    (2, ValueError, r"shape \(2, 3\) does not have this axis; it has 2 axes"),
+    (-3, ValueError, "does not have this axis"),
+    ((0, 2), ValueError, "does not have this axis"),
+    ((0, 0), ValueError, "is named twice"), ((0, -2), ValueError, "is named twice"),
+    (1.0, TypeError, "an axis is not an integer; pass"),
+    ([0, 1], TypeError, "an axis is not an integer; pass"),
+    ("0", TypeError, "an axis is not an integer; pass"),
+    (True, TypeError, "an axis is not an integer; pass")])
+def test_a_wrong_axis_is_refused(make, method, axis, error, text):
     with pytest.raises(error, match=text):
         getattr(make(np.ones((2, 3))), method)(axis)
 
 
 @pytest.mark.parametrize("shape, axis, due", [
-    ((0, 3), 1, (0,)), ((2, 3), (0, 1), ()), ((2, 3), np.int64(1), (2,)), ((2, 3), (-1,), (2,)),
-    ((2, 0, 3), 2, (2, 0)), ((), None, ())], ids=str)
+    ((0, 3), 1, (0,)), ((2, 3), (0, 1), ()), ((2, 3), np.int64(1), (2,)),
+    ((2, 3), (-1,), (2,)), ((2, 0, 3), 2, (2, 0)), ((), None, ())], ids=str)
 def test_a_mean_divides_by_the_number_of_its_terms(make, shape, axis, due):
     x = make(np.full(shape, 1.5))
     y = x.mean(axis)
@@ -94,32 +100,32 @@ def test_a_mean_divides_by_the_number_of_its_terms(make, shape, axis, due):
     np.testing.assert_allclose(read(x.grad), np.full(shape, 1 / max(terms, 1)))
 
 
-@pytest.mark.parametrize("shape, axis", [((0, 3), 0), ((0, 3), None), ((2, 0), 1), ((0,), None)])
+@pytest.mark.parametrize("shape, axis", [
+    ((0, 3), 0), ((0, 3), None), ((2, 0), 1), ((0,), None)])
 def test_a_mean_of_nothing_is_refused(make, shape, axis):
-    with pytest.raises(ValueError, match="has no elements to average .*; leave empty batches out"):
+    with pytest.raises(ValueError, match="has no elements to average .*; leave out"):
         make(np.ones(shape)).mean(axis)
 
 
 @pytest.mark.parametrize("n", [np.int64(2), np.uint8(2), 2])
-def test_a_square_may_be_asked_for_by_any_integer(make, n):
+def test_any_type_of_integer_may_be_the_exponent(make, n):
     x = make([3.0])
     (x ** n).sum().backward()
     np.testing.assert_allclose(read(x.grad), [6])
 
 
 @pytest.mark.parametrize("n", [True, 2.0, "2", np.array([2]), 1j, None])
-def test_an_exponent_that_is_no_integer_is_named_by_its_type_and_refused(make, n):
-    with pytest.raises(ValueError, match="the exponent, .*, is not a public integer 1, 2, 3"):
+def test_an_exponent_that_is_not_an_integer_is_refused(make, n):
+    with pytest.raises(ValueError, match="the exponent, .*, is not a public positive"):
         make([3.0]) ** n
 
 
 def test_a_secret_exponent_is_not_printed(make):
-    with pytest.raises(ValueError, match="the exponent, a (Tensor|FixedPoint|ndarray), is not"):
-        make([3.0]) ** make([2.0])
-    with pytest.raises(ValueError, match="the exponent, a (Tensor|FixedPoint|ndarray), is not"):
-        make([3.0]) ** make([2.0]).value
+    for n in (make([2.0]), make([2.0]).value):
+        with pytest.raises(ValueError, match=f"exponent, a {type(n).__name__}, is not"):
+            make([3.0]) ** n
 
 
 def test_matrices_that_do_not_match_are_refused(make):
-    with pytest.raises(ValueError, match=r"\(2, 3\) @ \(2, 3\) do not match; .* needs 3 rows"):
+    with pytest.raises(ValueError, match="do not match; the second needs 3 rows"):
         make(np.ones((2, 3))) @ make(np.ones((2, 3)))

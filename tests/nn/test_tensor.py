@@ -1,4 +1,4 @@
-"""Tensor: what backward computes, what it does not, and what it leaves behind."""
+"""Tensor: the products and gradients of backward, values and errors."""
 
 import gc
 import sys
@@ -14,21 +14,22 @@ def leaf(value):
     return Tensor(value, requires_grad=True)
 
 
-# ---- what is computed
+# ---- the products of a backward pass
 
 
-def test_no_gradient_is_computed_for_what_needs_none(opaque):
+def test_no_gradient_is_computed_for_data(opaque):
     x, w = Tensor(opaque(np.ones((4, 3)))), leaf(opaque(np.ones((3, 2))))
     (x @ w).square().sum().backward()
-    assert opaque.log == ["(4, 3) @ (3, 2)", "(4, 2) ** 2", "(3, 4) @ (4, 2)", "(3, 2) * number"]
+    assert opaque.log == [
+        "(4, 3) @ (3, 2)", "(4, 2) ** 2", "(3, 4) @ (4, 2)", "(3, 2) * number"]
     assert x.grad is None
 
 
 @pytest.mark.parametrize("needed", [0, 1])
 def test_the_gradient_goes_to_the_operand_that_needs_it(opaque, needed):
-    a, b = (Tensor(opaque([v]), requires_grad=i == needed) for i, v in enumerate((3.0, 5.0)))
+    a, b = Tensor(opaque([3.0]), needed == 0), Tensor(opaque([5.0]), needed == 1)
     (a * b).sum().backward()
-    assert opaque.log == ["(1,) * value"]                   # back, it is the other's value times 1
+    assert opaque.log == ["(1,) * value"]   # the gradient is the other operand times 1
     np.testing.assert_array_equal((a, b)[needed].grad._array, (5.0, 3.0)[needed])
 
 
@@ -42,14 +43,14 @@ def test_relu_compares_once(opaque):
     assert opaque.log.count("drelu (2,)") == 1
 
 
-def test_a_square_costs_one_product_and_its_gradient_a_public_number(opaque):
+def test_a_square_costs_one_product_and_its_gradient_none(opaque):
     x = leaf(opaque([3.0]))
     ((x**2).sum().refresh() / 64).backward()
     assert opaque.log == ["(1,) ** 2", "refresh", "(1,) * number"]
     np.testing.assert_array_equal(x.grad._array, 6 / 64)
 
 
-def test_x_times_x_and_x_squared_have_one_gradient():
+def test_x_times_x_and_x_squared_have_the_same_gradient():
     x, y = leaf([3.0, -2.0]), leaf([3.0, -2.0])
     (x * x).sum().backward()
     (y**2).sum().backward()
@@ -68,7 +69,7 @@ def test_repeating_a_gradient_costs_no_product(opaque):
     assert opaque.log == ["(3,) ** 2", "(4, 3) * number"]
 
 
-def test_a_gradient_that_no_value_enters_is_a_public_array(opaque):
+def test_a_gradient_that_depends_on_no_value_is_a_public_array(opaque):
     x = leaf(opaque(np.ones((2, 3))))
     (x.sum() / 4).backward()
     np.testing.assert_array_equal(x.grad, np.full((2, 3), 0.25))
@@ -83,10 +84,10 @@ def test_backward_runs_in_the_same_order_every_time(opaque):
     assert run() == run() == run()
 
 
-# ---- what is left behind
+# ---- gradients and graphs after a backward pass
 
 
-def test_gradients_of_two_graphs_add_up_until_they_are_forgotten():
+def test_gradients_of_several_graphs_add_up():
     w = leaf([2.0])
     for _ in range(3):
         (w * 5).sum().backward()
@@ -166,9 +167,11 @@ def test_a_number_seeds_a_tensor_of_one_element():
 # ---- values
 
 
-@pytest.mark.parametrize("value", [3, 2.5, [1, 2], np.arange(3), np.float32(1), np.zeros((2, 0))])
+@pytest.mark.parametrize("value", [
+    3, 2.5, [1, 2], np.arange(3), np.float32(1), np.zeros((2, 0))])
 def test_plain_values_become_float64_arrays(value):
-    assert isinstance(Tensor(value).value, np.ndarray) and Tensor(value).value.dtype == np.float64
+    array = Tensor(value).value
+    assert isinstance(array, np.ndarray) and array.dtype == np.float64
 
 
 def test_other_values_are_kept_as_they_are(opaque):
@@ -176,19 +179,19 @@ def test_other_values_are_kept_as_they_are(opaque):
     assert Tensor(value).value is value
 
 
-def test_shape_and_ndim_are_those_of_the_value(opaque):
+def test_a_tensor_has_the_shape_and_ndim_of_its_value(opaque):
     x = Tensor(opaque(np.ones((2, 3))))
     assert x.shape == (2, 3) and x.ndim == 2
 
 
-def test_repr_shows_the_chain_down_to_the_numbers(opaque):
+def test_repr_shows_the_types_down_to_the_numbers(opaque):
     assert repr(leaf([1.0, 2.5])) == "Tensor(requires_grad=True) > ndarray([1. , 2.5])"
     assert repr(Tensor(2)) == "Tensor(requires_grad=False) > ndarray(2.)"
     assert repr(leaf(opaque([1.0]))) == (
         "Tensor(requires_grad=True) > Opaque > Share\n    alice: [?]\n    bob:   [?]")
 
 
-def test_repr_of_a_matrix_keeps_its_columns_in_line():
+def test_repr_of_a_matrix_aligns_its_columns():
     first, second = repr(leaf([[1.0, 2.0], [3.0, 4.0]])).splitlines()
     assert first.index("[1.") == second.index("[3.")
 
@@ -197,26 +200,26 @@ def test_repr_of_a_matrix_keeps_its_columns_in_line():
 
 
 def test_backward_of_many_elements_asks_for_a_sum_or_a_seed():
-    with pytest.raises(ValueError, match=r"shape \(2, 3\) has no single .* call .sum\(\) first"):
+    with pytest.raises(ValueError, match=r"no single gradient; call .sum\(\) first"):
         leaf(np.ones((2, 3))).backward()
 
 
 def test_a_seed_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r"seed has shape \(3,\); pass one of shape \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"seed has shape \(3,\); pass one of"):
         leaf(np.ones((2, 3))).backward(seed=np.ones(3))
 
 
 def test_a_seed_for_one_element_must_not_be_larger():
-    with pytest.raises(ValueError, match=r"seed has shape \(3,\); pass one of shape \(\)"):
+    with pytest.raises(ValueError, match=r"\(3,\); pass one of shape \(\)"):
         leaf(1.0).backward(seed=np.ones(3))
 
 
-def test_backward_of_data_says_which_tensors_to_mark():
+def test_backward_of_data_is_refused():
     with pytest.raises(ValueError, match=r"Tensor\(value, requires_grad=True\)"):
         Tensor(1.0).backward()
 
 
-def test_a_graph_serves_one_backward_pass():
+def test_a_graph_supports_one_backward_pass():
     w = leaf(2.0)
     loss = w * w
     loss.backward()
@@ -225,7 +228,7 @@ def test_a_graph_serves_one_backward_pass():
     np.testing.assert_array_equal(w.grad, 4.0)
 
 
-def test_two_losses_over_one_graph_are_added_first():
+def test_a_second_loss_over_the_same_graph_is_refused():
     w = leaf(2.0)
     hidden = w * w
     (hidden * 3).backward()
@@ -240,21 +243,21 @@ def test_a_tensor_in_a_tensor_is_refused():
 
 @pytest.mark.parametrize("value", ["abc", None, {}])
 def test_values_without_a_shape_are_refused(value):
-    with pytest.raises(TypeError, match="pass a number, an array or a fixed-point value"):
+    with pytest.raises(TypeError, match="pass a number, an array or a fixed"):
         Tensor(value)
 
 
 @pytest.mark.parametrize("other", ["abc", None, [1.0]])
 def test_operands_without_a_shape_are_refused(other):
-    with pytest.raises(TypeError, match="cannot add a .*; pass a Tensor, a number or an array"):
+    with pytest.raises(TypeError, match="cannot add a .*; pass a Tensor, a number"):
         Tensor(1.0) + other
 
 
-def test_a_tensor_is_no_condition():
+def test_a_tensor_as_a_condition_is_refused():
     with pytest.raises(TypeError, match="a branch must not depend on a value"):
         bool(Tensor(1.0))
 
 
-def test_a_tensor_is_not_iterated():
+def test_iteration_over_a_tensor_is_refused():
     with pytest.raises(TypeError, match="not iterable"):
         list(Tensor([1.0]))

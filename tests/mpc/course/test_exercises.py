@@ -1,4 +1,4 @@
-"""The checks of exercises: what they say to answers of every sort. The notebooks try the others."""
+"""The decorator of the checks; the notebooks test each check."""
 
 import pytest
 
@@ -10,26 +10,28 @@ def said(capsys, check, answer):
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("answer", [..., None, (1, ...), [...], lambda: ..., lambda: None])
-def test_an_empty_answer_is_told_what_to_do(capsys, answer):
+@pytest.mark.parametrize("answer", [
+    ..., None, (1, ...), [...], lambda: ..., lambda: None])
+def test_an_empty_answer_prints_what_to_do(capsys, answer):
     check = exercises.check(lambda answer: answer() and "unreachable")
     assert said(capsys, check, answer) == f"Not yet: {exercises.EMPTY}.\n"
 
 
-def test_a_right_answer_shows_the_docstring_and_a_wrong_one_what_is_wrong(capsys):
+def test_a_right_answer_prints_the_docstring_and_a_wrong_one_the_mistake(capsys):
     @exercises.check
     def seven(answer):
         """A week has seven days."""
         return exercises.differs(answer, 7)
 
     assert said(capsys, seven, 7) == "Right. A week has seven days.\n"
-    assert said(capsys, seven, 8) == "Not yet: 8 is not it.\n"
-    assert said(capsys, seven, [7]) == "Not yet: the shape is (1,) where () is due.\n"
+    assert said(capsys, seven, 8) == "Not yet: 8 is not correct.\n"
+    assert said(capsys, seven, [7]) == (
+        "Not yet: the shape is (1,), and () is expected.\n")
 
 
-def test_an_answer_that_breaks_the_check_gets_a_line_too(capsys):
+def test_an_answer_that_raises_prints_one_line(capsys):
     line = said(capsys, exercises.round_the_clock, "four")
-    assert line.startswith("Not yet: that cannot be used as an answer (TypeError: ")
+    assert line.startswith("Not yet: this answer cannot be used (TypeError: ")
     assert line.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-"""The drawing of a tape: its lines are the operations in order, and no text covers another."""
+"""The drawing of a tape: its operations in order, without overlapping texts."""
 
 import numpy as np
 import pytest
@@ -12,22 +12,25 @@ def network():
     return mse_loss(layer(Tensor(np.ones((4, 2)))).relu(), np.ones((4, 3))), layer
 
 
-def test_operations_stand_after_what_they_were_made_from_with_their_rules():
+def test_operations_follow_their_operands_and_show_their_rules():
     loss, layer = network()
     lines = graph.operations(loss)
-    assert [name for _, name, _ in lines] == [None, "matmul", None, "add", "relu", "subtract",
-                                              "power", "sum_over", "refresh", "divide"]
+    assert [name for _, name, _ in lines] == [
+        None, "matmul", None, "add", "relu", "subtract", "power", "sum_over", "refresh",
+        "divide"]
     assert lines[0][0] is layer.weight and lines[-1][0] is loss
-    assert dict((name, text) for _, name, text in lines)["add"] == "y = a + b:  da = g,  db = g"
+    rules = {name: text for _, name, text in lines}
+    assert rules["add"] == "y = a + b:  da = g,  db = g"
 
 
-def test_a_tensor_that_is_used_twice_stands_there_once():
+def test_a_tensor_that_is_used_twice_is_drawn_once():
     x = Tensor([2.0], requires_grad=True)
-    assert [name for _, name, _ in graph.operations(x * x + x)] == [None, "multiply", "add"]
+    names = [name for _, name, _ in graph.operations(x * x + x)]
+    assert names == [None, "multiply", "add"]
 
 
 @pytest.mark.parametrize("columns", [None, {"add": 1, "relu": 2}])
-def test_no_two_texts_of_a_tape_overlap(columns):
+def test_the_texts_of_a_tape_do_not_overlap(columns):
     loss, layer = network()
     figure = graph.tape(loss, dict(layer.named_parameters()), columns)
     figure.canvas.draw()
@@ -39,7 +42,7 @@ def test_no_two_texts_of_a_tape_overlap(columns):
         assert not any(box.overlaps(other) for other in boxes[:i]), shown[i]
 
 
-def test_a_tape_that_was_used_up_is_refused():
+def test_a_tape_after_a_backward_pass_is_refused():
     loss, _ = network()
     loss.backward()
     with pytest.raises(ValueError, match="run the forward pass again, and draw before"):
