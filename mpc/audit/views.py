@@ -70,13 +70,14 @@ class Watched(World):
         for holders, row in zip(groups, coins):
             for role in self.roles:
                 if role in holders:
-                    self.see(role, row[None], ring, self.ledger.label(name))
+                    self.see(role, row, ring, self.ledger.label(name))
         return coins
 
     def _exchange(self, messages):
         received = super()._exchange(messages)
-        for (_, dst, label, ring, _), rows in zip(messages, received):
-            self.see(dst, rows, ring, self.ledger.label(label))
+        for (src, dst, label, ring, _), rows in zip(messages, received):
+            if src != dst:
+                self.see(dst, rows, ring, self.ledger.label(label))
         return received
 
     def see(self, role, rows, ring, label=""):
