@@ -33,7 +33,7 @@ from itertools import combinations
 
 import numpy as np
 
-from mpc.ledger import Ledger
+from mpc.ledger import Ledger, must_be_secret
 from mpc.masks import Mask, Use, hiding, spend
 from mpc.randomness import fresh_key, lesson_key, public_seed, stream
 from mpc.ring import Ring, Z2k
@@ -159,12 +159,14 @@ class World:
         *shape); its sum over axis 1 is the secret.
         """
         dealer = str(self.crypto_provider)
-        groups = [group(worker, dealer) for worker in self._workers]
-        drawn = self._draw(groups, ring, shape, name)
+        drawn = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
         rows = dict(zip(self._workers, drawn, strict=True))
         mask = Mask(self.ledger.label(name), self.counter)
         share = self._share(ring, rows, shape, {mask: Use(1)})
-        known = np.stack([rows[:self.has(dealer)] for rows in drawn], axis=1)
+        if self.here == self.roles:                 # one array serves both
+            known = self._unwrap(share.rows, SHARE)[None]
+        else:
+            known = np.stack([rows[:self.has(dealer)] for rows in drawn], axis=1)
         return share, self._wrap(known, local(dealer))
 
     def zero_share(self, ring: Ring, shape: tuple, name: str) -> Share:
@@ -334,9 +336,7 @@ class World:
         return Share(self, ring, self._wrap(stacked, SHARE), masks)
 
     def _rows(self, share):
-        if not isinstance(share, Share):
-            raise TypeError(f"expected a Share, got a {type(share).__name__}; "
-                            "pass the .value of a FixedPoint")
+        must_be_secret(share, "open or gather")
         if share.world is not self:
             raise ValueError("expected a Share of this World; share the value here")
         rows = self._unwrap(share.rows, SHARE)

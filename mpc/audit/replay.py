@@ -1,7 +1,7 @@
-"""Record a simulation and run one of its roles again, alone, on the messages it received.
+"""Record a simulation and run one of its roles again, alone, on its messages.
 
-A role that computes from its own data and messages alone must repeat, bit for bit, every
-message that it sent in the simulation. Any use of another role's data shows as a
+A role that computes from its own data and messages must repeat, bit for bit, every
+message that it sent in the simulation. Any use of another role's data shows up as a
 difference.
 """
 
@@ -37,7 +37,7 @@ class RecordedWorld(World):
 
 
 class Playback(Link):
-    """The link of one role run alone: it hears the tape and checks what the role sends."""
+    """The link of a role that runs alone: it plays the tape and checks the messages."""
 
     def __init__(self, tape: list[Parcel], role: str):
         self.incoming = deque(p for p in tape if p.dst == role)
@@ -45,8 +45,8 @@ class Playback(Link):
 
     def get(self, src, dst, header):
         if not self.incoming:
-            raise OutOfStep(f"{dst} waits at step {header[0]} ({header[1]}) for a message "
-                            "that nobody sent in the simulation")
+            raise OutOfStep(f"{dst} waits at step {header[0]} ({header[1]}) for a "
+                            "message that nobody sent in the simulation")
         parcel = self.incoming.popleft()
         if parcel.src != src:
             raise OutOfStep(f"{dst} waits for {src} at step {header[0]} and hears "
