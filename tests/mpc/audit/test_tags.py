@@ -277,14 +277,15 @@ def test_a_kind_goes_with_views_copies_and_other_types(kind):
 def test_ring_arithmetic_keeps_the_tags(ring, kind, rows):
     x = tag(np.arange(rows * 9, dtype=ring.dtype).reshape(rows, 3, 3) % 31, kind)
     results = [ring.add(x, x), ring.sub(x, x), ring.neg(x), ring.mul(x, x),
-               ring.matmul(x, x), ring.matmul(x[..., :0], x[:, :0]), ring.sum(x, axis=1),
-               ring.sum(x[:, :0], axis=1), ring.sum(x, axis=(1, 2), keepdims=True)]
+               ring.matmul(x, x), ring.matmul(x[..., :0], x[:, :0]),
+               ring.sum(x, axis=1), ring.sum(x[:, :0], axis=1),
+               ring.sum(x, axis=(1, 2), keepdims=True)]
     results += [ring.bits_of(x)] if ring != Zm(67) else []
     assert all((type(r), r.kind, len(r)) == (Tagged, kind, rows) for r in results)
 
 
 def test_rows_of_size_zero_keep_the_rules():
-    x, foreign = (tag(np.zeros((0, 3)), kind) for kind in ("share", "local to server"))
+    x, foreign = (tag(np.zeros((0, 3)), k) for k in ("share", "local to server"))
     assert (x + x).shape == np.where(x > 1, x, 0).shape == (0, 3)
     for mistake in (lambda: x + foreign, lambda: x.sum(0), lambda: x.sum(), lambda: x.T,
                     lambda: x[0]):
