@@ -3,24 +3,20 @@
 Read `mpc.tiny` for the whole idea in one file, then `mpc.world` for the parties.
 """
 
+# ruff: noqa: E402, I001
 from mpc.transport import blas, launcher
 
 launcher.start_early()      # before NumPy is loaded, which can fail in a role under MPI
-blas.limit_threads()        # before NumPy is loaded, which reads it only then
+blas.limit_threads()        # before NumPy is loaded, which reads their number once
 
 from mpc.audit.checked import OutOfRange
-from mpc.audit.tags import RoleError, TaggedWorld
+from mpc.audit.tags import RoleError
 from mpc.beaver import matmul, multiply, refresh, square
 from mpc.comparison import all_pairs, drelu, equal, relu, tournament
 from mpc.fixed_point import FixedPoint, concatenate, fix_precision
 from mpc.masks import MaskReused
-from mpc.securenn import (
-    CompareCoins,
-    compute_msb,
-    private_compare,
-    select_share,
-    share_convert,
-)
+from mpc.securenn import (CompareCoins, compute_msb, private_compare, select_share,
+                          share_convert)
 from mpc.share import Local, Share
 from mpc.transport.link import OutOfStep, PeerFailed, ProtocolError
 from mpc.transport.threads import run_threads
@@ -29,8 +25,8 @@ from mpc.world import Role, World
 
 __all__ = [
     "CompareCoins", "FixedPoint", "Local", "MaskReused", "OutOfRange", "OutOfStep",
-    "PeerFailed", "ProtocolError", "Role", "RoleError", "Share", "TaggedWorld", "World",
-    "all_pairs", "compute_msb", "concatenate", "drelu", "equal", "fix_precision",
-    "matmul", "multiply", "private_compare", "refresh", "relu",
-    "run_threads", "select_share", "share_convert", "square", "tournament", "truncate",
+    "PeerFailed", "ProtocolError", "Role", "RoleError", "Share", "World", "all_pairs",
+    "compute_msb", "concatenate", "drelu", "equal", "fix_precision", "matmul",
+    "multiply", "private_compare", "refresh", "relu", "run_threads", "select_share",
+    "share_convert", "square", "tournament", "truncate",
 ]

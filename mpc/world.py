@@ -1,13 +1,13 @@
-"""The World: who takes part, who lives in this process, and the only verbs that move data.
+"""The World: who takes part, who lives in this process, and the verbs that move data.
 
 One program serves every role. A value that different parties hold in different versions
 is one array whose FIRST axis runs over those of its holders that live in this process:
 
-    kind                            array                       example
-    public, known to every role     (*shape)                    a size, the learning rate
-    shares, one for each worker     (workers_here, *shape)      a secret weight
-    common to all workers           (1 or 0, *shape)            an opened masked value
-    local to one role               (1 or 0, *shape)            the crypto provider's masks
+    kind                           array                     example
+    public, known to every role    (*shape)                  a size, the learning rate
+    shares, one for each worker    (workers_here, *shape)    a secret weight
+    common to all workers          (1 or 0, *shape)          an opened masked value
+    local to one role              (1 or 0, *shape)          the provider's masks
 
 NumPy does almost no work on an array without rows, so every role runs the same straight
 line of code and pays for its own part only. A simulation hosts all roles; a process of
@@ -15,12 +15,14 @@ its own hosts one worker with one row, or the crypto provider with none.
 
 Two rules follow. The first axis belongs to the World: no other code sums, picks or
 reverses along it. And no branch depends on such a value; a public decision goes through
-`broadcast`. A counter advances in every role at each draw and each verb and travels with
-every message, so a role that leaves the common program is stopped (`OutOfStep`).
+`broadcast`. A counter advances in every role at each draw and each round and travels
+with every message, so a role that leaves the common program is stopped (`OutOfStep`).
 
 Messages are passed by keyword: ``world.open(epsilon=x - a, delta=y - b)`` sends both in
 one round under these names and returns a tuple. docs/GLOSSARY.md defines the terms.
 """
+
+from __future__ import annotations
 
 import operator
 import os
@@ -31,7 +33,7 @@ from itertools import combinations
 
 import numpy as np
 
-from mpc.ledger import Ledger
+from mpc.ledger import Ledger, must_be_secret
 from mpc.masks import Mask, Use, hiding, spend
 from mpc.randomness import fresh_key, lesson_key, public_seed, stream
 from mpc.ring import Ring, Z2k
@@ -43,17 +45,16 @@ SHARE, COMMON = "share", "common"       # kinds of value; the third is `local(ro
 class Role:
     """A party by its name, and the World it belongs to."""
 
-    def __init__(self, world, name):
+    def __init__(self, world: World, name: str):
         self.world, self.name = world, name
 
     def __repr__(self):
         return self.name
 
-    def __copy__(self):
-        return self
-
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo=None):
         return self             # a copied model computes with the same parties
+
+    __copy__ = __deepcopy__
 
 
 class World:
@@ -64,19 +65,16 @@ class World:
     n_workers : int
         Two or more: alice and bob, then worker3, worker4 ...
     seed : int, optional
-        Makes every mask repeatable, for lessons and tests: anyone who knows it knows all
-        masks. Without it the keys come from the operating system.
+        Makes every mask repeatable, for lessons and tests: anyone who knows it knows
+        all masks. Without it the keys come from the operating system.
     ring_bits : int
         Shares of values live in Z_2^ring_bits.
     comparison : {"securenn", "carry-tree"}, optional
-        The protocol for signs (`mpc.comparison`). SecureNN works for two workers only and
-        is their default; the carry tree is the default for more.
+        The protocol for signs (`mpc.comparison`). SecureNN works for two workers only
+        and is their default; the carry tree is the default for more.
     truncation : {"provider", "local"}
         How products are scaled down (`mpc.truncation`). The provider's help never fails
         for a value in range; local truncation takes no message and two workers.
-    products : {"beaver", "three"}, optional
-        How two workers compute large matrix products (`mpc.beaver`): Beaver's way, or
-        with three local products in place of five.
     checked : bool
         Compares every fixed-point operation with the same one on plain numbers
         (`mpc.audit.checked`): for lessons and for testing programs; simulation only.
@@ -91,29 +89,28 @@ class World:
     copies would draw the same coins for different values.
     """
 
-    def __init__(self, n_workers=2, *, seed=None, ring_bits=64, comparison=None,
-                 truncation="provider", products="beaver", checked=False, coins=None,
+    def __init__(self, n_workers: int = 2, *, seed: int | None = None,
+                 ring_bits: int = 64, comparison: str | None = None,
+                 truncation: str = "provider", checked: bool = False, coins=None,
                  here=None, keys=None, link=None):
-        names = role_names(n_workers)
+        self.roles = names = role_names(n_workers)
         self.comparison = _choice(
-            "comparison", comparison, ("securenn", "carry-tree"), n_workers)
+            "comparison", comparison, "securenn", "carry-tree", n_workers)
         self.truncation = _choice(
-            "truncation", truncation or "provider", ("local", "provider"), n_workers)
-        self.products = _choice("products", products, ("three", "beaver"), n_workers)
+            "truncation", truncation or "provider", "local", "provider", n_workers)
         self.server, *workers, self.crypto_provider = (Role(self, n) for n in names)
-        self.roles, self.workers = names, tuple(workers)
+        self.workers, self._workers = tuple(workers), names[1:-1]
         self.here = names if here is None else tuple(here)
+        self.workers_here = tuple(w for w in self._workers if w in self.here)
         if checked and self.here != names:
-            raise ValueError("World: checked=True compares shares with plain numbers, which "
-                             "needs all roles in one process; leave it out here")
-        self.checked = bool(checked)
-        self.ring, self.ledger = Z2k(ring_bits), Ledger()
-        self.coins, self.counter = coins, 0
-        self._home, self._drawn, self._link = _here(), {}, link
+            raise ValueError("World: checked=True compares shares with plain numbers, "
+                             "which needs all roles in one process; leave it out here")
+        self.checked, self.coins = bool(checked), coins
+        self.ring, self.ledger, self.counter = Z2k(ring_bits), Ledger(), 0
         keys = make_keys(names, seed) if keys is None else keys
         self._keys = {g: key for g, key in keys.items() if g & set(self.here)}
-        self._workers = names[1:-1]
-        self.workers_here = tuple(name for name in self._workers if name in self.here)
+        self._home = os.getpid(), threading.get_ident()
+        self._link, self._drawn = link, {}
 
     def __repr__(self):
         here = "" if self.here == self.roles else f", here: {', '.join(self.here)}"
@@ -121,177 +118,159 @@ class World:
                 f"{self.comparison}, {self.truncation} truncation{here})")
 
     def __reduce_ex__(self, protocol):
-        raise TypeError("a World is not copied or pickled: two would draw the same masks for "
-                        "different values; pass this one on, or make another and share anew")
+        raise TypeError("a World is not copied or pickled: two would draw the same "
+                        "masks; pass this one on, or make another and share anew")
 
-    def has(self, role):
-        """Does `role` live in this process? For local effects: printing, reading, saving."""
+    def has(self, role: Role | str) -> bool:
+        """Does `role` live in this process? For local effects such as printing."""
         return self._named(role) in self.here
 
-    def party_index(self, like):
+    def party_index(self, like: np.ndarray) -> np.ndarray:
         """The paper's j: the indices of the workers here, (workers_here, 1, ..., 1).
 
         With the dtype and the number of axes of `like`, an array of shares.
         """
-        index = [self._workers.index(name) for name in self.workers_here]
-        column = np.array(index, like.dtype).reshape(-1, *(1,) * (like.ndim - 1))
-        return self._wrap(column, SHARE)
+        index = np.array([*map(self._workers.index, self.workers_here)], like.dtype)
+        return self._wrap(index.reshape(-1, *(1,) * (like.ndim - 1)), SHARE)
 
     # ------------------------------------------------------------------ coins
 
     def _draw(self, groups, ring, shape, name):
-        """Fresh coins of `shape` for each group's key; None where the key is not here."""
+        """Fresh coins for each group: (1, *shape), or (0, *shape) without its key."""
         self._tick()
         label = self.ledger.label(name)
-        if self.coins is not None:
-            given = self.coins(label, ring, (len(groups), *shape))
-            if given is not None:
-                return list(given)
-        return [ring.uniform(stream(self._keys[g], f"{label} {ring}", self.counter), shape)
-                if g in self._keys else None for g in groups]
+        given = self.coins and self.coins(label, ring, (len(groups), *shape))
+        if given is not None:
+            return list(given[:, None])
+        purpose, absent = f"{label} {ring}", np.zeros((0, *shape), ring.dtype)
+        return [ring.uniform(stream(self._keys[g], purpose, self.counter), (1, *shape))
+                if g in self._keys else absent for g in groups]
 
-    def common_coins(self, ring, shape, name):
-        """Coins known to all workers and to nobody else, (1 or 0, *shape). No message."""
+    def common_coins(self, ring: Ring, shape: tuple, name: str) -> np.ndarray:
+        """Coins known to all workers and nobody else, (1 or 0, *shape). No message."""
         coins, = self._draw([group(*self._workers)], ring, shape, name)
-        coins = self._one(coins, ring, shape, bool(self.workers_here))
-        return self._known(self._wrap(coins, COMMON), name)
+        return self._remember(self._wrap(coins, COMMON), name)
 
-    def deal(self, ring, shape, name):
+    def deal(self, ring: Ring, shape: tuple, name: str) -> tuple[Share, np.ndarray]:
         """A random secret: a Share, and its shares as the crypto provider knows them.
 
-        No message: each worker derives its share from its key with the provider, and the
-        provider holds all those keys. The provider's array is (provider_here, n_workers,
+        No message: each worker derives its share from its key with the provider, who
+        holds all those keys. The provider's array is (provider_here, n_workers,
         *shape); its sum over axis 1 is the secret.
         """
         dealer = str(self.crypto_provider)
-        rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
-        share = self._share(ring, rows, shape)
-        share.masks = {self._mask(name): Use(1)}
-        dealer_rows = None
-        if self.has(dealer):
-            together = self.workers_here == self._workers       # then one array serves both
-            dealer_rows = self._unwrap(share.rows, SHARE) if together else np.stack(rows)
-        dealer_rows = self._one(dealer_rows, ring, (len(rows), *shape), self.has(dealer))
-        return share, self._wrap(dealer_rows, local(dealer))
+        drawn = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
+        rows = dict(zip(self._workers, drawn, strict=True))
+        mask = Mask(self.ledger.label(name), self.counter)
+        share = self._share(ring, rows, shape, {mask: Use(1)})
+        if self.here == self.roles:                 # one array serves both
+            known = self._unwrap(share.rows, SHARE)[None]
+        else:
+            known = np.stack([rows[:self.has(dealer)] for rows in drawn], axis=1)
+        return share, self._wrap(known, local(dealer))
 
-    def zero_share(self, ring, shape, name):
+    def zero_share(self, ring: Ring, shape: tuple, name: str) -> Share:
         """A fresh Share of zero, to make other shares independent of their past.
 
-        No message: each pair of workers draws a coin; one adds it, the other subtracts it.
-        Uniform to any coalition that leaves two workers out.
+        No message: each pair of workers draws a coin; one adds it, the other subtracts
+        it. Uniform to any coalition that leaves two workers out.
         """
         pairs = list(combinations(self._workers, 2))
-        coins = dict(zip(pairs, self._draw([group(*p) for p in pairs], ring, shape, name)))
-
-        def row(w):
-            own = [coins[p] if p[0] == w else ring.neg(coins[p]) for p in pairs if w in p]
-            return ring.sum(np.stack(own), axis=0)
-
-        rows = [row(w) if w in self.here else None for w in self._workers]
-        return self._known(self._share(ring, rows, shape), name)
+        drawn = self._draw([group(*p) for p in pairs], ring, shape, name)
+        rows = dict.fromkeys(self._workers, np.zeros((1, *shape), ring.dtype))
+        for (plus, minus), coins in zip(pairs, drawn, strict=True):
+            rows[plus] = ring.add(rows[plus], coins)
+            rows[minus] = ring.sub(rows[minus], coins)
+        return self._remember(self._share(ring, rows, shape), name)
 
     # ------------------------------------------------------------------ verbs
 
-    def private_input(self, role, shape, load, dtype=np.float64):
+    def private_input(self, role: Role | str, shape: tuple, load, dtype=float) -> Local:
         """Data of one `role`: `load()` runs where the role lives, and nowhere else.
 
         Returns a `Local` with rows (role_here, *shape). Rounds: 0.
         """
-        role = self._named(role)
+        role, shape = self._named(role), tuple(shape)
         if not all(isinstance(n, (int, np.integer)) for n in shape):
-            raise TypeError("private_input: a shape is public integers; broadcast() the size "
-                            "first")
-        shape = tuple(map(int, shape))
-        if not self.has(role):
-            return Local(role, self._wrap(np.zeros((0, *shape), dtype), local(role)))
-        array = _exactly(load(), np.dtype(dtype), role)
-        if array.shape != shape:
-            raise ValueError(f"private_input: {role} loaded shape {array.shape} where all "
-                             f"roles expect {shape}; broadcast() the size first")
-        return Local(role, self._wrap(array[None], local(role)))
+            raise TypeError("private_input: a shape is public integers; broadcast() it")
+        rows = np.zeros((0, *shape), dtype)
+        if self.has(role):
+            rows = _exactly(load(), shape, rows.dtype, role)[None]
+        return Local(role, self._wrap(rows, local(role)))
 
-    def share(self, owner, **values):
+    def share(self, owner: Role | str, /, **values: tuple) -> tuple[Share, ...]:
         """Fresh shares of `owner`'s arrays, each given as name=(rows, ring); a tuple.
 
         All workers but one derive their share from their key with the owner. The last
-        worker, or the owner if it is a worker, gets the difference. Rounds: 1, or 0 when
+        worker, or the owner if it is a worker, gets the difference. Rounds: 1, or 0 if
         the owner is a worker. Bytes: one share of each value, to the last worker.
         """
         owner = self._named(owner)
         last = owner if owner in self._workers else self._workers[-1]
         others = [w for w in self._workers if w != last]
-        masks, messages = [], []
+        shares, messages = [], []
         for name, (value, ring) in values.items():
-            rest = self._owned(value, owner, ring)
-            shape, groups = rest.shape[1:], [group(w, owner) for w in others]
-            masks.append(self._draw(groups, ring, shape, name))
-            if self.has(owner):
-                rest = reduce(ring.sub, masks[-1], rest)
-            messages.append((owner, last, name, ring, rest))
-        if last != owner:
-            rests = self._exchange(messages)
-        else:
-            rests = [rest for *_, rest in messages]
-        shares = []
-        for (*_, ring, _), drawn, rest in zip(messages, masks, rests):
-            rows = dict(zip(others, drawn)) | {last: rest[0] if len(rest) else None}
-            rows = [rows[w] for w in self._workers]
-            shares.append(self._share(ring, rows, rest.shape[1:]))
-        return tuple(shares)
+            value = self._owned(value, owner, ring)
+            groups = [group(w, owner) for w in others]
+            masks = self._draw(groups, ring, value.shape[1:], name)
+            shares.append(dict(zip(others, masks, strict=True)))
+            messages.append((owner, last, name, ring, reduce(ring.sub, masks, value)))
+        rests = self._exchange(messages)
+        return tuple(
+            self._share(ring, rows | {last: rest}, rest.shape[1:])
+            for (*_, ring, _), rows, rest in zip(messages, shares, rests, strict=True))
 
-    def open(self, **shares):
+    def open(self, /, **shares: Share) -> tuple[np.ndarray, ...]:
         """Reveal secrets to all workers: a tuple of common arrays (1 or 0, *shape).
 
         Rounds: 1. Bytes: each worker sends its share to every other worker.
         Raises `MaskReused` unless fresh dealt coins hide the secrets (`mpc.masks`).
         """
-        me = (self.workers_here or self._workers)[0]
-        return tuple(
-            self._wrap(reduce(share.ring.add, rows[me]), COMMON)
-            for share, rows in zip(shares.values(), self._collect(self._workers, shares)))
+        return tuple(self._wrap(reduce(ring.add, rows), COMMON)
+                     for ring, rows in self._collect(self._workers, shares))
 
-    def gather(self, role, **shares):
-        """Send all shares to one `role`: a tuple of arrays (role_here, n_workers, *shape).
+    def gather(self, role: Role | str, /, **shares: Share) -> tuple[np.ndarray, ...]:
+        """Send all shares to one `role`: a tuple of (role_here, n_workers, *shape).
 
-        Their sum over axis 1 is the secret. Rounds: 1. Bytes: one share from each worker.
+        Their sum over axis 1 is the secret. Rounds: 1. Bytes: a share from each worker.
         Raises `MaskReused` as `open` does.
         """
         role = self._named(role)
-        return tuple(self._wrap(np.stack(rows[role], axis=1), local(role))
-                     for rows in self._collect([role], shares))
+        return tuple(self._wrap(np.stack(rows, axis=1), local(role))
+                     for _, rows in self._collect([role], shares))
 
     def _collect(self, receivers, shares):
-        """{receiver: the rows (receiver_here, *shape) of all workers}, for each share."""
-        rows = {name: self._rows(share) for name, share in shares.items()}
+        """For each share its ring, and the workers' rows (receiver_here, *shape) of it.
+
+        All receivers get the same; these rows are those of one that lives here, if any.
+        """
+        messages = []
+        for name, share in shares.items():
+            rows = self._rows(share)
+            own = dict(zip(self.workers_here, rows[:, None], strict=True))
+            messages += [(src, dst, name, share.ring, own.get(src, rows[:0]))
+                         for src in self._workers for dst in receivers]
         spend([mask for share in shares.values() for mask in hiding(share)])
-        messages = [(src, dst, name, shares[name].ring, self._row_of(src, rows[name]))
-                    for name in shares for src in self._workers for dst in receivers]
-        sent = [message for message in messages if message[0] != message[1]]
-        arrived = iter(self._exchange(sent))
-        collected = {name: {dst: [] for dst in receivers} for name in shares}
-        for src, dst, name, _, own in messages:
-            collected[name][dst].append(own if src == dst else next(arrived))
-        return collected.values()
+        routes = [message[:3] for message in messages]
+        received = dict(zip(routes, self._exchange(messages), strict=True))
+        me = next((r for r in receivers if r in self.here), receivers[0])
+        return [(share.ring, [received[src, me, name] for src in self._workers])
+                for name, share in shares.items()]
 
-    def broadcast(self, role, ints, n, name="broadcast"):
-        """`role` tells everybody `n` plain integers: a list of ints, public from now on.
+    def broadcast(self, role: Role | str, ints: list, n: int) -> list[int]:
+        """`role` tells everybody `n` plain integers: a list, public from now on.
 
-        `ints` matters only where the role lives. The one way from local data to a public
-        decision. Rounds: 1. Bytes: 8 n to each other role.
+        `ints` matters only where the role lives. This is the one way from local data to
+        a public decision. Rounds: 1. Bytes: 8 n to each other role.
         """
         role, ring = self._named(role), Z2k(64)
-        value = np.zeros((0, n), np.uint64)
-        if self.has(role):
-            value = ring.from_int(np.array([_integers(ints, role)], np.int64))
-        if value.shape[1:] != (n,):
-            raise ValueError(f"broadcast: {role} has {value.shape[1]} integers where all "
-                             f"expect {n}")
-        others = [r for r in self.roles if r != role]
-        received = self._exchange([(role, r, name, ring, value) for r in others])
-        known = next(rows for rows in (value, *received) if len(rows))
-        return [int(i) for i in ring.to_int(known)[0]]
+        held = self.private_input(role, (n,), lambda: _integers(ints, role), np.int64)
+        value = ring.from_int(self._unwrap(held.rows, local(role)))
+        received = self._exchange(
+            [(role, other, "broadcast", ring, value) for other in self.roles])
+        return ring.to_int(next(rows for rows in received if len(rows)))[0].tolist()
 
-    def finish(self):
+    def finish(self) -> None:
         """End a program: raises `OutOfStep` if messages are left over.
 
         Does nothing in a simulation, so one program ends alike in every World.
@@ -299,189 +278,154 @@ class World:
         if self._link is not None:
             self._link.finish()
 
-    # ------------------------------------------------------------------ underneath the verbs
+    # ------------------------------------------------------ underneath the verbs
 
     def _tick(self):
-        if self._home != _here():
-            raise RuntimeError("World: another process or thread made it, and both would draw "
-                               "the same masks for different values; make a World of its own "
-                               "here")
+        if self._home != (os.getpid(), threading.get_ident()):
+            raise RuntimeError("World: another process or thread made it; both would "
+                               "draw the same masks; make a World of its own here")
         self.counter += 1
 
-    def spend(self, *values):
+    def spend(self, *coins: np.ndarray | Share) -> None:
         """Enter into the mask ledger that these coins of this World now hide a value.
 
         For protocols that take their coins as arguments. Raises on a second use.
         """
-        drawn = (self._drawn.get(id(value), (None, None)) for value in values)
-        spend([mask for value, (known, mask) in zip(values, drawn)
-               if known is not None and known() is value])
+        spend([self._drawn[id(coin)] for coin in coins if id(coin) in self._drawn])
 
-    def _known(self, value, name):
-        """Enter freshly drawn coins into the mask ledger."""
-        key = id(value)
-        known = weakref.ref(value, lambda _: self._drawn.pop(key, None))
-        self._drawn[key] = known, self._mask(name)
-        return value
-
-    def _mask(self, name):
-        return Mask(self.ledger.label(name), self.counter)
+    def _remember(self, coins, name):
+        """Keep the mask of freshly drawn `coins` for `spend`, while the coins exist."""
+        self._drawn[id(coins)] = Mask(self.ledger.label(name), self.counter)
+        weakref.finalize(coins, self._drawn.pop, id(coins))
+        return coins
 
     def _exchange(self, messages):
         """Carry one round of (src, dst, name, ring, rows (src_here, *shape)).
 
-        Returns the received rows. All messages are sent before any is awaited, and
-        sending never blocks, so no two roles can wait for each other.
+        Returns the rows where they arrive; a role's message to itself does not travel.
+        All messages are sent before any is awaited, and sending never blocks, so no two
+        roles can wait for each other.
         """
-        self._tick()
+        sent = [message for message in messages if message[0] != message[1]]
+        if sent:
+            self._tick()
         self.ledger.add_round(self.counter, [
             (src, dst, name, str(ring), rows.shape[1:], ring.nbytes(rows.shape[1:]))
-            for src, dst, name, ring, rows in messages])
-        names = ", ".join(dict.fromkeys(name for _, _, name, *_ in messages))
-        header = (self.counter, self.ledger.label(names))
-        for src, dst, _, ring, rows in messages:
-            if src in self.here and dst not in self.here:
-                self._link.put(src, dst, header, ring.pack(rows))
-        return [self._receive(src, dst, ring, rows, header)
-                for src, dst, _, ring, rows in messages]
+            for src, dst, name, ring, rows in sent])
+        names = dict.fromkeys(name for _, _, name, *_ in messages)
+        header = (self.counter, self.ledger.label(", ".join(names)))
+        for message in sent:
+            self._send(header, *message)
+        return [self._receive(header, *message) for message in messages]
 
-    def _receive(self, src, dst, ring, rows, header):
-        shape = rows.shape[1:]
+    def _send(self, header, src, dst, _, ring, rows):
+        if src in self.here and dst not in self.here:
+            self._link.put(src, dst, header, ring.pack(rows))
+
+    def _receive(self, header, src, dst, _, ring, rows):
         if dst not in self.here:
-            return np.zeros((0, *shape), ring.dtype)
+            return np.zeros((0, *rows.shape[1:]), ring.dtype)
         if src in self.here:
             return rows
-        return self._link.receive(src, dst, header, ring, shape)[None]
+        return self._link.receive(src, dst, header, ring, rows.shape[1:])[None]
 
-    def _share(self, ring, rows, shape):
-        """A Share from rows in the order of the workers, None for workers elsewhere."""
-        here = [row for w, row in zip(self._workers, rows) if w in self.here]
-        rows = np.stack(here) if here else np.zeros((0, *shape), ring.dtype)
-        return Share(self, ring, self._wrap(rows, SHARE))
+    def _share(self, ring, rows, shape, masks=None):
+        """A Share from {worker: rows (worker_here, *shape)}."""
+        here = [rows[worker] for worker in self.workers_here]
+        stacked = np.concatenate([np.zeros((0, *shape), ring.dtype), *here])
+        return Share(self, ring, self._wrap(stacked, SHARE), masks)
 
     def _rows(self, share):
-        if not isinstance(share, Share):
-            raise TypeError(f"expected a Share, got a {type(share).__name__}; pass .value of a "
-                            "FixedPoint")
+        must_be_secret(share, "open or gather")
         if share.world is not self:
-            raise ValueError("this Share belongs to another World with other workers; share "
-                             "the value in this one")
+            raise ValueError("expected a Share of this World; share the value here")
         rows = self._unwrap(share.rows, SHARE)
         if len(rows) != len(self.workers_here):
-            raise ValueError(f"expected {len(self.workers_here)} rows, one for each worker "
-                             f"here, got {len(rows)}: a common value is not a Share")
+            raise ValueError(f"expected {len(self.workers_here)} rows of a Share, got "
+                             f"{len(rows)}; a common value is not a Share")
         return rows
 
     def _owned(self, value, owner, ring):
         if not isinstance(ring, Ring) or not isinstance(value, np.ndarray):
-            raise TypeError(f"share: expected (array, ring), got ({type(value).__name__}, "
-                            f"{type(ring).__name__}); pass the .rows of private_input()")
+            raise TypeError("share: expected (rows, ring), got "
+                            f"({type(value).__name__}, {type(ring).__name__})")
         rows = self._unwrap(value, local(owner))
         if rows.shape[:1] != (self.has(owner),) or rows.dtype != ring.dtype:
-            raise ValueError(f"share: {rows.dtype} {rows.shape} does not hold {owner}'s "
-                             f"elements of {ring}; pass ({int(self.has(owner))}, *shape) of "
-                             f"{ring.dtype}, as private_input() makes it")
+            raise ValueError(f"share: got {rows.dtype} {rows.shape}; pass {ring.dtype} "
+                             f"({int(self.has(owner))}, *shape), like private_input()")
         return rows
-
-    def _row_of(self, worker, rows):
-        """The row of `worker` as (worker_here, *shape)."""
-        if worker not in self.workers_here:
-            return rows[:0]
-        i = self.workers_here.index(worker)
-        return rows[i:i + 1]
-
-    def _one(self, array, ring, shape, here):
-        return array[None] if here else np.zeros((0, *shape), ring.dtype)
 
     def _named(self, role):
         name = str(role) if isinstance(role, (str, Role)) else shown(role)
         if name not in self.roles:
-            raise ValueError(f"{name} is not a role of this World; take one of "
-                             f"{', '.join(self.roles)}")
+            raise ValueError(f"{name}: no such role among {', '.join(self.roles)}")
         return name
 
     def _wrap(self, array, kind):
-        """Called with every array that leaves a verb; `TaggedWorld` marks its holders."""
+        """Applied to every array that a verb returns; `TaggedWorld` marks holders."""
         return array
 
     def _unwrap(self, array, kind):
-        """Called with every array that enters a verb; `TaggedWorld` checks its holders."""
+        """Applied to every array that a verb takes; `TaggedWorld` checks holders."""
         return array
 
 
-def _here():
-    """The process and the thread that run this line."""
-    return os.getpid(), threading.get_ident()
-
-
-def _choice(what, chosen, options, n_workers):
+def _choice(what, chosen, of_two, general, n_workers):
     """One of two protocols for `what`; the first works for two workers only."""
-    if chosen is None:
-        return options[n_workers > 2]
-    if not isinstance(chosen, str) or chosen not in options:
-        raise ValueError(f"World: {what} {shown(chosen)} is not provided; take "
-                         f"{' or '.join(options)}")
-    if chosen == options[0] and n_workers > 2:
-        raise ValueError(f"World: {what} {chosen!r} is a protocol of two workers and wrong for "
-                         f"{n_workers}; take {options[1]!r}")
+    allowed = [of_two, general] if n_workers == 2 else [general]
+    chosen = allowed[0] if chosen is None else chosen
+    if not isinstance(chosen, str) or chosen not in allowed:
+        raise ValueError(f"World: {what} {shown(chosen)} is not provided for "
+                         f"{n_workers} workers; take {' or '.join(allowed)}")
     return chosen
 
 
-def _exactly(loaded, dtype, role):
-    """The array that `role` loaded, as `dtype`; raises where that would change a value."""
-    try:
-        found = np.asarray(loaded)
-    except ValueError:                              # lists of different lengths
-        found = np.array(None)
-    fits = found.dtype.kind in "biuf" and not np.ma.is_masked(loaded)
-    if fits and (found.dtype.itemsize == 8 or not np.can_cast(found.dtype, dtype)):
+def _exactly(loaded, shape, dtype, role):
+    """The array that `role` loaded; raises if `dtype` would change a value."""
+    got = np.asarray(loaded)
+    exact = got.dtype.kind in "biuf" and not np.ma.is_masked(loaded)
+    if exact:
         with np.errstate(invalid="ignore"):
-            there = found.astype(dtype, copy=False)
-            back = there.astype(found.dtype, copy=False)
-        fits = np.array_equal(back, found, equal_nan=True) and np.array_equal(
-            there < 0, found < 0)
-    if not fits:
-        raise ValueError(f"private_input: {role} loaded {found.dtype} of shape {found.shape}, "
-                         f"which is not exactly an array of {dtype}; convert it first")
-    return found.astype(dtype, copy=False)
+            array = got.astype(dtype, copy=False)
+            back = array.astype(got.dtype, copy=False)
+        exact = np.array_equal(back, got, equal_nan=True)
+        exact = exact and np.array_equal(array < 0, got < 0)
+    if not exact or got.shape != shape:
+        raise ValueError(f"private_input: {role} loaded {got.dtype} {got.shape}, not "
+                         f"exactly {dtype} {shape}; convert it or broadcast() its size")
+    return array
 
 
 def _integers(ints, role):
-    """The integers that `role` broadcasts, of 64 bits each."""
+    """The integers that `role` broadcasts, as int64."""
     try:
-        found = [int(i) if isinstance(i, (bool, np.bool_)) else operator.index(i)
-                 for i in ints]
-    except TypeError:
-        raise TypeError(f"broadcast: {role} has something other than a list of integers; "
-                        "round numbers first") from None
-    if not all(-2**63 <= i < 2**63 for i in found):
-        raise ValueError(f"broadcast: {role} has an integer that does not fit 64 bits; send it "
-                         "in two parts")
-    return found
+        ints = [operator.index(int(i) if isinstance(i, np.bool_) else i) for i in ints]
+        return np.array(ints, np.int64)
+    except (TypeError, OverflowError):
+        raise ValueError(f"broadcast: {role} has something other than a list of 64-bit "
+                         "integers; round numbers, split large ones") from None
 
 
-def local(role):
+def local(role: str) -> str:
     """The kind of a value that only `role` holds."""
     return f"local to {role}"
 
 
-def group(*names):
+def group(*names: str) -> frozenset[str]:
     """The name of the key that these roles hold in common."""
     return frozenset(names)
 
 
-def role_names(n_workers):
+def role_names(n_workers: int) -> tuple[str, ...]:
     """Server, workers, crypto provider: the order of ranks everywhere."""
-    if not isinstance(n_workers, (int, np.integer)):
-        raise ValueError(f"World: {shown(n_workers)} is no number of workers; take an integer, "
-                         "2 or more")
-    if n_workers < 2:
-        raise ValueError(f"World: {n_workers} worker(s) cannot share a secret; take 2 or more")
+    if not isinstance(n_workers, (int, np.integer)) or n_workers < 2:
+        raise ValueError(f"World: {shown(n_workers)} worker(s) cannot share a secret; "
+                         "take 2 or more")
     workers = ["alice", "bob", *(f"worker{i}" for i in range(3, n_workers + 1))]
     return ("server", *workers, "crypto_provider")
 
 
-def key_groups(names):
+def key_groups(names: tuple[str, ...]) -> list[frozenset[str]]:
     """Who has a common key: each pair of roles that share a stream, and all workers."""
     server, *workers, provider = names
     groups = [group(*workers), *(group(*p) for p in combinations(workers, 2)),
@@ -489,7 +433,7 @@ def key_groups(names):
     return list(dict.fromkeys(groups))          # two workers alone are a pair too
 
 
-def make_keys(names, seed=None):
+def make_keys(names: tuple[str, ...], seed: int | None = None) -> dict:
     """One key for each of the `key_groups`; a `seed` makes them repeatable."""
     seed = None if seed is None else public_seed(seed)
     return {g: fresh_key() if seed is None else lesson_key(seed, " ".join(sorted(g)))

@@ -297,7 +297,7 @@ def ideal_private_compare(x_bits, r, coins, *, known=None):
 def _fresh(world, ring, clear, name):
     """Shares of an ideal result: alice's is a coin of hers, bob gets the rest."""
     mask, = world._draw([frozenset([ALICE])], ring, clear.shape, name)
-    rows = np.stack([mask, ring.sub(clear, mask)])
+    rows = np.concatenate([mask, ring.sub(clear, mask)])
     world.see(BOB, rows[1:], ring, name)
     return Share(world, ring, rows)
 
@@ -319,7 +319,7 @@ def _fresh_bits(world, clear, name):
     """XOR shares of packed bits: all but the last are coins of their workers."""
     *others, last = world.workers_here
     groups = [frozenset([w]) for w in others]
-    rows = np.stack(world._draw(groups, carry_tree.BITS, clear.shape, name))
+    rows = np.concatenate(world._draw(groups, carry_tree.BITS, clear.shape, name))
     rest = np.bitwise_xor.reduce(rows, axis=0) ^ clear
     world.see(last, rest[None], carry_tree.BITS, name)
     return Share(world, carry_tree.BITS, np.concatenate([rows, rest[None]]))

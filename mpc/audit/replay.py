@@ -1,14 +1,16 @@
-"""Record a simulation and run one of its roles again, alone, on the messages it received.
+"""Record a simulation and run one of its roles again, alone, on its messages.
 
-A role that computes from its own data and messages alone must repeat, bit for bit, every
-message that it sent in the simulation. Any use of another role's data shows as a
+A role that computes from its own data and messages must repeat, bit for bit, every
+message that it sent in the simulation. Any use of another role's data shows up as a
 difference.
 """
+
+from __future__ import annotations
 
 from collections import deque
 
 from mpc.transport.link import Link, OutOfStep, Parcel, check
-from mpc.world import World
+from mpc.world import Role, World
 
 
 class RecordedWorld(World):
@@ -18,51 +20,46 @@ class RecordedWorld(World):
         super().__init__(*args, **options)
         self.tape = []
 
-    def _exchange(self, messages):
-        received = super()._exchange(messages)
-        names = ", ".join(dict.fromkeys(name for _, _, name, *_ in messages))
-        header = (self.counter, self.ledger.label(names))
-        self.tape += [Parcel(src, dst, header, ring.pack(rows))
-                      for src, dst, _, ring, rows in messages]
-        return received
+    def _send(self, header, src, dst, name, ring, rows):
+        self.tape.append(Parcel(src, dst, header, ring.pack(rows)))
 
-    def replay(self, role, kind=World, **options):
+    def replay(self, role: Role | str, kind: type[World] = World, **options) -> World:
         """A World of class `kind` where `role` lives alone and hears the tape.
 
         Run the same program in it, then call `finish`: it raises unless the role sent
-        what it sent here.
+        exactly what it sent in the simulation.
         """
         role = self._named(role)
         options = {"ring_bits": self.ring.bits, "comparison": self.comparison,
-                   "truncation": self.truncation, "products": self.products, **options}
+                   "truncation": self.truncation, **options}
         return kind(len(self.workers), here=(role,), keys=self._keys,
                     link=Playback(self.tape, role), **options)
 
 
 class Playback(Link):
-    """The link of one role run alone: it hears the tape and compares what the role sends."""
+    """The link of a role that runs alone: it plays the tape and checks the messages."""
 
-    def __init__(self, tape, role):
-        self.heard = deque(p for p in tape if p.dst == role)
-        self.said = deque(p for p in tape if p.src == role)
+    def __init__(self, tape: list[Parcel], role: str):
+        self.incoming = deque(p for p in tape if p.dst == role)
+        self.outgoing = deque(p for p in tape if p.src == role)
 
     def get(self, src, dst, header):
-        if not self.heard:
-            raise OutOfStep(f"{dst} waits at step {header[0]} ({header[1]}) for a message that "
-                            "nobody sent in the simulation")
-        parcel = self.heard.popleft()
+        if not self.incoming:
+            raise OutOfStep(f"{dst} waits at step {header[0]} ({header[1]}) for a "
+                            "message that nobody sent in the simulation")
+        parcel = self.incoming.popleft()
         if parcel.src != src:
-            raise OutOfStep(
-                f"{dst} waits for {src} and hears {parcel.src} at step {header[0]}")
+            raise OutOfStep(f"{dst} waits for {src} at step {header[0]} and hears "
+                            f"{parcel.src}")
         return check(parcel, header)
 
     def put(self, *parcel):
-        if not self.said or self.said.popleft() != Parcel(*parcel):
-            raise OutOfStep(f"{parcel[0]} sends {parcel[2][1]} at step {parcel[2][0]}, which "
-                            "differs from the simulation")
+        if not self.outgoing or self.outgoing.popleft() != Parcel(*parcel):
+            raise OutOfStep(f"{parcel[0]} sends {parcel[2][1]} at step {parcel[2][0]}, "
+                            "which differs from the simulation")
 
     def finish(self):
         """Raise unless the role received and sent every message of the tape."""
-        if self.heard or self.said:
-            raise OutOfStep(f"{len(self.heard)} messages unheard and {len(self.said)} unsaid at "
-                            "the end")
+        if self.incoming or self.outgoing:
+            raise OutOfStep(f"{len(self.incoming)} messages not received and "
+                            f"{len(self.outgoing)} not sent at the end")

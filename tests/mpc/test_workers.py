@@ -1,16 +1,16 @@
-"""Two, three and five workers: everything that a user can write, against NumPy on floats."""
+"""Two, three and five workers: all that a user can write, against NumPy on floats."""
 
 import numpy as np
 import pytest
+from helpers import everywhere, reconstruct, rows_of
 
 import mpc
 import nn
-from helpers import everywhere, reconstruct, rows_of
 from mpc import FixedPoint, World, beaver
 
-WAYS = {"two": dict(n_workers=2),
-        "two, carry tree": dict(n_workers=2, comparison="carry-tree", truncation="provider"),
-        "three": dict(n_workers=3), "five": dict(n_workers=5)}
+WAYS = {"two": {"n_workers": 2},
+        "two, carry tree": {"n_workers": 2, "comparison": "carry-tree"},
+        "three": {"n_workers": 3}, "five": {"n_workers": 5}}
 UNIT = 0.001                # of three decimal digits
 X = np.array([[1.5, -2.25, 0.0], [3.125, -0.5, 2.25]])
 Y = np.array([[-1.5, 2.0, 0.5], [3.125, -0.75, -4.0]])
@@ -20,10 +20,11 @@ TIES = np.array([[1.0, 4.0, 4.0, -2.0], [3.0, 3.0, 3.0, 3.0], [-5.0, -4.0, -4.5,
 
 def shared(world, numbers, owner="server"):
     held = world.private_input(owner, numbers.shape, lambda: numbers)
-    return mpc.fix_precision(held).share(*world.workers, crypto_provider=world.crypto_provider)
+    encoded = mpc.fix_precision(held)
+    return encoded.share(*world.workers, crypto_provider=world.crypto_provider)
 
 
-# what is computed on secrets, what it should be on floats, and within how many units it is
+# {name: (computation on secrets, result on floats, largest error in units)}
 OPERATIONS = {
     "x": (lambda x, y, r, t: x, X, 0.5),
     "-x": (lambda x, y, r, t: -x, -X, 0.5),
@@ -54,7 +55,8 @@ OPERATIONS = {
     "max of all": (lambda x, y, r, t: x.max(), X.max(), 0.5),
     "max of columns": (lambda x, y, r, t: x.max(axis=0), X.max(axis=0), 0.5),
     "argmax": (lambda x, y, r, t: t.argmax(axis=1), TIES.argmax(axis=1), 0),
-    "one-hot": (lambda x, y, r, t: t.argmax(axis=1, one_hot=True), np.eye(4)[TIES.argmax(1)], 0),
+    "one-hot": (lambda x, y, r, t: t.argmax(axis=1, one_hot=True),
+                np.eye(4)[TIES.argmax(1)], 0),
 }
 
 
@@ -76,8 +78,8 @@ def test_every_operator_agrees_with_floats(way, name):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_sharing_needs_all_rows_and_opening_adds_them(way):
-    """With 4,000 zeros, any rows short of all are uniform in their top bit and in their lowest."""
+def test_a_secret_needs_the_shares_of_all_workers(way):
+    """Of 4,000 zeros, sums of some workers' shares have uniform top and low bits."""
     world = World(seed=1, **WAYS[way])
     x = shared(world, np.zeros(4000))
     rows = rows_of(x)
@@ -90,7 +92,8 @@ def test_sharing_needs_all_rows_and_opening_adds_them(way):
         else:
             assert abs(np.mean(total >> np.uint64(63)) - 0.5) < 0.05
             assert abs(np.mean(total & np.uint64(1)) - 0.5) < 0.05
-    assert not world.open(opened=x.value).any()
+    opened, = world.open(opened=x.value)
+    assert not opened.any()
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -105,14 +108,14 @@ def test_any_owner_shares_and_any_role_is_shown_the_result(way, owner):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_refreshed_rows_are_new_and_stand_for_the_same_number(way):
+def test_refreshed_shares_are_new_and_have_the_same_sum(way):
     world = World(seed=1, **WAYS[way])
     x = shared(world, X)
     fresh = x.refresh()
     assert np.all(rows_of(fresh) != rows_of(x))
     np.testing.assert_array_equal(reconstruct(fresh.value), reconstruct(x.value))
-    squared = beaver.square(x.value)
-    np.testing.assert_array_equal(reconstruct(squared), reconstruct(x.value) ** np.uint64(2))
+    squared = reconstruct(beaver.square(x.value))
+    np.testing.assert_array_equal(squared, reconstruct(x.value) ** np.uint64(2))
 
 
 # ---- a step of training
@@ -154,7 +157,7 @@ def shared_training(world):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_two_steps_of_training_agree_with_floats(way):
-    """Within 5 units: what was encoded, a few truncations, and sums of eight of them times 0.1."""
+    """Within 5 units: encoding, a few truncations, 0.1 times sums of eight of them."""
     floats, start = Net(), Net()
     losses = train(floats, *batch())
     got = shared_training(World(seed=1, **WAYS[way]))
@@ -162,9 +165,10 @@ def test_two_steps_of_training_agree_with_floats(way):
     for i, loss in enumerate(losses):
         assert abs(found[f"loss {i}"] - loss) < 0.02
     assert found["loss 1"] < found["loss 0"]
-    for (name, parameter), (_, before) in zip(floats.named_parameters(), start.named_parameters()):
+    before = dict(start.named_parameters())
+    for name, parameter in floats.named_parameters():
         np.testing.assert_allclose(found[name], parameter.value, rtol=0, atol=5 * UNIT)
-        assert np.abs(parameter.value - before.value).max() > 10 * UNIT     # there was a step
+        assert np.abs(parameter.value - before[name].value).max() > 10 * UNIT
 
 
 # ---- in every way to run it
@@ -173,15 +177,15 @@ def test_two_steps_of_training_agree_with_floats(way):
 def test_three_workers_compute_the_same_in_every_way_to_run_them():
     def program(world):
         values = inputs(world)
-        results = {name: operation(*values) for name, (operation, *_) in OPERATIONS.items()}
+        results = {name: compute(*values) for name, (compute, *_) in OPERATIONS.items()}
         revealed = {f"{name}, revealed": value.get() for name, value in results.items()}
         opened = world.open(opened=values[0].value)[0]
         return {**results, **revealed, "opened": opened}
 
     world, got = everywhere(program, 3)
     for name, (_, expected, units) in OPERATIONS.items():
-        np.testing.assert_allclose(got[f"{name}, revealed"].float_precision(), expected, rtol=0,
-                                   atol=units * UNIT, err_msg=name)
+        revealed = got[f"{name}, revealed"].float_precision()
+        np.testing.assert_allclose(revealed, expected, 0, units * UNIT, err_msg=name)
     opened = world.ring.to_int(rows_of(got["opened"]))[0]
     np.testing.assert_array_equal(opened, np.rint(X / UNIT))
 

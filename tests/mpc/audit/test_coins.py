@@ -1,28 +1,39 @@
-"""How coins are drawn: full shape, exact range, uniform, each element its own, and used once.
+"""How coins are drawn: in full shape and exact range, uniform, per element, used once.
 
-The view tables inject coins, so they cannot see a coin that is drawn once for a whole tensor, nor
-one that is drawn for a row of a matrix and serves all its rows.
+The view tables inject coins, so they cannot see a coin that is drawn once for a whole
+tensor, nor one that is drawn for a row of a matrix and serves all its rows.
 """
 
 from itertools import combinations
 
 import numpy as np
 import pytest
-from scipy import stats
-
 import view_steps as steps
 from helpers import give
+from scipy import stats
+
+from mpc import (
+    CompareCoins,
+    MaskReused,
+    World,
+    beaver,
+    carry_tree,
+    comparison,
+    private_compare,
+    run_threads,
+    securenn,
+    truncation,
+)
 from mpc.audit.replay import RecordedWorld
-from mpc import CompareCoins, MaskReused, World, beaver, carry_tree, comparison, private_compare, run_threads, securenn, truncation
+from mpc.audit.views import Experiment, Watched
 from mpc.ring import Bits, Zm, pack_bits
-from mpc.audit.views import Watched
 
 pytestmark = pytest.mark.view
 N = 3000                # no other axis has this length
 
 
 def run_all(world, n=N):
-    """Every step that draws coins, on n elements."""
+    """Every protocol that draws coins, on n elements."""
     x, y = give(world, np.zeros(n)), give(world, np.ones(n))
     comparison.relu(x)
     beaver.square(y)
@@ -32,7 +43,7 @@ def run_all(world, n=N):
 
 @pytest.fixture(scope="module")
 def drawn():
-    """{label: arrays} of all coins that a small-ring run draws, and the world's rings by label."""
+    """{label: arrays} of all coins of a small-ring run, and {label: ring}."""
     coins, rings = {}, {}
     world = Watched(seed=5, ring_bits=3)
     original = world._draw
@@ -40,7 +51,7 @@ def drawn():
     def draw(groups, ring, shape, name):
         result = original(groups, ring, shape, name)
         label = world.ledger.label(name)
-        coins.setdefault(label, []).extend(result)
+        coins.setdefault(label, []).extend(array for array, in result)
         rings[label] = ring
         return result
 
@@ -55,24 +66,28 @@ def test_every_coin_has_an_own_number_for_every_element(drawn):
     for label, arrays in coins.items():
         for array in arrays:
             if label.endswith(("matmul/b", "matmul/c")):
-                continue                    # the matrix product's other operand is one row
+                continue            # the matrix product's other operand is one row
             assert N in array.shape, f"{label} has shape {array.shape}"
             assert 0 not in array.strides, f"{label} is broadcast"
 
 
-# The smallest and the largest value of a coin for numbers of three bits, by the end of its label:
-# shares mod 8, mod 7 inside share_convert and compute_msb, and bits mod 5, the prime above 4.
+# The smallest and the largest value of a coin for numbers of three bits, by the end of
+# its label: mod 8, mod 7 inside share_convert and compute_msb, bits mod 5, a prime.
 RANGES = {
-    "share_convert/r_0": (0, 7), "share_convert/r_1": (0, 7), "share_convert/eta_2": (0, 1),
+    "share_convert/r_0": (0, 7), "share_convert/r_1": (0, 7),
+    "share_convert/eta_2": (0, 1),
     "share_convert/delta": (0, 6), "share_convert/eta_1": (0, 6),
-    "share_convert/refresh/zero": (0, 6), "share_convert/s": (1, 4), "share_convert/z": (0, 4),
+    "share_convert/refresh/zero": (0, 6), "share_convert/s": (1, 4),
+    "share_convert/z": (0, 4),
     "share_convert/turn": (0, 2), "share_convert/x_bits": (0, 4),
     "compute_msb/x": (0, 6), "compute_msb/beta": (0, 1), "compute_msb/s": (1, 4),
     "compute_msb/z": (0, 4), "compute_msb/turn": (0, 2), "compute_msb/x_bits": (0, 4),
-    "compute_msb/x_lsb": (0, 7), "compute_msb/beta_1": (0, 7), "compute_msb/refresh/zero": (0, 7),
-    "multiply/a": (0, 7), "multiply/b": (0, 7), "multiply/c": (0, 7), "square/a": (0, 7),
-    "square/c": (0, 7), "matmul/a": (0, 7), "matmul/c": (0, 7), "select_share/refresh/zero": (0, 7),
-    "given": (0, 7),
+    "compute_msb/x_lsb": (0, 7), "compute_msb/beta_1": (0, 7),
+    "compute_msb/refresh/zero": (0, 7),
+    "multiply/a": (0, 7), "multiply/b": (0, 7), "multiply/c": (0, 7),
+    "square/a": (0, 7),
+    "square/c": (0, 7), "matmul/a": (0, 7), "matmul/c": (0, 7), "given": (0, 7),
+    "select_share/refresh/zero": (0, 7),
 }
 
 
@@ -99,9 +114,11 @@ def test_every_coin_is_uniform_alone_and_together_with_its_neighbour(drawn):
         for array in arrays:
             if N not in array.shape or size == 1:
                 continue
-            flat = np.moveaxis(array, array.shape.index(N), -1).reshape(-1, N).astype(int) - low
+            elements = np.moveaxis(array, array.shape.index(N), -1)
+            flat = elements.reshape(-1, N).astype(int) - low
             single = np.bincount(flat.ravel(), minlength=size)
-            pairs = np.bincount((flat[:, 0::2] * size + flat[:, 1::2]).ravel(), minlength=size**2)
+            neighbours = flat[:, 0::2] * size + flat[:, 1::2]
+            pairs = np.bincount(neighbours.ravel(), minlength=size**2)
             assert stats.chisquare(single).pvalue > 1e-6, label
             assert stats.chisquare(pairs).pvalue > 1e-6, label
 
@@ -115,25 +132,25 @@ def test_two_keys_and_two_calls_give_unrelated_coins(drawn):
                     assert 0.05 < np.mean(one == other) < 0.95, label
 
 
-# ---- matrices: a coin for every element of every row, in every way to compare and to truncate
+# ---- matrices: a coin for every element of every row, under all protocol choices
 
 SHAPE = (7, 13)                                 # 91 elements, whose bits take 12 bytes
-WAYS = {"two workers, SecureNN": dict(n_workers=2, comparison="securenn", truncation="local"),
-        "two workers, carry tree": dict(n_workers=2, comparison="carry-tree",
-                                        truncation="provider"),
-        "three workers": dict(n_workers=3)}
+WAYS = {"two workers, SecureNN": {"comparison": "securenn", "truncation": "local"},
+        "two workers, carry tree": {"comparison": "carry-tree"},
+        "three workers": {"n_workers": 3}}
 TREE = {"two workers, carry tree", "three workers"}
-MATRIX = {(7, 13), (91,)}                       # the carry tree works on a row of all elements
+MATRIX = {(7, 13), (91,)}                       # the carry tree flattens its operand
 
-# what runs, the input's shape, and how the shapes of its coins may end: for words, for packed bits
-STEPS = {
+# A protocol, its input's shape, the ends of its coins' shapes: words and packed bits.
+PROTOCOLS = {
     "relu": (comparison.relu, SHAPE, MATRIX, {(12,)}),
     "equal": (lambda x: comparison.equal(x, -x), SHAPE, MATRIX, {(12,)}),
     "square": (beaver.square, SHAPE, {SHAPE}, set()),
     "multiply": (lambda x: beaver.multiply(x, -x), SHAPE, {SHAPE}, set()),
     "refresh": (beaver.refresh, SHAPE, {SHAPE}, set()),
     "truncate": (lambda x: truncation.truncate(x, 1000), SHAPE, {SHAPE}, set()),
-    "matmul": (lambda x: beaver.matmul(x, x.T), SHAPE, {(7, 13), (13, 7), (7, 7)}, set()),
+    "matmul": (lambda x: beaver.matmul(x, x.T), SHAPE,
+               {(7, 13), (13, 7), (7, 7)}, set()),
     "tournament": (comparison.tournament, (43, 3),
                    {(43, 1), (43, 1, 1), (43, 1, 4), (43,)}, {(6,)}),
 }
@@ -141,31 +158,34 @@ OF_THE_TREE = {
     "masked_bits": (carry_tree.masked_bits, SHAPE, {SHAPE}, {(7, 2)}),
     "msb": (carry_tree.msb, SHAPE, {SHAPE}, {(7, 2)}),
     "is_zero": (carry_tree.is_zero, SHAPE, {(91,)}, {(12,)}),
-    "all_pairs": (comparison.all_pairs, (43, 5), {(10, 43), (5, 43)}, {(10, 6), (5, 6)}),
+    "all_pairs": (comparison.all_pairs, (43, 5),
+                  {(10, 43), (5, 43)}, {(10, 6), (5, 6)}),
 }
 BIT_BY_BIT = ("s", "z", "x_bits", "r_bits")     # for each of 64 bit positions, first
-CASES = [(way, name) for way in WAYS for name in (*STEPS, *(OF_THE_TREE if way in TREE else ()))]
+CASES = [(way, name) for way in WAYS
+         for name in (*PROTOCOLS, *(OF_THE_TREE if way in TREE else ()))]
 
 
 def draws_of(way, name):
-    """(label, ring, the shape that was asked for, arrays of all keys) of each draw of a step."""
-    step, shape, *_ = {**STEPS, **OF_THE_TREE}[name]
+    """(label, ring, the requested shape, arrays of all keys) of each draw."""
+    protocol, shape, *_ = {**PROTOCOLS, **OF_THE_TREE}[name]
     world, draws = World(seed=3, **WAYS[way]), []
     x = give(world, np.arange(np.prod(shape)).reshape(shape))
     original = world._draw
 
     def draw(groups, ring, asked, coin):
-        arrays = original(groups, ring, asked, coin)
+        result = original(groups, ring, asked, coin)
+        arrays = [array for array, in result]
         draws.append((world.ledger.label(coin), ring, asked, arrays))
-        return arrays
+        return result
 
     world._draw = draw
-    step(x)
+    protocol(x)
     return draws
 
 
 def check_shapes(way, name):
-    *_, words, packed = {**STEPS, **OF_THE_TREE}[name]
+    *_, words, packed = {**PROTOCOLS, **OF_THE_TREE}[name]
     draws, levels = draws_of(way, name), {}
     assert draws
     for label, ring, asked, arrays in draws:
@@ -177,13 +197,15 @@ def check_shapes(way, name):
         if path[-3:] in (["carry", "multiply", "a"], ["and_all", "multiply", "a"]):
             levels.setdefault(path[-3], []).append(asked[:-len(end)])
         for array in arrays:
-            assert array.shape == asked and 0 not in array.strides, f"{label} is broadcast"
+            assert array.shape == asked, label
+            assert 0 not in array.strides, f"{label} is broadcast"
         for one, other in combinations(arrays, 2):
             assert not np.array_equal(one, other), f"{label} is the same from two keys"
     rows = {"carry": 63, "and_all": 4 if name == "all_pairs" else 64}
     for tree, found in levels.items():
         due = [(pairs,) for pairs in halves(rows[tree])]
-        assert found == due * (len(found) // len(due)) != [], f"{tree}: {found} instead of {due}"
+        whole = due * (len(found) // len(due))
+        assert found == whole != [], f"{tree}: {found} instead of {due}"
 
 
 def halves(n):
@@ -199,7 +221,7 @@ def test_every_coin_of_a_matrix_has_the_shape_of_what_it_hides(way, name):
 
 
 def drawing_one_row(verb, repeated):
-    """World's `verb`, drawing for the last axis alone and repeating what it gets."""
+    """World's `verb`, drawing for the last axis alone and repeating the coins."""
     original = getattr(World, verb)
 
     def last_axis(world, ring, shape, coin):
@@ -207,15 +229,16 @@ def drawing_one_row(verb, repeated):
             return original(world, ring, shape, coin)
         repeated.append(coin)
         drawn = original(world, ring, shape[-1:], coin)
-        if verb == "common":
+        if verb == "common_coins":
             return np.broadcast_to(lift(drawn, shape), (1, *shape)).copy()
-        share = drawn[0] if verb == "dealt" else drawn
-        rows = np.broadcast_to(lift(share.rows, shape), (len(share.rows), *shape)).copy()
+        share = drawn[0] if verb == "deal" else drawn
+        rows = lift(share.rows, shape)
+        rows = np.broadcast_to(rows, (len(rows), *shape)).copy()
         wide = share._with(rows, share.masks)
         if verb == "zero_share":
             return wide
-        apart = drawn[1].reshape(1, -1, *(1,) * (len(shape) - 1), shape[-1])
-        return wide, np.broadcast_to(apart, (*apart.shape[:2], *shape)).copy()
+        known = drawn[1].reshape(1, -1, *(1,) * (len(shape) - 1), shape[-1])
+        return wide, np.broadcast_to(known, (*known.shape[:2], *shape)).copy()
 
     return last_axis
 
@@ -223,9 +246,9 @@ def drawing_one_row(verb, repeated):
 @pytest.mark.parametrize("way, name", [case for case in CASES if case != (
     "two workers, SecureNN", "truncate")])
 def test_a_coin_drawn_for_one_row_and_used_for_all_is_seen(monkeypatch, way, name):
-    """The teeth: one verb after the other draws for the last axis, and shares that out."""
+    """The teeth: one verb after the other draws for the last axis alone."""
     seen = set()
-    for verb in ("dealt", "common", "zero_share"):
+    for verb in ("deal", "common_coins", "zero_share"):
         repeated = []
         with monkeypatch.context() as patched:
             patched.setattr(World, verb, drawing_one_row(verb, repeated))
@@ -234,11 +257,11 @@ def test_a_coin_drawn_for_one_row_and_used_for_all_is_seen(monkeypatch, way, nam
                 with pytest.raises(AssertionError, match="instead of|: \\("):
                     check_shapes(way, name)
                 seen.add(verb)
-    assert seen >= ({"zero_share"} if name == "refresh" else {"dealt"})
+    assert seen >= ({"zero_share"} if name == "refresh" else {"deal"})
 
 
 def lift(rows, shape):
-    """Rows (holders, n) as (holders, 1, ..., n), ready to be repeated to `shape`."""
+    """Rows (holders, n) as (holders, 1, ..., n), for broadcasting to `shape`."""
     return rows.reshape(len(rows), *(1,) * (len(shape) - 1), shape[-1])
 
 
@@ -248,7 +271,7 @@ SMALL, KEPT = (3, 5), (1, 2)        # 15 elements, whose bits take two bytes
 
 
 def of_the_kept_element(ring, shape):
-    """A mask over the last axes of `shape`: ones (all bits of a word) where the element is kept."""
+    """A mask over the last axes of `shape`: all bits set at the kept element."""
     mine = np.zeros(SMALL, bool)
     mine[KEPT] = True
     if isinstance(ring, Bits):
@@ -259,16 +282,16 @@ def of_the_kept_element(ring, shape):
     return np.where(whole, np.iinfo(ring.dtype).max, 0).astype(ring.dtype)
 
 
-def elementwise_steps(way):
+def elementwise_protocols(way):
     yield from (comparison.relu, comparison.drelu, beaver.square)
     if way in TREE:
         yield from (carry_tree.is_zero, truncation.truncate_with_provider)
 
 
-@pytest.mark.parametrize("way, step", [(way, step) for way in WAYS
-                                       for step in elementwise_steps(way)])
-def test_the_coins_of_other_elements_do_not_touch_an_elements_messages(way, step):
-    """With it, "shared by two elements" and "reused in two calls" are the same table of two."""
+@pytest.mark.parametrize("way, protocol", [
+    (way, protocol) for way in WAYS for protocol in elementwise_protocols(way)])
+def test_the_coins_of_other_elements_do_not_touch_an_elements_messages(way, protocol):
+    """So "shared by two elements" and "reused in two calls" are one table of two."""
     rng, log = np.random.default_rng(0), []
 
     def fresh(ring, shape):
@@ -284,18 +307,18 @@ def test_the_coins_of_other_elements_do_not_touch_an_elements_messages(way, step
         return log[next(counter)] & mine | fresh(ring, shape) & ~mine
 
     counter, transcripts = iter(range(10**6)), []
-    arguments = (10,) if step is truncation.truncate_with_provider else ()
+    arguments = (10,) if protocol is truncation.truncate_with_provider else ()
     for hook in (remember, change_the_others):
         world = Watched(coins=hook, **WAYS[way])
-        step(give(world, np.arange(15).reshape(SMALL)), *arguments)
+        protocol(give(world, np.arange(15).reshape(SMALL)), *arguments)
         transcripts.append(world.seen)
     assert next(counter) == len(log) > 0
     for role in world.roles:
         one_run, other_run = (t[role] for t in transcripts)
         assert len(one_run) == len(other_run) > 0
-        for (label, one, ring), (_, other, _) in zip(one_run, other_run):
+        for (label, one, ring), (_, other, _) in zip(one_run, other_run, strict=True):
             mine = of_the_kept_element(ring, one.shape)
-            np.testing.assert_array_equal(one & mine, other & mine, err_msg=f"{role} {label}")
+            np.testing.assert_array_equal(one & mine, other & mine, f"{role} {label}")
             assert one.nbytes < 50 or not np.array_equal(one, other), (role, label)
 
 
@@ -327,9 +350,10 @@ def test_reuse_is_refused_in_every_role_of_a_replay_and_in_threads():
     assert set(run_threads(program)) == set(simulation.roles)
 
 
-@pytest.mark.parametrize("change", [lambda a: -a, lambda a: a[:1], lambda a: a.reshape(2, 1),
-                                    lambda a: a + a, lambda a: a.sum(), lambda a: a.moveaxis(0, 0)])
-def test_a_mask_is_recognised_behind_linear_changes(world, change):
+@pytest.mark.parametrize("change", [
+    lambda a: -a, lambda a: a[:1], lambda a: a.reshape(2, 1), lambda a: a + a,
+    lambda a: a.sum(), lambda a: a.moveaxis(0, 0)])
+def test_a_mask_is_recognised_after_linear_changes(world, change):
     a, _ = world.deal(world.ring, (2,), "a")
     world.open(first=a)
     with pytest.raises(MaskReused):
@@ -359,9 +383,10 @@ def test_a_changed_secret_is_opened_under_a_new_mask(world):
     w, x = give(world, [[1, 2], [3, 4]]), give(world, [[5, 6], [7, 8]])
     beaver.matmul(x, w)
     updated = w - x
-    assert updated.masked is None
+    assert beaver.masked(updated) is None
     beaver.matmul(x, updated)
-    assert updated.masked.a.masks.keys().isdisjoint(w.masked.a.masks)
+    old, new = beaver.masked(w).a.masks, beaver.masked(updated).a.masks
+    assert old and new and new.keys().isdisjoint(old)
 
 
 def test_a_masked_secret_cannot_be_changed_in_place(world):
@@ -371,8 +396,7 @@ def test_a_masked_secret_cannot_be_changed_in_place(world):
         x.rows += np.uint64(1)
 
 
-def test_every_step_of_the_views_draws_its_coins_by_name():
+def test_every_protocol_of_the_views_draws_its_coins_by_name():
     """The tables name coins by label; a coin without one could not be broken."""
-    from mpc.audit.views import Experiment
     labels = [c.label for c in Experiment(steps.relu, []).coins(a=(0, 0))]
     assert all(labels) and len(labels) == 25

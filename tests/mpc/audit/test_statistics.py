@@ -1,29 +1,31 @@
-"""Joint statistics at full size (l = 64, p = 67): what a role sees, alone, in pairs, across calls.
+"""Joint statistics of views at full size (l = 64, p = 67): values, pairs and calls.
 
-The exact tables need a tiny ring; these tests look at the real one, with fixed seeds. Each
-statistic is shown to reject a broken coin: marginals see a half-range mask, only pairs see a shared
-beta.
+The exact tables need a tiny ring; these tests use the real one, with fixed seeds. Each
+statistic is shown to reject a broken coin: marginals detect a half-range mask, and only
+pairs detect a shared beta.
 
-What is opened is rebuilt from the two rows that alice and bob send each other, in the ring of the
-opening. One row alone is uniform whatever the mask is worth.
+An opened value is rebuilt from the two shares that alice and bob send each other, in
+the ring of the opening. One share alone is uniform even under a bad mask.
 """
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from helpers import give
 from scipy import stats
 
-from helpers import give
 from mpc import World, beaver, carry_tree, drelu
-from mpc.ring import Z2kMinus1, Z2k
-from mpc.truncation import truncate_with_provider
 from mpc.audit.views import Watched
+from mpc.ring import Z2k, Z2kMinus1
+from mpc.truncation import truncate_with_provider
 
 pytestmark = pytest.mark.view
 N, CALLS, FAIL = 4000, 3, 1e-6
 
 
 def views(values, coins=None):
-    """For each of several calls of drelu on `values`: what P2 concludes, and what it receives."""
+    """P2's conclusions and messages in each of several calls of drelu on `values`."""
     world = Watched(seed=11, coins=coins)
     x = give(world, np.asarray(values).astype(np.uint64))
     for _ in range(CALLS):
@@ -35,7 +37,7 @@ def views(values, coins=None):
             "a_tilde": world.saw("crypto_provider", "a_tilde")}
 
 
-SMALL = np.arange(N) % 7 + 1        # positive and tiny: real data look like this in a 64-bit ring
+SMALL = np.arange(N) % 7 + 1        # positive and tiny, as real data in a 64-bit ring
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,8 @@ def seen():
 
 def uniform(values, size):
     """The p-value of a chi-square test that `values` in 0 .. size-1 are uniform."""
-    return stats.chisquare(np.bincount(np.ravel(values).astype(int), minlength=size)).pvalue
+    counts = np.bincount(np.ravel(values).astype(int), minlength=size)
+    return stats.chisquare(counts).pvalue
 
 
 def bytes_of(words):
@@ -53,36 +56,42 @@ def bytes_of(words):
     return words & np.uint64(255), words >> np.uint64(56)
 
 
-# what is shown: the step, the end of its label, its ring, who receives the rows, the mask's label
+# {name: the protocol, the end of the message's label, its ring, the receiver (None for
+# alice and bob), the end of the mask's label}
 SHOWN = {
-    "r of compute_msb": (drelu, "compute_msb/r", Z2kMinus1(64), None, "compute_msb/x"),
-    "a~ of share_convert": (drelu, "share_convert/a_tilde", Z2k(64), "crypto_provider", "r_0"),
-    "epsilon of a product": (lambda x: beaver.multiply(x, -x), "epsilon", Z2k(64), None,
-                             "multiply/a"),
-    "delta of a product": (lambda x: beaver.multiply(x, -x), "delta", Z2k(64), None,
-                           "multiply/b"),
-    "epsilon of a matrix product": (lambda x: beaver.matmul(x.reshape(N, 1), x[:1].reshape(1, 1)),
-                                    "epsilon", Z2k(64), None, "matmul/a"),
+    "r of compute_msb": (
+        drelu, "compute_msb/r", Z2kMinus1(64), None, "compute_msb/x"),
+    "a~ of share_convert": (
+        drelu, "share_convert/a_tilde", Z2k(64), "crypto_provider", "r_0"),
+    "epsilon of a product": (
+        lambda x: beaver.multiply(x, -x), "epsilon", Z2k(64), None, "multiply/a"),
+    "delta of a product": (
+        lambda x: beaver.multiply(x, -x), "delta", Z2k(64), None, "multiply/b"),
+    "epsilon of a matrix product": (
+        lambda x: beaver.matmul(x.reshape(N, 1), x[:1].reshape(1, 1)), "epsilon",
+        Z2k(64), None, "matmul/a"),
     "epsilon of a square": (beaver.square, "epsilon", Z2k(64), None, "square/a"),
-    "c of the carry tree": (carry_tree.drelu, "masked_bits/c", Z2k(64), None, "masked_bits/r"),
-    "c of the truncation": (lambda x: truncate_with_provider(x, 1000), "truncate_with_provider/c",
-                            Z2k(64), None, "truncate_with_provider/r"),
+    "c of the carry tree": (
+        carry_tree.drelu, "masked_bits/c", Z2k(64), None, "masked_bits/r"),
+    "c of the truncation": (
+        lambda x: truncate_with_provider(x, 1000), "truncate_with_provider/c", Z2k(64),
+        None, "truncate_with_provider/r"),
 }
 
 
 def shown(what, coins=None):
-    """Row by row, and as the receivers add them up: the words of each of several calls."""
-    step, label, ring, receiver, _ = SHOWN[what]
-    world = Watched(seed=11, truncation="provider", coins=coins)
+    """The two rows of each of several calls, and their sums: the opened words."""
+    protocol, label, ring, receiver, _ = SHOWN[what]
+    world = Watched(seed=11, coins=coins)
     for _ in range(CALLS):
-        step(give(world, SMALL.astype(np.uint64)))      # a new Share: kept masks serve one only
+        protocol(give(world, SMALL.astype(np.uint64)))      # a Share without a mask
     if receiver:
         both = world.saw(receiver, label)
         rows = both[0::2], both[1::2]
     else:
-        rows = world.saw("bob", label), world.saw("alice", label)   # each hears the other's row
+        rows = world.saw("bob", label), world.saw("alice", label)
     assert [len(r) for r in rows] == [CALLS, CALLS]
-    return rows, [ring.add(*pair).ravel() for pair in zip(*rows)]
+    return rows, [ring.add(*pair).ravel() for pair in zip(*rows, strict=True)]
 
 
 @pytest.mark.parametrize("what", SHOWN)
@@ -92,7 +101,8 @@ def test_what_is_opened_or_sent_is_uniform_in_its_top_and_low_bytes(what):
         assert array.size == N
         for part in bytes_of(array):
             assert uniform(part, 256) > FAIL
-        assert stats.kstest(array.ravel().astype(float) / 2**64, "uniform").pvalue > FAIL
+        unit = array.ravel().astype(float) / 2**64
+        assert stats.kstest(unit, "uniform").pvalue > FAIL
 
 
 @pytest.mark.parametrize("what", SHOWN)
@@ -101,18 +111,18 @@ def test_neighbouring_elements_and_successive_calls_are_unrelated(what):
     for array in words:
         assert uniform((array[1:] ^ array[:-1]) >> np.uint64(60), 16) > FAIL
         assert uniform((array[1:] - array[:-1]) & np.uint64(15), 16) > FAIL
-    for one, other in zip(words, words[1:]):
+    for one, other in pairwise(words):
         assert uniform((one - other) >> np.uint64(60), 16) > FAIL
 
 
-def test_what_alice_and_bob_add_up_is_what_the_protocol_opens(monkeypatch):
+def test_sums_of_the_workers_shares_are_what_the_protocol_opens(monkeypatch):
     """The words above are the openings themselves, in the right ring."""
     opened, original = [], World.open
 
-    def remember(world, *shares, name):
-        values = original(world, *shares, name=name)
-        for label, value in zip(name.split(", "), values if len(shares) > 1 else (values,)):
-            opened.append((world.ledger.label(label), value.ravel()))
+    def remember(world, **shares):
+        values = original(world, **shares)
+        for name, value in zip(shares, values, strict=True):
+            opened.append((world.ledger.label(name), value.ravel()))
         return values
 
     monkeypatch.setattr(World, "open", remember)
@@ -125,13 +135,13 @@ def test_what_alice_and_bob_add_up_is_what_the_protocol_opens(monkeypatch):
 
 
 def half(what):
-    """Coins for `shown` with a mask that is uniform below 2^63 only; rows stay uniform."""
+    """Coins for `shown` with a mask uniform below 2^63 only; its rows stay uniform."""
     ring, end = SHOWN[what][2], SHOWN[what][4]
     rng = np.random.default_rng(3)
 
     def coins(label, _, shape):
         if end == "r_0" and label.endswith("share_convert/r_1"):
-            return np.zeros(shape, np.uint64)                           # r = r_0 + r_1
+            return np.zeros(shape, np.uint64)                   # r = r_0 + r_1
         if not ("/" + label).endswith("/" + end):
             return None
         mask = rng.integers(0, 2**63, shape[1:], dtype=np.uint64)
@@ -153,7 +163,7 @@ def test_a_half_range_mask_is_seen_in_the_top_byte_and_not_in_the_low_one(what):
         assert uniform(bytes_of(array)[1], 256) > FAIL
 
 
-def test_the_provider_sees_one_zero_in_half_of_the_comparisons_at_any_place(seen):
+def test_the_provider_sees_one_zero_in_half_of_the_comparisons_anywhere(seen):
     for zeros in seen["zeros"]:
         count = zeros.sum(axis=0)
         assert set(np.unique(count)) == {0, 1}
@@ -167,9 +177,9 @@ def test_all_other_values_that_the_provider_sees_are_uniform_units(seen):
 
 
 def agreement(answers):
-    """How often neighbours, and the same element in successive calls, have the same answer."""
+    """How often neighbours, and an element in two calls, have the same answer."""
     in_call = [np.mean(a[1:] == a[:-1]) for a in answers]
-    across = [np.mean(a == b) for a, b in zip(answers[:-2], answers[2:])]
+    across = [np.mean(a == b) for a, b in zip(answers[:-2], answers[2:], strict=True)]
     return np.array(in_call + across)
 
 
