@@ -33,7 +33,7 @@ from itertools import combinations
 
 import numpy as np
 
-from mpc.ledger import Ledger, must_be_secret
+from mpc.ledger import Ledger, check
 from mpc.masks import Mask, Use, hiding, spend
 from mpc.randomness import fresh_key, lesson_key, public_seed, stream
 from mpc.ring import Ring, Z2k
@@ -336,7 +336,7 @@ class World:
         return Share(self, ring, self._wrap(stacked, SHARE), masks)
 
     def _rows(self, share):
-        must_be_secret(share, "open or gather")
+        check("open or gather", (share,))
         if share.world is not self:
             raise ValueError("expected a Share of this World; share the value here")
         rows = self._unwrap(share.rows, SHARE)
