@@ -121,7 +121,7 @@ def power(x: Value, n: int) -> Unary:
 
 
 def relu(x: Value) -> Unary:
-    """y = x * bit, bit = (x >= 0):  dx = g * bit. Both reuse one comparison."""
+    """y = x * bit, bit = (x >= 0):  dx = g * bit. Both passes use one comparison."""
     bit = x.drelu() if hasattr(x, "drelu") else (x >= 0).astype(np.float64)
     return x * bit, lambda g, c: (g * bit, c)
 
