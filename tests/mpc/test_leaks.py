@@ -91,8 +91,8 @@ WRONG = {
 }
 
 OPERATORS = [getattr(operator, name) for name in (
-    "add sub mul matmul truediv floordiv mod pow lshift rshift and_ or_ xor lt le eq ne "
-    "ge gt contains getitem concat iadd imul").split()]
+    "add sub mul matmul truediv floordiv mod pow lshift rshift and_ or_ xor lt le eq "
+    "ne ge gt contains getitem concat iadd imul").split()]
 OPERATORS += [divmod, lambda x, y: operator.setitem(x, y, y)]
 UNARY = [operator.neg, operator.pos, operator.abs, operator.invert, operator.index,
          bool, int, float, complex, len, list, hash, iter, next, reversed, round, sum,
