@@ -27,7 +27,7 @@ def matmul_mod(x: np.ndarray, y: np.ndarray, bits: int = 64) -> np.ndarray:
         half = x.shape[-1] // 2
         left = matmul_mod(x[..., :half], y[..., :half, :], bits)
         return left + matmul_mod(x[..., half:], y[..., half:, :], bits)
-    a, b, total = split_limbs(x, bits), split_limbs(y, bits), 0
+    a, b, total = split_limbs(x, bits), split_limbs(y, bits), np.zeros((), np.uint64)
     for n in reversed(range(len(a))):
         bracket = a[0] @ b[n]
         for i in range(1, n + 1):

@@ -70,7 +70,7 @@ def times_integer(x: RingArray, n: int) -> RingArray:
     return x if n == 1 else x.times(n)
 
 
-def scale_down(x: RingArray, d: int) -> RingArray:
+def scale_down(x, d: int) -> RingArray:
     """``x / d``, rounded up with the probability of the part cut off."""
     if secret(x):
         return truncate(x, d)
@@ -83,7 +83,7 @@ def scale_down(x: RingArray, d: int) -> RingArray:
 
 def _either(protocol, plain):
     """`protocol` for a Share; for a PublicArray `plain`, of its signed integers."""
-    def operation(x: RingArray) -> RingArray:
+    def operation(x) -> RingArray:
         if secret(x):
             return protocol(x)
         return x._with(x.ring.from_int(plain(x.ring.to_int(x.rows))))

@@ -24,7 +24,10 @@ from mpc.limbs import matmul_mod
 class Ring:
     """Arithmetic in words of dtype `wide` that `reduce` brings back to elements."""
 
-    dtype = wide = np.dtype("<u8")
+    bits: int
+    modulus: int
+    dtype: np.dtype = np.dtype("<u8")
+    wide: np.dtype = dtype
 
     def reduce(self, x: np.ndarray) -> np.ndarray:
         """Elements of the ring from any words."""
@@ -93,8 +96,8 @@ class Ring:
         return self.modulus
 
 
-def _check_size(ring: Ring, name: str, least: int, most: int) -> None:
-    """Keep the size as Python's int, since one of NumPy's would wrap around."""
+def _set_size(ring, name, least, most):
+    """Check the size and make it an int of Python; one of NumPy would wrap around."""
     size, kind = getattr(ring, name), type(ring).__name__
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
         raise TypeError(f"{kind} takes a whole number, not a {type(size).__name__}")
@@ -103,7 +106,7 @@ def _check_size(ring: Ring, name: str, least: int, most: int) -> None:
     object.__setattr__(ring, name, int(size))
 
 
-def _below(limit: int, draw: Callable[[int], np.ndarray], size: int) -> np.ndarray:
+def _below(limit, draw, size):
     """The first `size` words of a stream that are below `limit`.
 
     `draw(n)` gives its first n words, so drawing more of them changes none.
@@ -121,14 +124,11 @@ class Z2k(Ring):
     bits: int = 64
 
     def __post_init__(self):
-        _check_size(self, "bits", 1, 64)
+        _set_size(self, "bits", 1, 64)
+        object.__setattr__(self, "modulus", 1 << self.bits)
 
     def __str__(self):
         return f"Z_2^{self.bits}"
-
-    @property
-    def modulus(self) -> int:
-        return 1 << self.bits
 
     def reduce(self, x):
         return x if self.bits == 64 else x & self.modulus - 1
@@ -172,14 +172,11 @@ class Z2kMinus1(Ring):
     bits: int = 64
 
     def __post_init__(self):
-        _check_size(self, "bits", 2, 64)
+        _set_size(self, "bits", 2, 64)
+        object.__setattr__(self, "modulus", (1 << self.bits) - 1)
 
     def __str__(self):
         return f"Z_(2^{self.bits} - 1)"
-
-    @property
-    def modulus(self) -> int:
-        return (1 << self.bits) - 1
 
     def reduce(self, x):
         return x % self.modulus if self.bits < 64 else x * (x != self.modulus)
@@ -213,7 +210,7 @@ class Zm(Ring):
     dtype, wide, width = np.dtype("u1"), np.dtype("<u2"), 1
 
     def __post_init__(self):
-        _check_size(self, "modulus", 1 + self.nonzero, 251)
+        _set_size(self, "modulus", 1 + self.nonzero, 251)
 
     def __str__(self):
         return f"Z_{self.modulus}" + "*" * self.nonzero

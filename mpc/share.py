@@ -105,7 +105,7 @@ class RingArray:
         axes = behind(tuple(range(self.ndim)) if axis is None else axis, self.ndim)
         return self._moved(self.ring.sum(self.rows, axes, keepdims), "sum", axes)
 
-    def reshape(self, *shape: int | tuple) -> RingArray:
+    def reshape(self, *shape) -> RingArray:
         try:                    # by an array that every role has
             new = np.empty(self.shape, bool).reshape(*shape).shape
         except (TypeError, ValueError):
@@ -136,7 +136,7 @@ class RingArray:
             raise TypeError(f"index: {shown(key)} is no public position; take integers "
                             "or slices, and select by a secret with a product")
         try:
-            rows = self.rows[(slice(None), *key)]
+            rows = self.rows[(slice(None),) + key]
         except (IndexError, ValueError):
             raise IndexError(f"index: {shown(key)} does not fit {self.shape}; use axes "
                              "and positions of the secret") from None

@@ -1,8 +1,7 @@
-"""Fixtures of all tests; what they call by name is in helpers.py."""
+"""Fixtures of all tests; functions that they call are in helpers.py."""
 
 import pytest
 
-from mpc import World
 from mpc.audit.tags import TaggedWorld
 
 
@@ -13,14 +12,15 @@ def world():
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Who learns what when a coin is missing: of the mutants that were run and caught."""
+    """A table of the mutants that were caught: who learns what from a missing coin."""
     test = "test_mutants.py::test_a_broken_coin_is_caught["
-    passed = [r.nodeid for r in terminalreporter.stats.get("passed", []) if test in r.nodeid]
+    passed = [report.nodeid for report in terminalreporter.stats.get("passed", [])
+              if test in report.nodeid]
     if passed:
         import mutants
         ids = {nodeid.split(test)[1].removesuffix("]") for nodeid in passed}
         caught = [m for m in mutants.MUTANTS if m.id in ids]
-        terminalreporter.section(f"{len(caught)} broken coins, each caught: who learns what")
+        terminalreporter.section(f"{len(caught)} broken coins caught: who learns what")
         for m in caught:
             terminalreporter.write_line(f"{m.setting:<36} {m.coins:<18} {m.how:<48} "
                                         f"{m.who}: {m.learns}")

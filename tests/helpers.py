@@ -1,8 +1,8 @@
-"""What every protocol test uses: one program, run in all the ways that must agree."""
+"""For every protocol test: one program, run in all the ways that must agree."""
 
 import numpy as np
 
-from mpc import FixedPoint, Local, Share, World, run_threads
+from mpc import FixedPoint, Local, Share, run_threads
 from mpc.audit.replay import RecordedWorld
 from mpc.audit.tags import TaggedWorld, strip
 
@@ -12,14 +12,14 @@ class TaggedRecord(TaggedWorld, RecordedWorld):
 
 
 def rows_of(value):
-    """The plain rows (holders here, *shape) behind a Share, FixedPoint, Private or held array."""
+    """The plain rows (holders here, *shape) of a Share, FixedPoint, Local or array."""
     if isinstance(value, FixedPoint):
         value = value.value
     return strip(value.rows if isinstance(value, (Share, Local)) else value)
 
 
 def reconstruct(share):
-    """The ring elements behind a Share of a simulation: tests are omniscient."""
+    """The ring elements behind a Share of a simulation: tests see all shares."""
     return share.ring.sum(rows_of(share), axis=0)
 
 
@@ -32,17 +32,19 @@ def give(world, values, ring=None, owner="server"):
 
 
 def common(world, values, dtype=np.uint64):
-    """`values` as something that all workers know and nobody else, (workers here, at most 1)."""
+    """`values` as known to all workers and nobody else, (1 or 0, *shape)."""
     values = np.asarray(values, dtype)
-    rows = np.broadcast_to(values, (int(bool(world.workers_here)), *values.shape)).copy()
+    shape = (int(bool(world.workers_here)), *values.shape)
+    rows = np.broadcast_to(values, shape).copy()
     return world._wrap(rows, "common")
 
 
 def everywhere(program, n_workers=2, seed=7, **options):
-    """Run ``program(world)`` in the tagged simulation, by replay of each role, and in threads.
+    """``program(world)`` in a tagged simulation, by replay of each role, in threads.
 
-    The program returns a dict of Shares, FixedPoints, Privates or held arrays. All must agree bit
-    for bit, and so must all ledgers. Returns (world, results) of the simulation.
+    The program returns a dict of Shares, FixedPoints, Locals or held arrays. All must
+    agree bit for bit, and so must all ledgers. Returns the World and the results of the
+    simulation.
     """
     world = TaggedRecord(n_workers, seed=seed, **options)
     expected = program(world)
@@ -59,23 +61,23 @@ def everywhere(program, n_workers=2, seed=7, **options):
     for results in (alone, threads):
         for role in world.roles:
             values, ledger = results[role]
-            assert ledger.messages == world.ledger.messages, f"the ledger of {role} differs"
+            assert ledger.messages == world.ledger.messages, f"ledger of {role}"
             for name, value in values.items():
                 assert_own_rows(world, role, name, rows_of(value), expected[name])
     return world, expected
 
 
 def assert_own_rows(world, role, name, own, everybodys):
-    """`own` is what `role` should hold of a value that the simulation holds for everybody."""
+    """`own` is the part of `role` in a value of the simulation."""
     whole = rows_of(everybodys)
     workers = [str(w) for w in world.workers]
     if isinstance(everybodys, FixedPoint):
         everybodys = everybodys.value
     if isinstance(everybodys, Share):
         due = whole[[workers.index(role)]] if role in workers else whole[:0]
-    else:                               # common, or private to one role: all of it or nothing
-        kind = (everybodys.rows if isinstance(everybodys, Local) else everybodys).kind
-        holders = workers if kind == "common" else [kind.removeprefix("local to ")]
+    else:                               # common, or local to one role: all or nothing
+        rows = everybodys.rows if isinstance(everybodys, Local) else everybodys
+        holders = workers if rows.kind == "common" else [rows.kind.split()[-1]]
         due = whole if role in holders else whole[:0]
     assert own.dtype == whole.dtype and own.shape == due.shape, f"{name} at {role}"
     np.testing.assert_array_equal(own, due, err_msg=f"{name} at {role}")
@@ -88,17 +90,17 @@ def with_rows(world, rows, ring=None):
 
 
 def every_sharing(world, values, ring=None):
-    """A Share of `values` in every sharing between two workers: shape (len(values), modulus)."""
+    """A Share of `values` in every sharing by two workers: (len(values), modulus)."""
     ring = world.ring if ring is None else ring
-    values, first = np.meshgrid(np.asarray(values, ring.dtype),
-                                np.arange(ring.modulus).astype(ring.dtype), indexing="ij")
+    elements = np.arange(ring.modulus).astype(ring.dtype)
+    values, first = np.meshgrid(np.asarray(values, ring.dtype), elements, indexing="ij")
     return with_rows(world, [first, ring.sub(values, first)], ring)
 
 
 class Injected:
     """``World(coins=Injected({label: values}))``: these coins; all others are drawn.
 
-    `values` have a row for each key. `unused` holds the labels that no step has asked for yet.
+    `values` have a row for each key. `unused` has the labels not yet asked for.
     """
 
     def __init__(self, coins):

@@ -1,4 +1,4 @@
-"""Streams are repeatable to those who hold the key, and different wherever anything differs."""
+"""Streams repeat for whoever has the key, and differ wherever anything else differs."""
 
 import ast
 import hashlib
@@ -15,12 +15,14 @@ from mpc.ring import Z2k
 from mpc.world import make_keys
 
 KEY = bytes(range(16))
-SOURCES = sorted(pathlib.Path(mpc.__file__).parent.glob("**/*.py"))
+PACKAGE = pathlib.Path(mpc.__file__).parent
+SOURCES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+           for path in sorted(PACKAGE.glob("**/*.py"))}
 
 
 def test_a_stream_is_shake_128_of_key_counter_and_label():
-    expected = hashlib.shake_128(KEY + b"\x05\0\0\0\0\0\0\0" + b"relu/s Z_67*").digest(40)
-    assert stream(KEY, "relu/s Z_67*", 5)(40) == expected
+    seed = KEY + b"\x05\0\0\0\0\0\0\0" + b"relu/s Z_67*"
+    assert stream(KEY, "relu/s Z_67*", 5)(40) == hashlib.shake_128(seed).digest(40)
 
 
 def test_a_stream_gives_the_bytes_that_it_gave_on_the_day_this_was_written():
@@ -40,30 +42,36 @@ def test_streams_differ_by_key_label_and_counter():
 
 def test_a_lesson_key_repeats_and_differs_by_seed_and_group():
     assert lesson_key(1, "alice bob") == lesson_key(1, "alice bob")
-    keys = {lesson_key(seed, name) for seed in (0, 1, 11, "1") for name in ("alice bob", "1 alice")}
+    keys = {lesson_key(seed, name) for seed in (0, 1, 11, "1")
+            for name in ("alice bob", "1 alice")}
     assert len(keys) == 8 and {len(key) for key in keys} == {16}
 
 
-@pytest.mark.parametrize("seed", [np.int64(1), np.uint8(1), np.int32(1), np.uint64(1)], ids=repr)
+@pytest.mark.parametrize("seed", [
+    np.int64(1), np.uint8(1), np.int32(1), np.uint64(1)], ids=repr)
 def test_equal_integers_are_equal_seeds_whatever_their_type(seed):
-    assert World(seed=seed)._keys == World(seed=1)._keys == make_keys(World(seed=1).roles, seed)
-    assert lesson_key(seed, "rounding") == lesson_key(1, "rounding") != lesson_key("1", "rounding")
+    world = World(seed=1)
+    assert World(seed=seed)._keys == world._keys == make_keys(world.roles, seed)
+    assert lesson_key(seed, "rounding") == lesson_key(1, "rounding")
+    assert lesson_key(seed, "rounding") != lesson_key("1", "rounding")
     keys = run_threads(lambda world: world._keys, seed=seed)
     assert keys == run_threads(lambda world: world._keys, seed=1)
 
 
-@pytest.mark.parametrize("seed", [True, False, np.True_, 1.0, np.float64(1), "1", b"1", [1], (),
-                                  np.array([1])], ids=repr)
-@pytest.mark.parametrize("make", [lambda s: World(seed=s), lambda s: make_keys(World().roles, s),
-                                  lambda s: run_threads(lambda world: None, seed=s)])
-def test_what_is_no_integer_is_no_seed(make, seed):
-    with pytest.raises(TypeError, match="a seed is a whole number, not a .*None for fresh keys"):
+@pytest.mark.parametrize("seed", [
+    True, False, np.True_, 1.0, np.float64(1), "1", b"1", [1], (), np.array([1])],
+    ids=repr)
+@pytest.mark.parametrize("make", [
+    lambda s: World(seed=s), lambda s: make_keys(World().roles, s),
+    lambda s: run_threads(lambda world: None, seed=s)])
+def test_only_a_whole_number_is_a_seed(make, seed):
+    with pytest.raises(TypeError, match="a seed is a whole number, not a .*fresh keys"):
         make(seed)
 
 
-def test_a_negative_or_a_large_seed_is_one_too():
-    keys = [tuple(World(seed=seed)._keys.values()) for seed in (-1, 1, 2**70, 2**64 - 1)]
-    assert len(set(keys)) == 4
+def test_a_seed_may_be_negative_or_large():
+    seeds = -1, 1, 2**70, 2**64 - 1
+    assert len({tuple(World(seed=seed)._keys.values()) for seed in seeds}) == 4
 
 
 def test_a_fresh_key_comes_from_the_operating_system(monkeypatch):
@@ -76,22 +84,23 @@ def test_fresh_keys_differ():
 
 
 @pytest.mark.parametrize("seeds, equal", [
-    ((None, None), False), ((1, 2), False), ((0, None), False), ((1, 1), True), ((0, 0), True)])
+    ((None, None), False), ((1, 2), False), ((0, None), False), ((1, 1), True),
+    ((0, 0), True)])
 def test_masks_repeat_with_a_seed_and_only_then(seeds, equal):
     def masks(world):
-        share, clear = world.deal(Z2k(64), (50,), "a")
+        share, _ = world.deal(Z2k(64), (50,), "a")
         zero = world.zero_share(Z2k(64), (50,), "z")
-        return np.concatenate([rows_of(v).ravel() for v in (
-            share, zero, world.common_coins(Z2k(64), (50,), "c"))])
+        coins = world.common_coins(Z2k(64), (50,), "c")
+        return np.concatenate([rows_of(v).ravel() for v in (share, zero, coins)])
 
     a, b = (masks(World(seed=seed)) for seed in seeds)
     assert (a == b).all() if equal else (a != b).all()
     assert len(np.unique(a)) == a.size == 250
 
 
-def imported(path):
-    """The modules that the file at `path` imports, and the names it takes from attributes."""
-    for node in ast.walk(ast.parse(path.read_text())):
+def imported(module):
+    """The names that a `module` of the package imports, and those of its attributes."""
+    for node in ast.walk(ast.parse(SOURCES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -100,47 +109,61 @@ def imported(path):
             yield ast.unparse(node)
 
 
-# Programs, not protocols: their generators choose public initial weights and numbers to measure
-# with, and in the labs show what becomes of masks that NumPy's generator made. The overture hides
-# with such masks, says so at its top, and is imported by nobody.
-PROGRAMS = {"tiny", "train_mnist", "options", "save", "costs", "forecast", "mpi", "guard", "labs", "show",
-            "graph", "exercises"}
-PROTOCOLS = [path for path in SOURCES if path.stem not in PROGRAMS]
+# Programs, not protocols: their generators choose public initial weights and numbers to
+# measure with, and the attacks show the danger of masks made by NumPy's generator. The
+# overture hides with such masks, says so at its top, and nobody imports it.
+PROGRAMS = ("tiny", "train_mnist", "course", "audit.attacks")
 
 
-@pytest.mark.parametrize("path", PROTOCOLS, ids=lambda path: path.name)
-def test_no_generator_but_the_streams_hides_anything(path):
-    weak = {name for name in imported(path) if name.split(".")[:2] == ["np", "random"]
-            or name.split(".")[:2] == ["numpy", "random"]
-            or name.split(".")[0] in ("random", "uuid", "time")}
+def inside(name, rooms):
+    return any(f"{name}.".startswith(f"{room}.") for room in rooms)
+
+
+PROTOCOLS = [module for module in SOURCES if not inside(module, PROGRAMS)]
+
+
+@pytest.mark.parametrize("module", PROTOCOLS)
+def test_no_generator_but_the_streams_hides_anything(module):
+    """The transport reads the clock, in order to wait."""
+    weak = {name for name in imported(module)
+            if name.split(".")[:2] in (["np", "random"], ["numpy", "random"])
+            or inside(name, ("random", "uuid"))
+            or inside(name, ["time"]) and not inside(module, ["transport"])}
     assert weak == set()
 
 
-def test_no_protocol_imports_a_program():
-    """The package itself begins with the guard, before NumPy."""
-    used = {name.split(".")[1] for path in PROTOCOLS for name in imported(path)
-            if name.startswith("mpc.") and (path.stem, name) != ("__init__", "mpc.transport.supervisor")}
-    assert used & PROGRAMS == set() and {"ring", "world", "beaver"} <= used
+def test_no_protocol_imports_a_program_or_the_transport():
+    used = {(module, name.removeprefix("mpc.")) for module in PROTOCOLS
+            for name in imported(module) if name.startswith("mpc.")}
+    assert {"ring", "world", "beaver"} <= {name.split(".")[0] for _, name in used}
+    assert {use for use in used if inside(use[1], PROGRAMS)} == set()
+    assert {(module, name) for module, name in used if inside(name, ["transport"])
+            and not inside(module, ("__init__", "transport", "audit"))} == set()
 
 
-def test_a_program_takes_numpys_generator_for_nothing_but_seeded_public_numbers():
-    for path in SOURCES:
-        weak = {name for name in imported(path) if "random" in name.split(".")[:2]}
-        assert weak <= ({"np.random", "np.random.default_rng"} if path.stem in PROGRAMS else set())
+@pytest.mark.parametrize("module", SOURCES)
+def test_a_program_takes_only_seeded_public_numbers_from_numpys_generator(module):
+    weak = {name for name in imported(module) if "random" in name.split(".")[:2]}
+    allowed = {"np.random", "np.random.default_rng"}
+    assert weak <= (allowed if inside(module, PROGRAMS) else set())
 
 
 def test_the_search_for_other_generators_sees_all_modules():
-    names = {path.stem for path in SOURCES}
-    assert {"world", "ring", "randomness", "securenn", "beaver", "fixed_point", "provider"} <= names
-    assert PROGRAMS <= names
-    train = next(path for path in SOURCES if path.name == "train_mnist.py")
-    assert "np.random.default_rng" in set(imported(train))
+    assert {"world", "ring", "randomness", "securenn", "beaver", "limbs", "public",
+            "audit.views", "transport.threads"} <= set(PROTOCOLS)
+    for program in PROGRAMS:
+        assert any(inside(module, [program]) for module in SOURCES)
+    found = {name for module in SOURCES if inside(module, ["train_mnist"])
+             for name in imported(module)}
+    assert "np.random.default_rng" in found
 
 
-def test_only_the_randomness_module_knows_where_bytes_come_from():
-    """Besides, `mpi` hashes the program's source, to compare versions."""
-    users = {path.stem for path in SOURCES for name in imported(path)
+def test_only_the_randomness_module_takes_bytes_from_a_source():
+    """Besides, the transport hashes the program's source once, to compare versions."""
+    users = {module for module in SOURCES for name in imported(module)
              if name.split(".")[0] in ("hashlib", "secrets") or name == "os.urandom"}
-    assert users == {"randomness", "mpi"}
-    mpi = next(path for path in SOURCES if path.name == "mpi.py").read_text(encoding="utf-8")
-    assert mpi.count("hashlib.") == 1 and "urandom" not in mpi
+    assert "randomness" in users and len(users) <= 2
+    for module in users - {"randomness"}:
+        source = SOURCES[module].read_text(encoding="utf-8")
+        assert inside(module, ["transport"])
+        assert source.count("hashlib.") == 1 and "urandom" not in source

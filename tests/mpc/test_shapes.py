@@ -158,7 +158,7 @@ def test_few_candidates_meet_in_pairs_and_many_in_a_tournament():
             world = World(seed=1, comparison="carry-tree")
             step(give(world, np.arange(m)))
             calls = {"all_pairs", "tournament"} & set(world.ledger.calls)
-            one_hot = step is comparison.argmax_one_hot     # which a maximum needs not
+            one_hot = step is comparison.argmax_one_hot
             due = {chosen} if one_hot or chosen == "all_pairs" else set()
             assert calls == due, m
             widest = max((m.shape[0] for m in world.ledger.messages if m.name == "c"

@@ -220,7 +220,7 @@ def test_shares_join_along_an_axis_of_the_secret(n_workers, axis):
     ("x.plus(True)", TypeError, "plus: a bool came"),
     ("x.times(two)", TypeError, r"times: uint64 \(2,\) came; .* as value\[None\]"),
     ("x[:2].times(two)", TypeError, r"as value\[None\]"),
-    ("x.plus(two[None])", ValueError, r"plus: shapes \(3,\) and \(2,\) do not broadcast"),
+    ("x.plus(two[None])", ValueError, r"plus: shapes \(3,\) and \(2,\) do not"),
     ("x == x", TypeError, r"use mpc.equal\(x, y\)"),
     ("x != 1", TypeError, r"use mpc.equal\(x, y\)"),
     ("{x: 1}", TypeError, "unhashable"),
