@@ -21,7 +21,7 @@ import numpy as np
 from mpc.ledger import step
 from mpc.masks import spoilt
 from mpc.ring import Ring
-from mpc.share import Share, _must_broadcast, matched, reversed_axes
+from mpc.share import Share, check_broadcast, check_matmul, matched, reversed_axes
 from mpc.world import World
 
 SECURE = "semi-honest; all workers but one, or the provider, who receives nothing"
@@ -31,7 +31,7 @@ SECURE = "semi-honest; all workers but one, or the provider, who receives nothin
       source="Beaver, CRYPTO 1991")
 def multiply(x: Share, y: Share) -> Share:
     """Shares of ``x * y``, for shapes that broadcast. Scales are up to the caller."""
-    _must_broadcast(x.shape, y.shape, "multiply")
+    check_broadcast(x.shape, y.shape, "multiply")
     return _product(x, y, x.ring.mul)
 
 
@@ -39,13 +39,7 @@ def multiply(x: Share, y: Share) -> Share:
       source="Mohassel and Zhang, S&P 2017: Beaver's product of matrices")
 def matmul(x: Share, y: Share) -> Share:
     """Shares of the matrix product ``x @ y``, of shapes (..., m, k) and (..., k, n)."""
-    product = f"matmul: {x.shape} @ {y.shape} is no product of matrices"
-    if x.ndim < 2 or y.ndim < 2:
-        raise ValueError(f"{product}; reshape a vector to one row or one column")
-    if x.shape[-1] != y.shape[-2]:
-        raise ValueError(f"{product}: the inner sizes differ; transpose or reshape one "
-                         "of them")
-    _must_broadcast(x.shape[:-2], y.shape[:-2], f"{product}, by its stacks")
+    check_matmul(x.shape, y.shape)
     return _product(x, y, x.ring.matmul)
 
 

@@ -302,6 +302,34 @@ def reversed_axes(rows, holders=1):
     return np.transpose(rows, (*range(holders), *range(rows.ndim - 1, holders - 1, -1)))
 
 
+def check_pair(x, y, name):
+    """Raise unless both are shares, or public arrays, of one ring and World."""
+    if not isinstance(x, RingArray) or not isinstance(y, type(x)):
+        raise TypeError(f"{name}: {shown(x)} does not meet {shown(y)}; use plus() or "
+                        "times() for common values, .value of a FixedPoint")
+    if x.ring != y.ring:
+        raise ValueError(f"{name}: rings {x.ring} and {y.ring}; convert one first")
+    if x.world != y.world:
+        raise ValueError(f"{name}: shares of two Worlds do not meet; share both in one")
+
+
+def check_broadcast(x, y, name):
+    """Raise unless the shapes `x` and `y` broadcast."""
+    try:
+        np.broadcast_shapes(x, y)
+    except ValueError:
+        raise ValueError(f"{name}: shapes {x} and {y} do not broadcast; reshape one of "
+                         "them") from None
+
+
+def check_matmul(x, y):
+    """Raise unless stacks of matrices of the shapes `x` and `y` have a product."""
+    if min(len(x), len(y)) < 2 or x[-1] != y[-2]:
+        raise ValueError(f"matmul: {x} @ {y} is no product of matrices; transpose one, "
+                         "or reshape a vector to one row or one column")
+    check_broadcast(x[:-2], y[:-2], "matmul of stacks")
+
+
 def shown(value):
     """A wrong operand in an error message: a word or a number by itself, anything else, which may
     be secret, by its type alone."""
