@@ -36,7 +36,7 @@ def masked_bits(x: Share) -> tuple[np.ndarray, Share]:
     For x (..., n), both packed: (l, ..., n / 8).
     """
     if x.ndim == 0:
-        raise ValueError("masked_bits: no axis to pack; reshape a single number to (1,)")
+        raise ValueError("masked_bits: a single number has no axis; reshape it to (1,)")
     ring = x.ring
     r, r_value = deal(x.world, ring, x.shape, "r")
     r_bits, = share_offline(x.world, r_bits=(pack_bits(ring.bits_of(r_value)), BITS))
