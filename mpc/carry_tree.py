@@ -36,8 +36,7 @@ def masked_bits(x: Share) -> tuple[np.ndarray, Share]:
     For x (..., n), both packed: (l, ..., n / 8).
     """
     if x.ndim == 0:
-        raise ValueError("masked_bits: a single number has no axis to pack its bits "
-                         "along; reshape it to (1,)")
+        raise ValueError("masked_bits: a single number has no axis; reshape it to (1,)")
     ring = x.ring
     r, r_value = deal(x.world, ring, x.shape, "r")
     r_bits, = share_offline(x.world, r_bits=(pack_bits(ring.bits_of(r_value)), BITS))
@@ -84,8 +83,7 @@ def bit_to_arithmetic(bits: Share, n: int, ring: Z2k) -> Share:
     """Shares over `ring` of n packed bits, through a dealt bit b that nobody knows."""
     if not isinstance(n, int) or bits.shape[-1:] != (-(-n // 8),):
         raise ValueError(f"bit_to_arithmetic: shape {bits.shape} does not hold "
-                         f"{shown(n)} packed bits; give a byte for each eight of the "
-                         "last axis")
+                         f"{shown(n)} packed bits; give one byte for each eight")
     b, b_value = deal(bits.world, BITS, bits.shape, "b")
     b_value = unpack_bits(b_value, n).astype(ring.dtype)
     b_ring, = share_offline(bits.world, b=(b_value, ring))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from mpc.ring import Bits, Ring, Z2k, Z2kMinus1, Zm
-from mpc.share import Share
+from mpc.share import Share, check_pair
 
 REMEDIES = {Z2k: "take one over Z_2^l", Z2kMinus1: "share_convert it first",
             Zm: "share the bits mod a prime", Bits: "pack the bits first"}
@@ -149,21 +149,16 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
 
     All of one World, with so many `workers` if given, and of one ring, of kind `over`.
     """
+    first = operands[0]
     for x in operands:
         if not isinstance(x, Share):
-            raise TypeError(f"{name} takes a Share, not a {type(x).__name__}; pass "
-                            ".value of a FixedPoint, and use plus() or times() for a "
-                            "value that all workers know")
-    world, rings = operands[0].world, list(dict.fromkeys(x.ring for x in operands))
-    if any(x.world is not world for x in operands):
-        wrong = "shares of two Worlds do not meet: workers differ; share both in one"
-    elif len(rings) > 1:
-        wrong = f"shares over {' and '.join(map(str, rings))}; convert one first"
-    elif not isinstance(rings[0], over):
-        wrong = f"a share over {rings[0]} is of the wrong ring; {REMEDIES[over]}"
-    elif workers not in (None, len(world.workers)):
-        wrong = (f"a protocol of two workers, not {len(world.workers)}; make the World "
-                 "with two, or with the carry tree and truncation='provider'")
-    else:
-        return
-    raise ValueError(f"{name}: {wrong}")
+            raise TypeError(f"{name}: a {type(x).__name__} is no Share; pass .value of "
+                            "a FixedPoint, and use plus() or times() for public values")
+        check_pair(first, x, name)
+    if not isinstance(first.ring, over):
+        raise ValueError(f"{name}: a share over {first.ring} is of the wrong ring; "
+                         f"{REMEDIES[over]}")
+    n = len(first.world.workers)
+    if workers not in (None, n):
+        raise ValueError(f"{name}: a protocol of two workers, not {n}; make the World "
+                         "with two, or with the carry tree and truncation='provider'")

@@ -191,14 +191,12 @@ def test_operands_of_two_rings_are_refused(world, protocol):
 @pytest.mark.parametrize("x, y", [((2,), (2, 2)), ((2, 2), (2,)), ((2, 3), (2, 3)),
                                   ((), ())])
 def test_matmul_refuses_what_is_no_product_of_matrices(world, x, y):
-    matrices = len(x) == len(y) == 2
-    remedy = "transpose or reshape one" if matrices else "reshape a vector to one row"
-    with pytest.raises(ValueError, match=f"is no product of matrices.*{remedy}"):
+    with pytest.raises(ValueError, match="no product of matrices; transpose one, or"):
         mpc.matmul(give(world, np.zeros(x)), give(world, np.zeros(y)))
 
 
 def test_stacks_that_do_not_broadcast_are_refused_with_the_shapes_of_the_secrets(world):
-    shapes = r"\(2, 3, 4\) @ \(5, 4, 2\) .* stacks: shapes \(2,\) and \(5,\) do not"
+    shapes = r"matmul of stacks: shapes \(2,\) and \(5,\) do not broadcast; reshape"
     with pytest.raises(ValueError, match=shapes):
         mpc.matmul(give(world, np.zeros((2, 3, 4))), give(world, np.zeros((5, 4, 2))))
 
@@ -210,7 +208,7 @@ def test_multiply_refuses_shapes_that_do_not_broadcast(world):
 
 @pytest.mark.parametrize("protocol", [mpc.multiply, mpc.matmul])
 def test_a_public_operand_is_refused(world, protocol):
-    with pytest.raises(TypeError, match=r"a Share, not a ndarray; .* times\(\)"):
+    with pytest.raises(TypeError, match=r"a ndarray is no Share; .* times\(\)"):
         protocol(give(world, np.eye(2)), np.eye(2))
 
 

@@ -127,7 +127,7 @@ def test_all_pairs_without_a_pair_are_refused(shape):
 
 
 def test_equal_over_two_rings_is_refused(world):
-    with pytest.raises(ValueError, match="equal: shares over .*; convert one first"):
+    with pytest.raises(ValueError, match="equal: rings .*; convert one first"):
         mpc.equal(give(world, [1]), give(world, [1], mpc.ring.Z2kMinus1(64)))
 
 
