@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+from helpers import rows_of
 
-from mpc.audit.tags import TaggedWorld
-from mpc.audit.replay import RecordedWorld
 import mpc
 import nn
-from helpers import rows_of
 from mpc import OutOfRange, World, fix_precision
 from mpc.audit.checked import PUBLIC, REFERENCES
+from mpc.audit.replay import RecordedWorld
+from mpc.audit.tags import TaggedWorld
 
 
 def shared(world, array, **how):
@@ -46,12 +46,12 @@ def test_a_number_that_leaves_its_range_is_named_with_operation_size_limit_and_r
     world = World(seed=1, checked=True)
     s = fix_precision if public else lambda array: shared(world, array)
     with pytest.raises(OutOfRange, match=message):
-        eval(line, dict(s=s, np=np, nn=nn))
+        eval(line, {"s": s, "np": np, "nn": nn})
     if not public:
         unchecked = World(seed=1)
         eval(line,
-             dict(s=lambda array: shared(unchecked, array), np=np,
-                  nn=nn))    # in silence
+             {"s": lambda array: shared(unchecked, array), "np": np,
+                  "nn": nn})    # in silence
 
 
 def test_a_local_truncation_that_failed_is_noticed_and_the_provider_s_named_as_the_remedy():
@@ -98,7 +98,7 @@ def test_an_operation_that_gives_something_else_is_noticed(name, line, kind,
     a, b = rng.permutation(np.arange(-6, 6)).reshape(3, 4), rng.normal(size=(3, 4))
     world = World(seed=1, checked=True)
     make = fix_precision if kind == "public" else lambda array: shared(world, array)
-    names = dict(x=make(a), y=make(b), P=np.round(b, 2), mpc=mpc)
+    names = {"x": make(a), "y": make(b), "P": np.round(b, 2), "mpc": mpc}
     eval(line,
          names)                                           # right: nothing is raised
 
@@ -131,9 +131,9 @@ def program(world):
 
 
 @pytest.mark.parametrize("n_workers, how",
-                         [(2, {}), (2, dict(truncation="local")), (3, {}),
-                                            (2, dict(comparison="carry-tree",
-                                                     ring_bits=48))])
+                         [(2, {}), (2, {"truncation": "local"}), (3, {}),
+                                            (2, {"comparison": "carry-tree",
+                                                     "ring_bits": 48})])
 def test_all_shares_and_messages_are_those_of_an_unchecked_world(n_workers, how):
     worlds = [RecordedWorld(n_workers, seed=1, checked=checked, **how)
               for checked in (False, True)]
