@@ -402,8 +402,8 @@ class FixedPoint:
         rows = np.asarray(self.value.rows)
         if not len(rows):
             return np.full(self.shape, np.nan)
-        raw = np.asarray(self.ring.to_int(rows)[0], object)
-        return np.asarray(raw / self.scale, float)[()]      # Python's / loses no digit
+        raw = self.ring.to_int(rows).astype(object)[0]      # Python's / loses no digit
+        return np.asarray(raw / self.scale, float)[()]
 
     def __float__(self) -> float:
         numbers = self.float_precision()

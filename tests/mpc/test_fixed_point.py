@@ -74,8 +74,8 @@ def test_other_types_are_refused_as_data_and_as_operands(array):
 def test_a_number_out_of_range_is_refused_with_its_place_scale_and_limit(world, number):
     """The message leaves out the number itself, which may be a secret."""
     remedy = (r"^fixed point: the number at \[1\] cannot be represented at scale 1000 "
-              r"in Z_2\^64, whose limit is 2.16173e\+15; take fewer fractional digits or "
-              r"scale the data$")
+              r"in Z_2\^64, whose limit is 2.16173e\+15; take fewer fractional digits "
+              r"or scale the data$")
     numbers = np.array([1.0, float(number)])
     with pytest.raises(ValueError, match=remedy):
         fix_precision([1.0, number])
