@@ -234,7 +234,7 @@ class FixedPoint:
 
     @partial(compared, "**")
     def __pow__(self, exponent) -> FixedPoint:
-        if np.ndim(exponent) or exponent != 2:
+        if isinstance(exponent, FixedPoint) or np.ndim(exponent) or exponent != 2:
             raise ValueError("fixed point: only ** 2 is provided; use products")
         x = self if self.scale <= self.unit else self._at(self.unit)
         return x._with(public.square(x._number), x.scale**2)
@@ -402,8 +402,8 @@ class FixedPoint:
         rows = np.asarray(self.value.rows)
         if not len(rows):
             return np.full(self.shape, np.nan)
-        raw = np.asarray(self.ring.to_int(rows)[0], object)
-        return np.asarray(raw / self.scale, float)[()]      # Python's / loses no digit
+        raw = self.ring.to_int(rows).astype(object)[0]      # Python's / loses no digit
+        return np.asarray(raw / self.scale, float)[()]
 
     def __float__(self) -> float:
         numbers = self.float_precision()
@@ -427,8 +427,9 @@ OPERATORS = {"add": ("add", "radd"), "subtract": ("sub", "rsub"),
              "greater_equal": ("ge", "le"), "less": ("lt", "gt"),
              "less_equal": ("le", "ge")}
 INSTEAD = {"mean": "divide x.sum() by the number of elements",
-           "dot": "write x @ y, or (x * y).sum()", "square": "write x ** 2",
-           "stack": "call mpc.concatenate() of x[None]", "equal": "use x.eq(y)",
+           "divide": "divide by one public number", "square": "write x ** 2",
+           "dot": "write x @ y, or (x * y).sum()", "equal": "use x.eq(y)",
+           "stack": "call mpc.concatenate() of x[None]",
            "maximum": "write (x - y).relu() + y"}
 
 

@@ -7,9 +7,9 @@ A program is a list of lines of Python such as
     t2 = x0 * m1
     t3 = t2 - 1
 
-and it runs twice: with `FixedPoint` behind `secret` it is the program under test, and with
-`expected.Expected` behind it the same lines give NumPy's numbers and the error that is allowed.
-A program that fails is cut down to the few lines that show the failure.
+and it runs twice: with `FixedPoint` behind `secret` it is the program under test; with
+`expected.Expected` behind it the same lines give NumPy's numbers and the errors that
+are allowed. A program that fails is reduced to the few lines that show the failure.
 """
 
 import ast
@@ -20,15 +20,16 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
-
-import mpc
 from expected import Format, LeftRange, encoded, expected_concatenate
 
-NAME = re.compile(r"\b[xpmt]\d+\b")     # x: secret, p: public FixedPoint, m: array, t: result
+import mpc
+
+# x: a secret, p: a public FixedPoint, m: a public array, t: a result
+NAME = re.compile(r"\b[xpmt]\d+\b")
 
 
 class Setting(NamedTuple):
-    """A Format and the World that it is used in."""
+    """A Format, and the World it is used in."""
 
     format: Format
     workers: int = 2
@@ -42,14 +43,14 @@ class Setting(NamedTuple):
 
     def __str__(self):
         f = self.format
-        return (f"{f.digits} digits in base {f.base} over Z_2^{f.bits}, {self.workers} workers, "
-                f"{self.comparison}, {self.truncation} truncation")
+        return (f"{f.digits} digits in base {f.base} over Z_2^{f.bits}, {self.workers} "
+                f"workers, {self.comparison}, {self.truncation} truncation")
 
 
 class Program(NamedTuple):
-    """Lines (name, text) of Python. A line that no later one uses is a result, to be revealed."""
+    """Lines (name, text) of Python; those that no later line uses are the results."""
 
-    seed: tuple             # of the run, and which program of it
+    seed: tuple             # of the run, and the number of the program in it
     setting: Setting
     lines: tuple
 
@@ -59,7 +60,7 @@ class Program(NamedTuple):
         return [name for name, _ in self.lines if name not in used]
 
     def only(self, *results):
-        """The lines that these results need, and no others."""
+        """Only the lines that these results need."""
         needed, kept = set(results), []
         for name, text in reversed(self.lines):
             if name in needed:
@@ -68,14 +69,14 @@ class Program(NamedTuple):
         return self._replace(lines=tuple(reversed(kept)))
 
     def without(self, name, operand):
-        """The program in which an operand of the line `name` stands for it."""
+        """The program without the line `name`, replaced by one of its operands."""
         lines = [(n, re.sub(rf"\b{name}\b", operand, text)) for n, text in self.lines
                  if n != name]
         kept = [n for n in self.results if n != name] or [operand]
         return self._replace(lines=tuple(lines)).only(*kept)
 
     def __str__(self):
-        """Readable Python: what is used once stands where it is used."""
+        """Readable Python: a line that is used once is written where it is used."""
         uses = collections.Counter(n for _, text in self.lines
                                    for n in NAME.findall(text))
         inlined, shown = {}, []
@@ -87,7 +88,8 @@ class Program(NamedTuple):
             else:
                 shown.append(f"{name} = {ast.unparse(ast.parse(text))}")
         seed, number = self.seed
-        return "\n".join([f"# --seed {seed} --first {number} --programs 1: {self.setting}", *shown])
+        title = f"# --seed {seed} --first {number} --programs 1: {self.setting}"
+        return "\n".join([title, *shown])
 
 
 def names_in(*texts):
@@ -98,14 +100,14 @@ def names_in(*texts):
 
 
 def expect(program, format=None):
-    """Every line by NumPy: {name: Expected, or an array}. Raises LeftRange."""
+    """All lines in NumPy: {name: Expected, or an array}. Raises LeftRange."""
     format = format or program.setting.format
     return run_lines(program, lambda a: encoded(format, a),
                      lambda a: encoded(format, a, secret=False), expected_concatenate)
 
 
 def compute(program, **options):
-    """Every line by the library, in a World with these options: {name: FixedPoint, or an array}."""
+    """All lines in a World with these options: {name: FixedPoint, or an array}."""
     format, seed = program.setting.format, program.seed[1]
     world = program.setting.world(seed, **options)
 
@@ -133,7 +135,7 @@ def run_lines(program, secret, public, concatenate):
 
 
 class Failure(NamedTuple):
-    """What is wrong with a program: "wrong" or the name of an error, and the details."""
+    """The failure of a program: "wrong" or the name of an error, and the details."""
 
     kind: str
     detail: str
@@ -144,9 +146,9 @@ class Failure(NamedTuple):
 
 
 def check(program, expected=None, refusals=(), **options):
-    """None, or the Failure of a program: it was refused, or a result is beyond its bound.
+    """None, or the Failure: the program is refused, or a result exceeds its bound.
 
-    Errors that are `refusals` are left to the caller: without any, a refusal is a failure.
+    Errors of the types `refusals` are raised; any other refusal is a failure.
     """
     expected = expected or expect(program)
     try:
@@ -166,7 +168,7 @@ def check(program, expected=None, refusals=(), **options):
 
 
 def check_beyond(program, refusals, **options):
-    """None if a program that leaves the range is refused, or is right all the same."""
+    """None if a program that leaves the range is refused, or correct nevertheless."""
     unlimited = program.setting.format._replace(bits=900)
     try:
         return check(program, expect(program, unlimited), refusals, **options)
@@ -175,7 +177,7 @@ def check_beyond(program, refusals, **options):
 
 
 def difference(got, expected):
-    """How a revealed array is not what was expected, in words, or None."""
+    """The difference of a revealed array from the expected one in words, or None."""
     if got.shape != expected.shape:
         return f"shape {got.shape}, NumPy has {expected.shape}"
     bound = expected.revealed_error
@@ -183,26 +185,26 @@ def difference(got, expected):
     if not bad.any():
         return None
     place = tuple(int(i) for i in np.argwhere(bad)[0])
-    return (f"{got[place]} at {place}, NumPy has {expected.value[place]}, bound {bound[place]:.3g};"
-            f" {bad.sum()} of {bad.size} are wrong")
+    return (f"{got[place]} at {place}, NumPy has {expected.value[place]}, bound "
+            f"{bound[place]:.3g}; {bad.sum()} of {bad.size} are wrong")
 
 
 def smallest(failure, **options):
-    """The Failure of as few lines as still fail in the same way."""
+    """The Failure of the fewest lines that fail in the same way."""
     def fails(program):
         try:
             found = check(program, **options)
-        except (LeftRange, ValueError, IndexError):     # NumPy itself refuses it
+        except (LeftRange, ValueError, IndexError):     # NumPy refuses it
             return None
         return found and found.kind == failure.kind and found
 
     program = failure.program
-    for name, _ in program.lines:                       # the first line that shows it by itself
+    for name, _ in program.lines:               # the first line that fails alone
         shorter = name[0] == "t" and fails(program.only(name))
         if shorter:
             failure = shorter
             break
-    for name, text in reversed(failure.program.lines):  # then without each other line in turn
+    for name, text in reversed(failure.program.lines):      # then drop line by line
         for operand in sorted(names_in(text)):
             if name in dict(failure.program.lines) and operand[0] != "m":
                 failure = fails(failure.program.without(name, operand)) or failure
@@ -210,7 +212,7 @@ def smallest(failure, **options):
 
 
 def skeleton(failure):
-    """The kind of a failure and its last line, without names and numbers: for counting."""
+    """The kind of a failure and its last line without names and numbers."""
     _, text = failure.program.lines[-1]
     text = re.sub(r"(np\.\w+|Fraction|Decimal)\([^()]*\)|True|False", "c",
                   NAME.sub("x", text))

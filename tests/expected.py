@@ -1,22 +1,24 @@
-"""An array as NumPy has it, with the error that the library may make and the range it is right in.
+"""NumPy's numbers, with the error that is allowed and the range in which it is kept.
 
-The contract, for numbers with the unit u = base ** digits over Z_2^l, where eps = 1 / u and
-R = 15/16 2^(l-2):
+The contract, for numbers with the unit u = base ** digits over Z_2^l, where eps = 1 / u
+and R = 15/16 2^(l-2):
 
     range        a value          |v| < R / (2 u), also both sides of a comparison
                  a sum            |v| < R / u
                  a product        the sum of |x y| < R / (2 u^2)
-                 a public factor  |x| and |x c| < R / (2 u D), and their sums, D = max(u, 1000);
-                                  |c| <= 1e9, |c| < R / (2 D)
+                 a public factor  |x|, |x c| and their sums < R / (2 u D),
+                                  D = max(u, 1000), |c| <= 1e9, |c| < R / (2 D)
                  sums of these    all terms together below twice as much
     error        encode           eps / 2; nothing for a number that the format holds
-                 x + y, x - y     2 eps; n eps for a sum of n; nothing before the first truncation
+                 x + y, x - y     2 eps; n eps for a sum of n; 0 before any truncation
                  x * y, x @ y     |x| eps + |y| eps + eps^2, summed along the inner axis
-                 x * c, x @ c     1e-6 |x c| + eps (1 + |c|), summed along the inner axis
+                 x * c, x @ c     1e-6 |x c| + eps (1 + |c|), summed likewise
                  relu, max        eps, as for refresh, concatenate and a reveal
-                 x > y, argmax    either answer where the operands are closer than their errors
+                 x > y, argmax    either answer if the operands differ by less than
+                                  their errors
 
-Errors of the operands are carried along: (x + e) (y + f) differs from x y by |x| f + |y| e + e f.
+Errors of the operands are added: (x + e) (y + f) differs from x y by
+|x| f + |y| e + e f.
 """
 
 from functools import cached_property
@@ -29,10 +31,11 @@ HALF_ULP = 2.0**-53         # the relative error of one float64 operation: NumPy
 
 
 class Format(NamedTuple):
-    """How numbers are kept, and the range in which they must be right.
+    """A format of numbers, and the range in which they must be correct.
 
-    `spare` bits are left out of the range. Local truncation fails with probability |raw| / 2^l;
-    24 spare bits make that at most 2^-26 for an element, so that it is not met in practice.
+    The range leaves out `spare` bits. Local truncation fails with probability
+    |raw| / 2^l; with 24 spare bits that is at most 2^-26 for an element, which does not
+    occur in practice.
     """
 
     base: int = 10
@@ -65,25 +68,26 @@ class Format(NamedTuple):
         return self.sums / max(self.unit, 1000)
 
     def rounding(self, numbers):
-        """The error of encoding `numbers`: none for multiples of a power of two that u divides."""
+        """The error of encoding: 0 for multiples of a 1 / 2^k with 2^k | u."""
         step = 1 / gcd(self.unit, 2**20)
         return np.where(numbers % step == 0, 0, self.eps / 2)
 
 
 class LeftRange(Exception):
-    """The true numbers of a line are not in the documented range: nothing is promised for it."""
+    """The true numbers of a line leave the range: nothing is promised for it."""
 
 
 class Expected:
-    """An array as NumPy has it, and how far the library may be from it.
+    """NumPy's array, and how far the library's may be from it.
 
     value   float64
     error   the bound of |result - value|, of the same shape
-    exact   no truncation came before: sums of encoded numbers, which have no error of their own
-    limit   of sums. A product waits for its truncation, and may be summed up before it: then
-            the limit is that of products.
-    size    the sum of absolute values that the limit is for
-    secret  False if it is made of public values only
+    exact   no truncation came before: sums of encoded numbers have no error of their
+            own
+    limit   of sums. A product may be summed while its truncation is pending, and the
+            limit is then that of products.
+    size    the sum of absolute values to which the limit applies
+    secret  False if only public values take part
     """
 
     __array_ufunc__ = None
@@ -95,8 +99,8 @@ class Expected:
         self.error = np.broadcast_to(error, self.value.shape)
         self.exact, self.secret = exact, secret
         self.limit = format.sums if limit is None else limit
-        self.size = self.most if size is None else np.broadcast_to(size,
-                                                                   self.value.shape)
+        size_here = self.most if size is None else size
+        self.size = np.broadcast_to(size_here, self.value.shape)
         within(self.most, format.sums)
         if size is not None:
             within(self.size, self.limit)
@@ -112,22 +116,22 @@ class Expected:
 
     @property
     def cut(self):
-        """The error of the truncation that may be due before the number is used."""
+        """The error of the truncation that may be pending."""
         return 0 if self.exact else self.format.eps
 
     @property
     def operand(self):
-        """The largest absolute value as an operand, which has to be in the range of values."""
+        """The largest absolute value as an operand, in the range of values."""
         within(self.most + self.cut, self.format.values)
         return self.most + self.format.eps
 
     @property
     def revealed_error(self):
-        """The bound of a decoded number, which is a quotient of two that float64 rounds."""
+        """The bound of a decoded number, a quotient that float64 rounds."""
         return self.error + self.cut + 3 * HALF_ULP * np.abs(self.value)
 
     def _with(self, value, error, **changes):
-        kept = dict(exact=self.exact, secret=self.secret)
+        kept = {"exact": self.exact, "secret": self.secret}
         return Expected(self.format, value, error, **kept | changes)
 
     def _each(self, move):
@@ -136,7 +140,7 @@ class Expected:
                           size=move(self.size))
 
     def _meet(self, other):
-        """The other operand of a sum or a comparison, which may be a public number or array."""
+        """The other operand of a sum or comparison, also a public number or array."""
         if isinstance(other, Expected):
             return other
         return encoded(self.format, other, secret=False)
@@ -149,8 +153,7 @@ class Expected:
         cut = 0 if x.exact and y.exact else 2 * self.format.eps
         if not isinstance(other, Expected) and x.limit < self.format.sums and (
                 np.abs(y.value) < x.limit / 2).all():
-            within(x.size + y.size,
-                   x.limit)        # a small number waits with the product
+            within(x.size + y.size, x.limit)    # a small number joins the product
         limit, size = joint(x, y, x.size + y.size, np.abs(value))
         return self._with(value, x.error + y.error + cut + HALF_ULP * np.abs(value),
                           limit=limit, size=size, exact=x.exact and y.exact,
@@ -189,16 +192,14 @@ class Expected:
     __radd__, __rmul__ = __add__, __mul__
 
     def _product(self, other, op):
-        """By a secret, or by a public factor: `op` adds up along the inner axis, if there is one.
-        """
+        """By a secret or a public factor; `op` may sum along an inner axis."""
         x, eps = self.operand, self.format.eps
         if isinstance(other, Expected):
             y, value = other.operand, op(self.value, other.value)
             size = op(x, y)
             within(size, self.format.products / 2)
-            error = op(self.error + eps, np.abs(other.value)) + op(
-                np.abs(self.value), other.error + eps) + op(self.error + eps,
-                                                            other.error + eps)
+            e, f = self.error + eps, other.error + eps
+            error = op(e, np.abs(other.value)) + op(np.abs(self.value), f) + op(e, f)
             return self._with(value, error + self._inner(op, size), exact=False,
                               size=size, limit=self.format.products,
                               secret=self.secret or other.secret)
@@ -214,7 +215,7 @@ class Expected:
                           exact=False, size=size, limit=self.format.factors)
 
     def _inner(self, op, size):
-        """NumPy's own error in adding up `size`."""
+        """NumPy's own error in the sum of `size`."""
         return HALF_ULP * size * (2 if op is np.multiply else 1 + self.value.size)
 
     def __truediv__(self, number):
@@ -227,10 +228,10 @@ class Expected:
     # ---- comparisons
 
     def _compare(self, op, other):
-        """0 or 1, and an error of 1 where either answer is right."""
+        """0 or 1, and an error of 1 where either answer is correct."""
         x, y = self, self._meet(other)
-        x.operand, y.operand            # both sides have to be values
-        self - other                    # and their difference in the range of sums
+        _ = x.operand, y.operand        # both sides have to be values
+        _ = self - other                # and their difference in the range of sums
         margin = x.error + y.error + (0 if x.exact and y.exact else 2 * self.format.eps)
         certain = (np.abs(x.value - y.value) > margin) | (margin == 0)
         return self._answer(op(x.value, y.value), np.where(certain, 0, 1),
@@ -258,20 +259,21 @@ class Expected:
         return self >= 0
 
     def relu(self):
-        self.operand
+        _ = self.operand
         return self._with(np.maximum(self.value, 0), self.error + self.cut, exact=False)
 
     def refresh(self):
         return self._with(self.value, self.error + self.cut, exact=self.exact)
 
     def max(self, axis=None):
-        self.operand
+        _ = self.operand
         return self._with(self.value.max(axis), self.error.max(axis) + self.cut,
                           exact=False)
 
     def argmax(self, axis=None, one_hot=False):
-        self.operand
-        x = self.reshape(-1) if axis is None else self._each(lambda a: np.moveaxis(a, axis, -1))
+        _ = self.operand
+        x = self._each(lambda a: a.reshape(-1) if axis is None
+                       else np.moveaxis(a, axis, -1))
         n, best = x.shape[-1], x.value.argmax(-1)
         place = np.eye(n)[best]
         margin = x.error + self.cut
@@ -309,10 +311,10 @@ def encoded(format, numbers, secret=True):
 
 
 def joint(x, y, size, settled):
-    """The limit of x and y together, and the size that it is for.
+    """The limit of x and y together, and the size to which it applies.
 
-    Two products waiting for their truncation add up as they are, and so does what is small enough.
-    A large number meets a product after the product's truncation only.
+    Two products are added before their truncation, and so is a number that is small
+    enough. A large number is added to a product after the product's truncation.
     """
     limit = min(x.limit, y.limit)
     if x.limit == y.limit < x.format.sums or (size < limit).all():

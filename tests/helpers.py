@@ -5,6 +5,7 @@ import numpy as np
 from mpc import FixedPoint, Local, Share, run_threads
 from mpc.audit.replay import RecordedWorld
 from mpc.audit.tags import TaggedWorld, strip
+from mpc.share import RingArray
 
 
 class TaggedRecord(TaggedWorld, RecordedWorld):
@@ -15,7 +16,7 @@ def rows_of(value):
     """The plain rows (holders here, *shape) of a Share, FixedPoint, Local or array."""
     if isinstance(value, FixedPoint):
         value = value.value
-    return strip(value.rows if isinstance(value, (Share, Local)) else value)
+    return strip(value.rows if isinstance(value, (RingArray, Local)) else value)
 
 
 def reconstruct(share):

@@ -1,9 +1,9 @@
-"""Random programs of a user, each compared with NumPy within the documented bound of error.
+"""Random programs, each compared with NumPy within the documented bounds of error.
 
-A program is drawn line by line (`differential.Program`). Each line is run by NumPy at once, with
-its error and its range (`expected.Expected`). If its true numbers leave the documented range,
-another line is drawn in its place; so every program that comes out must be right, and no result of
-the library has a say in which programs are drawn.
+A program is drawn line by line (`differential.Program`). NumPy runs each line at once,
+with its error and its range (`expected.Expected`). If its true numbers leave the
+documented range, another line replaces it. So every program that is drawn must be
+correct, and no result of the library influences the choice of programs.
 
 Run many programs by hand, or one of them again:
 
@@ -24,8 +24,8 @@ from typing import NamedTuple
 import numpy as np
 
 if __name__ == "__main__":
-    sys.path.insert(0,
-                    str(Path(__file__).parents[1]))      # else tests/mpc would stand for mpc
+    # else `mpc` would be tests/mpc
+    sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from differential import Program, Setting, check, expect, skeleton, smallest
 from expected import Format, LeftRange
@@ -60,7 +60,7 @@ def pick(rng, choices):
 
 
 class Generator:
-    """A program in the making, and what NumPy says about it so far."""
+    """A program under construction, and NumPy's numbers for its lines."""
 
     def __init__(self, seed):
         self.rng = np.random.default_rng(seed)
@@ -68,7 +68,7 @@ class Generator:
         self.format = self.setting.format
         self.lines, self.left_range = [], 0
         self.names = expect(Program(seed, self.setting, ()))
-        self.limits = self.rng.random() < 0.3          # numbers near the ends of their range
+        self.limits = self.rng.random() < 0.3       # numbers near their limits
 
     def chance(self, probability):
         return self.rng.random() < probability
@@ -77,7 +77,7 @@ class Generator:
         return pick(self.rng, choices)
 
     def add(self, prefix, text):
-        """Append a line, after NumPy has run it; its name. May raise LeftRange."""
+        """Run a line in NumPy and append it; returns its name. May raise LeftRange."""
         name = f"{prefix}{len(self.lines)}"
         value = eval(text, self.names)
         self.names[name] = value
@@ -85,7 +85,7 @@ class Generator:
         return name
 
     def try_line(self, make):
-        """Append what `make` draws, unless it leaves the range."""
+        """Append the line that `make` draws, unless it leaves the range."""
         before = len(self.lines)
         try:
             text = make(self)
@@ -108,7 +108,7 @@ class Generator:
         return self.names[name]
 
     def values(self, fits=lambda value: True):
-        """The names of all values so far, but for public arrays and what does not fit."""
+        """The names of the values that fit; public arrays are none."""
         return [name for name, _ in self.lines if name[0] != "m"
                 and fits(self.names[name])]
 
@@ -145,7 +145,7 @@ class Generator:
         return tuple(1 if self.chance(0.3) else n for n in shape)
 
     def leaf(self, shape, size=None):
-        """A new secret, or now and then a public FixedPoint; `size` bounds its numbers."""
+        """A new secret, or sometimes a public FixedPoint, of numbers up to `size`."""
         array = self.numbers(shape, self.magnitude() if size is None else size)
         public = self.chance(0.15)
         return self.add("p" if public else "x",
@@ -165,12 +165,13 @@ class Generator:
         """Python for an array of numbers up to `size` in absolute value."""
         size = min(float(size), 0.999 * self.format.values)
         if prod(shape) > LARGE:
-            return f"rng({self.rng.integers(1000)}).uniform({-size!r}, {size!r}, {shape})"
+            seed = self.rng.integers(1000)
+            return f"rng({seed}).uniform({-size!r}, {size!r}, {shape})"
         array = self.rng.uniform(-size, size, shape)
         kind = self.rng.random()
         if kind < (0.4 if self.limits else 0.1):        # at the very ends
             array = np.where(self.rng.random(shape) < 0.5, -size, size)
-        elif kind < 0.4:                                # multiples of 1/8, which most formats hold
+        elif kind < 0.4:                    # multiples of 1/8: exact in most formats
             array = np.trunc(array * 8) / 8
         elif kind < 0.5:
             array = np.trunc(array)
@@ -192,7 +193,7 @@ class Generator:
         return self.add("m", self.pick(*ARRAYS)(self.rng, shape))
 
 
-# -------------------------------------------------------------------- public numbers and arrays
+# ------------------------------------------------------------ public numbers and arrays
 
 
 def numpy_number(rng):
@@ -258,7 +259,8 @@ def literal(array):
     return f"np.array({array.tolist()}, {name_of(array.dtype)})"
 
 
-# -------------------------------------------------------------------- the lines of a program
+# -------------------------------------------------------------- the lines of a program
+#
 # Each function draws the text of one line; leaves that it needs are lines before it.
 
 
@@ -298,7 +300,7 @@ def times_array(g):
 
 
 def masked_then_shifted(g):
-    """What is 0 after a mask has rows that are not random, unless they are refreshed."""
+    """A masked element is 0 and its shares are not random until they are refreshed."""
     x = g.operand()
     m = g.add("m", mask(g.rng, g.value(x).shape))
     return f"{x} * {m} {g.pick('+', '-')} {g.factor()}"
@@ -372,7 +374,8 @@ def reshape(g):
     x = g.operand()
     shape, size = list(g.value(x).shape), g.value(x).value.size
     g.rng.shuffle(shape)
-    return f"{x}.reshape({g.pick('-1', str(tuple(shape)), f'({size}, 1)', f'1, {size}')})"
+    sizes = g.pick("-1", str(tuple(shape)), f"({size}, 1)", f"1, {size}")
+    return f"{x}.reshape({sizes})"
 
 
 def transpose(g):
@@ -427,7 +430,7 @@ def largest(g):
 
 
 def fill_product(g):
-    """A new operand as large as the limit of products allows for x, by itself or all together."""
+    """x and an operand that is nearly too large, for each product or for their sum."""
     x = g.operand(lambda v: v.value.size > 0, (2,))
     value, together = g.value(x), g.chance(0.4)
     room = g.format.products / float(value.operand.sum() if together
@@ -441,7 +444,7 @@ def fill_product(g):
 
 
 def fill_factor(g):
-    """A public factor as large as its limit allows for x, or x as large as it may be."""
+    """x and a public factor that is nearly too large, or x as large as it may be."""
     if g.chance(0.3):
         x = g.leaf(g.shape(), g.format.factors * g.rng.uniform(0.9, 0.999))
         return f"{x} * {pick(g.rng, NUMBERS)(g.rng)}"
@@ -470,7 +473,7 @@ def filled(g):
 
 
 def fill_then_sum(g):
-    """A product that nearly uses its range, then what has the wider range of sums."""
+    """A product that nearly leaves its range, and a number in the wider one of sums."""
     low, high = np.log(g.format.factors / 10), np.log(g.format.values)
     size = float(g.pick(np.exp(g.rng.uniform(low, high)),
                         g.rng.uniform(0, 1) * g.format.products))
@@ -485,7 +488,7 @@ def fill_then_compare(g):
 
 
 def ends(g):
-    """Two operands at the ends of the range of values; the second may be a public number."""
+    """Two operands at the ends of the range of values; the second may be public."""
     size = 0.999 * g.format.values
     x = g.leaf(g.shape(), size)
     return x, g.leaf(g.value(x).shape,
@@ -530,7 +533,7 @@ def long_matmul(g):
 
 
 def variance(g):
-    """The mean of squares less the square of the mean, of numbers around some centre."""
+    """The mean of squares minus the square of the mean, of numbers around a centre."""
     n, f = int(g.pick(3, 10, 100, 1000)), g.format
     most = 0.9 * (f.factors / n) ** 0.5         # so that n squares stay in range
     centre = float(g.rng.uniform(0, most))
@@ -545,9 +548,11 @@ def chain_link(g):
     shape = g.value(x).shape
     m = g.add("m", g.pick(f"np.full({shape}, {g.pick(0.5, 2, 0.9, 1.1, -1)})",
                           mask(g.rng, shape, ones=0.9)))
-    return g.pick(f"{x} * {m}", f"{x} * {m} - {g.pick('0.5', '1', 'Fraction(1, 3)')}",
-                  f"{x} * {g.pick('0.987654', '1.234567', '-0.3', 'np.float16(1.1)', '2', '1')}",
-                  f"{x} / {g.pick('3', '1.01', '0.7', 'np.sqrt(2)')}")
+    shift = g.pick("0.5", "1", "Fraction(1, 3)")
+    factor = g.pick("0.987654", "1.234567", "-0.3", "np.float16(1.1)", "2", "1")
+    divisor = g.pick("3", "1.01", "0.7", "np.sqrt(2)")
+    return g.pick(f"{x} * {m}", f"{x} * {m} - {shift}", f"{x} * {factor}",
+                  f"{x} / {divisor}")
 
 
 def often(**times):
@@ -567,7 +572,7 @@ CHAIN = [chain_link]
 
 
 class Drawn(NamedTuple):
-    """A program, what NumPy says about its lines, and how many others left the range."""
+    """A program, NumPy's numbers, and how many lines left the range."""
 
     program: Program
     expected: dict
@@ -598,9 +603,9 @@ def draw(seed):
 
 
 def draw_beyond(seed):
-    """A short program that leaves the range in its last line, by a factor from 1.01 to 1000.
+    """A short program whose last line leaves the range by a factor of 1.01 to 1000.
 
-    Where the values alone leave it, only checked mode can notice.
+    If only the values leave it, only checked mode detects it.
     """
     g = Generator(seed)
     f, n = g.format._replace(spare=0), int(g.rng.integers(1, 4))
@@ -625,7 +630,7 @@ def draw_beyond(seed):
 
 
 class Report(NamedTuple):
-    """What came of many programs; the first `shown` failures are cut down to what shows them."""
+    """The results of many programs; the first `shown` failures are reduced."""
 
     programs: int
     left_range: int
@@ -642,9 +647,9 @@ class Report(NamedTuple):
 
 
 def run(seed, first, programs, show=3, progress=None, **options):
-    """Draw and check programs `first`, `first` + 1 ... of a seed, in a World with these options.
+    """Draw and check programs `first`, `first` + 1 ... of a seed; returns a Report.
 
-    Returns a Report. `progress` is told of each program.
+    The `options` are those of the World. `progress` is called after each program.
     """
     failures, left_range = [], 0
     for i in range(first, first + programs):
@@ -676,8 +681,8 @@ def main(argv=None):
             print(failure, flush=True)
         if time.monotonic() - said > 10:
             said = time.monotonic()
-            print(f"{done} of {options.programs}, {failures} failures, {said - start:.0f} s",
-                  file=sys.stderr, flush=True)
+            print(f"{done} of {options.programs}, {failures} failures, "
+                  f"{said - start:.0f} s", file=sys.stderr, flush=True)
 
     if options.programs == 1:
         print(f"{draw((options.seed, options.first)).program}\n")

@@ -4,11 +4,11 @@ import collections
 
 import numpy as np
 import pytest
-
-import mpc
 from differential import Program, Setting, check, check_beyond, difference, smallest
 from expected import Expected, Format, LeftRange, encoded
 from random_programs import draw, draw_beyond, run
+
+import mpc
 
 SEED, CHUNK = 1, 250            # in chunks, for the processes of pytest-xdist
 
@@ -114,7 +114,7 @@ def test_a_refusal_is_cut_down_to_the_lines_that_show_it(monkeypatch):
     ("x.argmax()", 0), ("x.eq(x)", 0), ("(x * 0).argmax(one_hot=True)", 0),
 ])
 def test_the_error_is_the_documented_one(line, error):
-    expected = eval(line, dict(x=numbers(4), y=numbers(2)))
+    expected = eval(line, {"x": numbers(4), "y": numbers(2)})
     assert expected.error.item() == pytest.approx(error, abs=1e-12)
 
 
@@ -125,8 +125,8 @@ def test_the_error_is_the_documented_one(line, error):
 def test_what_leaves_the_range_is_not_drawn(line):
     limit = FORMAT.values
     with pytest.raises(LeftRange):
-        eval(line.replace("big", "number(limit)"), dict(
-            number=numbers, limit=limit, np=np,
-            wide=numbers(0.99 * limit) + numbers(0.99 * limit), x=numbers(3e6),
-            y=numbers(3e6), f=numbers(4e12),
-            z=numbers(*[(FORMAT.products / 3.9) ** 0.5] * 4), w=numbers(*[2e12] * 3)))
+        eval(line.replace("big", "number(limit)"), {
+            "number": numbers, "limit": limit, "np": np,
+            "wide": numbers(0.99 * limit) + numbers(0.99 * limit), "x": numbers(3e6),
+            "y": numbers(3e6), "f": numbers(4e12),
+            "z": numbers(*[(FORMAT.products / 3.9) ** 0.5] * 4), "w": numbers(*[2e12] * 3)})

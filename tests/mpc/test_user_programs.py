@@ -1,7 +1,7 @@
-"""Short programs as users write them, in the default World: the right number, or a refusal.
+"""Short programs of a user in the default World: the correct number, or a refusal.
 
-Each tolerance is the documented error of the operations in the line or less; numbers have three
-decimal digits where nothing else is said.
+Each tolerance is at most the documented error of the operations in the line. Numbers
+have three decimal digits unless another format is given.
 """
 
 import datetime
