@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 import nn
+from mpc.limbs import keep_large_blocks
 from mpc.train_mnist import console
 from mpc.train_mnist.arithmetics import ARITHMETICS
 from mpc.train_mnist.options import check_options, is_server, parser
@@ -180,6 +181,7 @@ def run(options: Namespace) -> int:
     problem = check_options(options)
     if problem:
         raise ValueError(problem)
+    keep_large_blocks()
     log = functools.partial(print, flush=True)
     done = train(options, log, progress=console.progress)
     if done.world:
