@@ -23,6 +23,7 @@ import mpc
 import nn
 from benchmarks.measure import interleaved
 from mpc.audit.replay import RecordedWorld
+from mpc.limbs import keep_large_blocks
 from mpc.train_mnist import Net, costs, train, train_batch
 from mpc.train_mnist.options import parser
 
@@ -138,6 +139,7 @@ def main(argv=None):
                    help="also train, with seeds 0 to 3: takes some minutes")
     p.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
     options = p.parse_args(argv)
+    keep_large_blocks()
     if options.peak:
         show_peak(*options.peak)
         return

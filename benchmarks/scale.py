@@ -13,6 +13,7 @@ import threadpoolctl
 
 import mpc
 from benchmarks.measure import interleaved
+from mpc.limbs import keep_large_blocks
 from mpc.train_mnist import costs, train
 from mpc.train_mnist.options import parser
 
@@ -50,6 +51,7 @@ def main(argv=None):
     p.add_argument("--picture", metavar="FILE",
                    help="also draw the two tables; needs matplotlib")
     options = p.parse_args(argv)
+    keep_large_blocks()
     tables = {"items in an epoch | CPU seconds": {},
               "items in a batch | CPU ms an item": {}}
     with threadpoolctl.threadpool_limits(1):

@@ -14,6 +14,7 @@ import mpc
 from benchmarks.measure import interleaved
 from mpc import beaver, carry_tree, securenn, truncation
 from mpc.audit.views import Watched
+from mpc.limbs import keep_large_blocks
 
 N = 8192
 
@@ -80,6 +81,7 @@ def main(argv=None):
     p.add_argument(
         "--repeat", type=int, default=15, help="interleaved repetitions (15)")
     options = p.parse_args(argv)
+    keep_large_blocks()
     pairs = tasks()
     with threadpoolctl.threadpool_limits(1):
         runs = {(name, i): (function, 1) for name, both in pairs.items()

@@ -31,7 +31,7 @@ class Float:
         return model
 
     def batch(self, load: Callable, shape: tuple, parts: Sequence):
-        """A batch, from `parts` that are an owner and its slice of items each."""
+        """A batch; each of its `parts` is (owner, slice of items)."""
         return load(slice(parts[0][1].start, parts[-1][1].stop))
 
     def reveal(self, value, name: str) -> np.ndarray:

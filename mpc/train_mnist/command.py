@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 import nn
+from mpc.limbs import keep_large_blocks
 from mpc.train_mnist import console
 from mpc.train_mnist.arithmetics import ARITHMETICS
 from mpc.train_mnist.options import check_options, is_server, parser
@@ -69,15 +70,15 @@ class Stopwatch:
 
 def train(options: Namespace, log: Callable = print, world: World | None = None,
           progress: Callable = lambda text: None) -> Run:
-    """Train and test as `options` say; `log` gets each line as it is due.
+    """Train and test as `options` say, and pass each line of output to `log`.
 
-    `world` is where the shares live, by default one that `options` describe. `progress`
-    is told how far a test is, and "" at its end.
+    The shares live in `world`, by default one that `options` describe. `progress` is
+    called with the progress of each test, and with "" at its end.
     """
     arithmetic = ARITHMETICS[options.arithmetic](options, world)
     world = arithmetic.world
-    here = world is None or world.has(world.server)
-    rng = np.random.default_rng(options.seed) if here else None
+    owns_model = world is None or world.has(world.server)
+    rng = np.random.default_rng(options.seed) if owns_model else None
     model = arithmetic.model(Net(rng, options.activation))
     batches = private_batches(arithmetic, "train", options)
     tests = private_batches(arithmetic, "test", options)
@@ -94,9 +95,9 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
             losses.append(float(arithmetic.reveal(loss, "loss")))
         watch.count(logged or simulated)
         if logged:
-            done = min(batch * options.batch_size, options.train_items)
-            log(f"Train Epoch: {epoch} [{done}/{options.train_items} "
-                f"({100 * done / options.train_items:.0f}%)]  "
+            done = of_items(min(batch * options.batch_size, options.train_items),
+                            options.train_items)
+            log(f"Train Epoch: {epoch} [{done}]  "
                 f"Loss: {losses[-1]:.{arithmetic.digits}f}  "
                 f"Time: {watch.seconds[-1]:.3f}s")
             if impossible(losses[-1]) and not any(map(impossible, losses[:-1])):
@@ -104,20 +105,23 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
         if batch == len(batches):
             shown = with_progress(tests, options.test_items, progress)
             counts.append(count_correct(arithmetic, model, shown))
-            log(f"Test set: Accuracy: {counts[-1]:.0f}/{options.test_items} "
-                f"({100 * counts[-1] / options.test_items:.0f}%)")
+            log(f"Test set: Accuracy: {of_items(counts[-1], options.test_items)}")
             watch.start()
     model = arithmetic.reveal_model(model)
     return Run(model, losses, counts, watch.seconds, world, first)
 
 
+def of_items(count: float, n_items: int) -> str:
+    return f"{count:.0f}/{n_items} ({100 * count / n_items:.0f}%)"
+
+
 def impossible(loss: float) -> bool:
-    """Is this no mean of squares? NaN is not: a role without the server reads it."""
+    """No mean of squares has this value. NaN, at a role without the server, is fine."""
     return loss < 0 or loss > 1e6
 
 
 def with_progress(batches, n_items: int, progress: Callable) -> Iterator[tuple]:
-    """The test `batches`; tells `progress` how many of `n_items` are done."""
+    """The test `batches`; reports to `progress` how many of `n_items` are done."""
     done = 0
     for pictures, labels in batches:
         progress(f"Test set: {done}/{n_items}")
@@ -177,6 +181,7 @@ def run(options: Namespace) -> int:
     problem = check_options(options)
     if problem:
         raise ValueError(problem)
+    keep_large_blocks()
     log = functools.partial(print, flush=True)
     done = train(options, log, progress=console.progress)
     if done.world:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 import mpc
+from mpc.limbs import keep_large_blocks
 from mpc.train_mnist import console, forecast
 from mpc.train_mnist.arithmetics import Shared
 from mpc.train_mnist.options import Parser, parser
@@ -131,6 +132,7 @@ def main(argv: Sequence[str] = ()) -> int:
         Parser(prog="python -m mpc.train_mnist.costs", description=DESCRIPTION,
                epilog=EPILOG).parse_args(words)
         name, lines = "costs", table(console.progress)
+    keep_large_blocks()
     return console.exit_status(name, partial(print_lines, lines))
 
 

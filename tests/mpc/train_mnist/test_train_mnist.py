@@ -1,4 +1,4 @@
-"""The command: its output, what it reveals, that it learns, that all roles agree."""
+"""The command: output, revealed values and accuracy are right, and all roles agree."""
 
 import re
 import threading
@@ -138,7 +138,7 @@ def test_a_truncated_file_is_reported_in_one_line(capsys, tmp_path):
     assert f"{tmp_path}/train-images-idx3-ubyte.gz: " in line
 
 
-# ------------------------------------------------------------------ what it reveals
+# ------------------------------------------------------------------ revealed values
 
 
 def to_server(run):
