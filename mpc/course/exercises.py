@@ -722,22 +722,6 @@ def shorter_limbs(answer):
 
 
 @check
-def lowest_bit(function):
-    """e and u_1 are uniform, but their difference is not: it has the parity of x."""
-    x = np.arange(6, dtype=np.uint64)
-    u_0 = np.array([7, 2**63, 5, 2**64 - 1, 3, 2**62], np.uint64)
-    u_1 = np.array([2**64 - 1, 4, 2**63, 9, 6, 2**63 + 1], np.uint64)
-    e = x - (u_0 + u_0 - u_1)
-    found, bit = np.asarray(function(e, u_1)), x & np.uint64(1)
-    if found.max() > 1:
-        return f"{found.max()} is too large, a bit is 0 or 1: take the lowest bit only"
-    for alone in (e, u_1):
-        if np.array_equal(found, alone & np.uint64(1)):
-            return "the mask is still on it: combine e and u_1"
-    return differs(found, bit)
-
-
-@check
 def before_or_behind(answer):
     """100,352 numbers or 8,192: twelve times fewer openings for the same update."""
     product, gradient = answer
