@@ -13,10 +13,10 @@ NumPy does almost no work on an array without rows, so every role runs the same 
 line of code and pays for its own part only. A simulation hosts all roles; a process of
 its own hosts one worker with one row, or the crypto provider with none.
 
-Two rules follow. The first axis belongs to the World: no other code sums, picks or
-reverses along it. And no branch depends on such a value; a public decision goes through
-`broadcast`. A counter advances in every role at each draw and each round and travels
-with every message, so a role that leaves the common program is stopped (`OutOfStep`).
+Two rules follow. No other code sums, picks or reverses along the first axis. No branch
+depends on such a value; a public decision goes through `broadcast`. A counter advances
+in every role at each draw and each round and travels with every message, so a role that
+leaves the common program is stopped (`OutOfStep`).
 
 Messages are passed by keyword: ``world.open(epsilon=x - a, delta=y - b)`` sends both in
 one round under these names and returns a tuple. docs/GLOSSARY.md defines the terms.
@@ -60,30 +60,17 @@ class Role:
 class World:
     """All roles of a protocol, seen from one process.
 
-    Parameters
-    ----------
-    n_workers : int
-        Two or more: alice and bob, then worker3, worker4 ...
-    seed : int, optional
-        Makes every mask repeatable, for lessons and tests: anyone who knows it knows
-        all masks. Without it the keys come from the operating system.
-    ring_bits : int
-        Shares of values live in Z_2^ring_bits.
-    comparison : {"securenn", "carry-tree"}, optional
-        The protocol for signs (`mpc.comparison`). SecureNN works for two workers only
-        and is their default; the carry tree is the default for more.
-    truncation : {"provider", "local"}
-        How products are scaled down (`mpc.truncation`). The provider's help never fails
-        for a value in range; local truncation takes no message and two workers.
-    checked : bool
-        Compares every fixed-point operation with the same one on plain numbers
-        (`mpc.audit.checked`): for lessons and for testing programs; simulation only.
-    coins : callable, optional
-        ``coins(label, ring, shape)`` returns coins to use in place of drawn ones, or
-        None; `shape` starts with the number of keys. For tests; simulation only.
-    here, keys, link
-        The names of the roles in this process, their keys, and the link to the others;
-        set by `run_threads` and the like.
+    n_workers    two or more: alice and bob, then worker3, worker4 ...
+    seed         makes every mask repeatable, and known to anyone who knows the seed; by
+                 default, keys come from the operating system
+    ring_bits    values are shared in Z_2^ring_bits
+    comparison   "securenn", for two workers only and their default, or "carry-tree"
+    truncation   "provider", without errors for values in range, or "local", without
+                 messages and for two workers only
+    checked      compares all fixed-point results with plain numbers; simulation only
+    coins        ``coins(label, ring, shape)`` returns coins to use in place of drawn
+                 ones, or None; `shape` starts with the number of keys; simulation only
+    here, keys, link    the roles in this process, their keys, their link to the others
 
     A World belongs to the process and the thread that made it and cannot be copied: two
     copies would draw the same coins for different values.
@@ -126,10 +113,7 @@ class World:
         return self._named(role) in self.here
 
     def party_index(self, like: np.ndarray) -> np.ndarray:
-        """The paper's j: the indices of the workers here, (workers_here, 1, ..., 1).
-
-        With the dtype and the number of axes of `like`, an array of shares.
-        """
+        """The paper's j, (workers_here, 1, ..., 1): axes and dtype as in `like`."""
         index = np.array([*map(self._workers.index, self.workers_here)], like.dtype)
         return self._wrap(index.reshape(-1, *(1,) * (like.ndim - 1)), SHARE)
 
@@ -154,9 +138,8 @@ class World:
     def deal(self, ring: Ring, shape: tuple, name: str) -> tuple[Share, np.ndarray]:
         """A random secret: a Share, and its shares as the crypto provider knows them.
 
-        No message: each worker derives its share from its key with the provider, who
-        holds all those keys. The provider's array is (provider_here, n_workers,
-        *shape); its sum over axis 1 is the secret.
+        Those have shape (provider_here, n_workers, *shape). No message: each worker
+        derives its share from its key with the provider, which holds all these keys.
         """
         dealer = str(self.crypto_provider)
         drawn = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
@@ -170,10 +153,10 @@ class World:
         return share, self._wrap(known, local(dealer))
 
     def zero_share(self, ring: Ring, shape: tuple, name: str) -> Share:
-        """A fresh Share of zero, to make other shares independent of their past.
+        """A fresh Share of zero, uniform to any coalition that leaves out two workers.
 
-        No message: each pair of workers draws a coin; one adds it, the other subtracts
-        it. Uniform to any coalition that leaves two workers out.
+        No message: each pair of workers draws a coin; one adds it, the other
+        subtracts it.
         """
         pairs = list(combinations(self._workers, 2))
         drawn = self._draw([group(*p) for p in pairs], ring, shape, name)
@@ -186,10 +169,7 @@ class World:
     # ------------------------------------------------------------------ verbs
 
     def private_input(self, role: Role | str, shape: tuple, load, dtype=float) -> Local:
-        """Data of one `role`: `load()` runs where the role lives, and nowhere else.
-
-        Returns a `Local` with rows (role_here, *shape). Rounds: 0.
-        """
+        """Data of one `role`; `load()` runs where the role lives, and nowhere else."""
         role, shape = self._named(role), tuple(shape)
         if not all(isinstance(n, (int, np.integer)) for n in shape):
             raise TypeError("private_input: a shape is public integers; broadcast() it")
@@ -199,7 +179,7 @@ class World:
         return Local(role, self._wrap(rows, local(role)))
 
     def share(self, owner: Role | str, /, **values: tuple) -> tuple[Share, ...]:
-        """Fresh shares of `owner`'s arrays, each given as name=(rows, ring); a tuple.
+        """Fresh shares of `owner`'s arrays, each given as name=(rows, ring).
 
         All workers but one derive their share from their key with the owner. The last
         worker, or the owner if it is a worker, gets the difference. Rounds: 1, or 0 if
@@ -240,9 +220,9 @@ class World:
                      for _, rows in self._collect([role], shares))
 
     def _collect(self, receivers, shares):
-        """For each share its ring, and the workers' rows (receiver_here, *shape) of it.
+        """For each share: its ring, and all workers' rows, (receiver_here, *shape).
 
-        All receivers get the same; these rows are those of one that lives here, if any.
+        All receivers get equal rows; these are those of a receiver here, if any.
         """
         messages = []
         for name, share in shares.items():
@@ -258,10 +238,10 @@ class World:
                 for name, share in shares.items()]
 
     def broadcast(self, role: Role | str, ints: list, n: int) -> list[int]:
-        """`role` tells everybody `n` plain integers: a list, public from now on.
+        """`role` tells everybody `n` integers: the way from local data to a decision.
 
-        `ints` matters only where the role lives. This is the one way from local data to
-        a public decision. Rounds: 1. Bytes: 8 n to each other role.
+        `ints` matters only where the role lives. Rounds: 1. Bytes: 8 n to each other
+        role.
         """
         role, ring = self._named(role), Z2k(64)
         held = self.private_input(role, (n,), lambda: _integers(ints, role), np.int64)
@@ -271,10 +251,7 @@ class World:
         return ring.to_int(next(rows for rows in received if len(rows)))[0].tolist()
 
     def finish(self) -> None:
-        """End a program: raises `OutOfStep` if messages are left over.
-
-        Does nothing in a simulation, so one program ends alike in every World.
-        """
+        """End a program: raises `OutOfStep` if messages are left over."""
         if self._link is not None:
             self._link.finish()
 
@@ -287,10 +264,7 @@ class World:
         self.counter += 1
 
     def spend(self, *coins: np.ndarray | Share) -> None:
-        """Enter into the mask ledger that these coins of this World now hide a value.
-
-        For protocols that take their coins as arguments. Raises on a second use.
-        """
+        """Enter into the mask ledger that these coins hide a value; only once each."""
         spend([self._drawn[id(coin)] for coin in coins if id(coin) in self._drawn])
 
     def _remember(self, coins, name):
@@ -303,8 +277,8 @@ class World:
         """Carry one round of (src, dst, name, ring, rows (src_here, *shape)).
 
         Returns the rows where they arrive; a role's message to itself does not travel.
-        All messages are sent before any is awaited, and sending never blocks, so no two
-        roles can wait for each other.
+        All messages are sent before any is awaited, and sending never blocks, so no
+        two roles can wait for each other.
         """
         sent = [message for message in messages if message[0] != message[1]]
         if sent:
