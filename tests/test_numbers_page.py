@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mpc import fix_precision
-from mpc.fixed_point import limits
+from mpc.encoding import limits
 from mpc.ring import Z2k
 
 PAGE = Path(__file__).parents[1] / "docs" / "NUMBERS.md"

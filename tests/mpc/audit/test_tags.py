@@ -299,9 +299,8 @@ REMOVERS = re.compile(
 
 # Functions that turn bytes, words, local or public data into arrays, or print.
 MAY_REMOVE = {
-    "ring": {"_words", "pack", "uniform", "candidates", "limbs_of"},
-    "limbs": {"limbs_of"},
-    "share": {"__repr__", "text"},
+    "ring": {"pack", "unpack", "uniform"},
+    "share": {"__repr__"},
     "encoding": {"real_array", "encode"},
     "world": {"party_index", "_exactly", "_integers"},
     "audit/checked": {"_decoded", "reference", "_product", "_public_product"},
