@@ -165,5 +165,5 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
 def must_be_secret(x, name: str):
     """Raise unless `x`, an operand of the protocol `name`, is a Share."""
     if not isinstance(x, Share):
-        raise TypeError(f"{name} takes a Share, not a {type(x).__name__}; of a FixedPoint"
-                        " pass .value, and use plus() or times() for public values")
+        raise TypeError(f"{name} takes a Share, not a {type(x).__name__}; of a "
+                        "FixedPoint pass .value; use plus(), times() for public values")
