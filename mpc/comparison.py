@@ -13,7 +13,7 @@ import numpy as np
 
 from mpc import carry_tree, securenn
 from mpc.beaver import SECURE, multiply
-from mpc.ledger import check, step
+from mpc.ledger import must_be_secret, step
 from mpc.ring import Z2k
 from mpc.share import Share, concatenate, lead
 
@@ -24,7 +24,7 @@ FEW = 64    # up to so many candidates, all pairs are compared: 14 rounds instea
 
 def drelu(x: Share) -> Share:
     """Shares of [x >= 0]: `securenn.drelu` or `carry_tree.drelu`."""
-    check("drelu", (x,))
+    must_be_secret(x, "drelu")
     return DRELU[x.world.comparison](x)
 
 

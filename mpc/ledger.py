@@ -151,9 +151,7 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
     """
     first = operands[0]
     for x in operands:
-        if not isinstance(x, Share):
-            raise TypeError(f"{name}: a {type(x).__name__} is no Share; pass .value of "
-                            "a FixedPoint, and use plus() or times() for public values")
+        must_be_secret(x, name)
         check_pair(first, x, name)
     if not isinstance(first.ring, over):
         raise ValueError(f"{name}: a share over {first.ring} is of the wrong ring; "
@@ -162,3 +160,10 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
     if workers not in (None, n):
         raise ValueError(f"{name}: a protocol of two workers, not {n}; make the World "
                          "with two, or with the carry tree and truncation='provider'")
+
+
+def must_be_secret(x, name: str):
+    """Raise unless `x`, an operand of the protocol `name`, is a Share."""
+    if not isinstance(x, Share):
+        raise TypeError(f"{name} takes a Share, not a {type(x).__name__}; of a "
+                        "FixedPoint pass .value; use plus(), times() for public values")

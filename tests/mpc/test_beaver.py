@@ -208,7 +208,7 @@ def test_multiply_refuses_shapes_that_do_not_broadcast(world):
 
 @pytest.mark.parametrize("protocol", [mpc.multiply, mpc.matmul])
 def test_a_public_operand_is_refused(world, protocol):
-    with pytest.raises(TypeError, match=r"a ndarray is no Share; .* times\(\)"):
+    with pytest.raises(TypeError, match=r"a Share, not a ndarray; .* times\(\)"):
         protocol(give(world, np.eye(2)), np.eye(2))
 
 

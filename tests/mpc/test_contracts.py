@@ -133,11 +133,11 @@ def test_a_formula_is_arithmetic_over_names_that_are_given():
 # ---- what the decorator refuses
 
 REFUSED = [
-    (lambda w, x: mpc.multiply(x, 3), TypeError, "multiply: a int is no Share"),
+    (lambda w, x: mpc.multiply(x, 3), TypeError, "multiply takes a Share, not a int"),
     (lambda w, x: mpc.square(mpc.fix_precision([1.0])), TypeError,
-     "square: a FixedPoint is no Share; pass .value of a FixedPoint"),
+     "square takes a Share, not a FixedPoint; of a FixedPoint pass .value"),
     (lambda w, x: mpc.select_share(x, x, y=np.ones(3)), TypeError,
-     r"select_share: a ndarray is no Share; .* use plus\(\) or times\(\)"),
+     r"select_share takes a Share, not a ndarray; .* use plus\(\), times\(\)"),
     (lambda w, x: mpc.multiply(x, give(World(seed=1), [1, 2, 3])), ValueError,
      "multiply: shares of two Worlds do not meet; share both in one"),
     (lambda w, x: mpc.equal(x, give(w, [1, 2, 3], Zm(67))), ValueError,
