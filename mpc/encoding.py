@@ -48,10 +48,7 @@ def real_array(numbers) -> np.ndarray:
     """
     if isinstance(numbers, np.ma.MaskedArray):
         raise TypeError("fixed point: a masked array hides elements; fill it first")
-    try:
-        array = np.asarray(numbers)
-    except ValueError:
-        raise ValueError("fixed point: lists of unequal lengths; pad them") from None
+    array = np.asarray(numbers)
     if array.dtype == object and all(map(is_number, array.flat)):
         given, array = array, array.astype(float)
         if any(isinstance(n, Integral) and n != array.flat[i]

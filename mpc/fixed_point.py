@@ -72,7 +72,7 @@ class FixedPoint:
     The `value` is a Share, a PublicArray or a Local, whose shape and axes it has.
     """
 
-    __hash__ = __iter__ = None
+    __iter__ = None             # else Python would index it until an IndexError
 
     def __init__(self, value, base: int = 10, precision: int = 3, scale=None,
                  weight_scale: int = 1, is_bit: bool = False):
@@ -143,12 +143,12 @@ class FixedPoint:
     def rescaled_for(self, weight, x, c=1) -> FixedPoint:
         """This gradient at the scale that makes ``x.T @ gradient * c`` meet `weight`.
 
-        Unchanged if `weight` is no finer than other numbers, or if there is too little
-        room: the product is truncated then.
+        Unchanged if `weight` is no finer than other numbers, if `x` is, or if there is
+        too little room: the product is truncated then.
         """
         finer = getattr(weight, "weight_scale", 1) > 1 and isinstance(x, FixedPoint)
         if not finer or not c or x.unit < x.scale <= x.unit * x.weight_scale:
-            return self                 # in the last case few digits would be left of it
+            return self
         scale = weight.scale * abs(encoding.as_fraction(c)) / min(x.scale, x.unit)
 
         def has_room(g):
@@ -453,19 +453,18 @@ def fix_precision(array, precision_fractional: int = 3, base: int = 10, ring=Non
     whole = all(isinstance(n, (int, np.integer)) for n in (digits, base, weight_scale))
     if not whole or base not in (2, 10) or not 0 <= digits <= 64 or weight_scale < 1:
         raise ValueError(f"fix_precision: {shown(digits)} digits in base {shown(base)},"
-                         f" weight_scale={shown(weight_scale)}; take integers, digits "
-                         "from 0 on, base 2 or 10, and a weight_scale from 1 on")
+                         f" weight_scale={shown(weight_scale)}; take integers, base 2 "
+                         "or 10, digits from 0 on and a weight_scale from 1 on")
     base, digits, weight_scale = int(base), int(digits), int(weight_scale)
     unit, scale, room = base**digits, base**digits * weight_scale, raw_limit(ring)
     if 1 < weight_scale < unit or unit * scale >= room:
         raise ValueError(f"fix_precision: {digits} digits in base {base}, weight_scale="
-                         f"{weight_scale}, over {ring}; take fewer digits, or a weight_"
-                         f"scale of 1 or from {unit} to {room / unit**2:.0f}")
-    if isinstance(array, Local):
-        value = Local(array.role, encode(array.rows, scale, ring), ring)
-    else:
-        rows = encode(real_array(array)[None], scale, ring)
-        value = PublicArray(PublicWorld(rounding_seed), ring, rows)
+                         f"{weight_scale}, over {ring}; take fewer digits, or a "
+                         f"weight_scale of 1 or from {unit} to {room / unit**2:.0f}")
+    local = isinstance(array, Local)
+    raw = encode(array.rows if local else real_array(array)[None], scale, ring)
+    value = (Local(array.role, raw, ring) if local
+             else PublicArray(PublicWorld(rounding_seed), ring, raw))
     return FixedPoint(value, base, digits, weight_scale=weight_scale)
 
 

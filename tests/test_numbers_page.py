@@ -1,4 +1,4 @@
-"""The page on numbers says what the code does."""
+"""The page on numbers agrees with the code."""
 
 import doctest
 import re
@@ -11,8 +11,8 @@ from mpc.encoding import limits
 from mpc.ring import Z2k
 
 PAGE = Path(__file__).parents[1] / "docs" / "NUMBERS.md"
-ROW = re.compile(
-    r"^\| (\d+) \| (\d+) \| Z_2\^(\d+) \| (\S+) \| (\S+) \| (\S+) \|$", re.M)
+ROW = re.compile(r"^\| (\d+) \| (\d+) \| Z_2\^(\d+) \| (\S+) \| (\S+) \| (\S+) \|$",
+                 re.M)
 ROWS = ROW.findall(PAGE.read_text(encoding="utf-8"))
 
 
@@ -20,9 +20,9 @@ def test_the_table_of_ranges_has_its_rows():
     assert len(ROWS) == 7
 
 
-@pytest.mark.parametrize(
-    "digits, base, bits, shown", [(d, b, l, s) for d, b, l, *s in ROWS])
-def test_a_row_of_the_table_says_the_limits_of_a_format(digits, base, bits, shown):
+@pytest.mark.parametrize("digits, base, bits, shown", [
+    (d, b, l, s) for d, b, l, *s in ROWS])
+def test_a_row_of_the_table_shows_the_limits_of_a_format(digits, base, bits, shown):
     digits, base, ring = int(digits), int(base), Z2k(int(bits))
     expected = limits(base**digits, ring)
     assert [f"{limit:.2e}" for limit in expected] == list(shown)
@@ -34,8 +34,8 @@ def test_the_example_prints_what_the_page_shows():
     assert results.attempted == 4 and results.failed == 0
 
 
-@pytest.mark.parametrize(
-    "digits, base, bits", [(int(d), int(b), int(l)) for d, b, l, *_ in ROWS])
+@pytest.mark.parametrize("digits, base, bits", [
+    (int(d), int(b), int(l)) for d, b, l, *_ in ROWS])
 def test_values_up_to_the_limit_are_accepted_and_no_larger_one(digits, base, bits):
     limit = limits(base**digits, Z2k(bits)).value
     for sign in (1, -1):

@@ -670,7 +670,7 @@ UNFIT = [
     ("s.reshape(1, 2) @ s.reshape(1, 2)", "the inner sizes differ; transpose or resh"),
     ("mpc.concatenate([])", "concatenate: there is nothing to join"),
     ("mpc.concatenate([s, fix_precision([1.0])])", "shares of two Worlds do not join"),
-    ("s + [[1], [1, 2]]", "lists of unequal lengths; pad them"),
+    ("s + [[1], [1, 2]]", "inhomogeneous shape"),
     ("s.get('alice').get('bob')", "alice alone holds this value; share() it first"),
     ("s @ s", "is no product of matrices; reshape a vector to one row or one column"),
     ("s @ np.eye(2)", "(2,) @ (2, 2) is no product of matrices; transpose one"),
@@ -698,9 +698,9 @@ def test_operands_that_do_not_fit_are_refused(world, line, remedy):
 
 
 @pytest.mark.parametrize("digits, base, bits, remedy", [
-    (3, 16, 64, "3 digits in base 16, .* digits from 0 on, base 2 or 10"),
-    (-1, 10, 64, "-1 digits in base 10, .*; take integers, digits from 0 on"),
-    (2.5, 10, 64, "2.5 digits in base 10, .*; take integers, digits from 0 on"),
+    (3, 16, 64, "3 digits in base 16, .*; take integers, base 2 or 10"),
+    (-1, 10, 64, "-1 digits in base 10, .*; take .* digits from 0 on"),
+    (2.5, 10, 64, "2.5 digits in base 10, .*; take .* digits from 0 on"),
     (10, 10, 64, "10 digits in base 10, weight_scale=1, over Z_2.64; take fewer"),
     (31, 2, 64, "31 digits in base 2, weight_scale=1, over Z_2.64; take fewer digits"),
     (5, 10, 32, "5 digits in base 10, weight_scale=1, over Z_2.32; take fewer digits"),

@@ -1,4 +1,4 @@
-"""Random programs of a user give NumPy's numbers, within the documented range and error."""
+"""Random programs give NumPy's numbers, within the documented ranges and errors."""
 
 import collections
 
@@ -32,16 +32,17 @@ def test_programs_beyond_the_range_are_refused_in_checked_mode():
     assert not any(failures), "\n".join(str(f) for f in failures if f)
 
 
-# ---------------------------------------------------------------------- the test can fail
+# -------------------------------------------------------------- the tests can fail
 
 FORMAT = Format()
+DEFAULT = Setting(FORMAT)
 
 
 def numbers(*values):
     return encoded(FORMAT, np.array(values, float))
 
 
-def program(*lines, setting=Setting(FORMAT)):
+def program(*lines, setting=DEFAULT):
     return Program((0, 0), setting, lines)
 
 
@@ -66,7 +67,7 @@ def test_programs_are_of_all_kinds():
 
 
 def test_most_bounds_are_small():
-    """A bound that is larger than the number would let anything pass."""
+    """Any result would pass a bound that is larger than the number."""
     drawn = [draw((SEED, i)) for i in range(300)]
     in_eps = np.concatenate([
         (d.expected[name].revealed_error / d.expected[name].format.eps).ravel()[:5]
@@ -94,7 +95,7 @@ def test_a_wrong_number_and_a_wrong_shape_are_found():
     assert "shape" in difference(np.array([[0.5, 1.0]]), expected)
 
 
-def test_a_refusal_is_cut_down_to_the_lines_that_show_it(monkeypatch):
+def test_a_refusal_is_reduced_to_the_lines_that_show_it(monkeypatch):
     long = program(("x0", "secret(np.array([2.0, 3.0]))"), ("t1", "x0 * 3"),
                    ("t2", "-t1"), ("t3", "t2.unknown()"), ("t4", "t3 + 1"),
                    ("t5", "t2 + 1"))
@@ -122,11 +123,11 @@ def test_the_error_is_the_documented_one(line, error):
     "big", "wide + wide", "wide > -wide - wide", "x * y", "x ** 2", "(z * z).sum()",
     "z.reshape(1, -1) @ z.reshape(-1, 1)", "f * 1.5", "f * np.array([1.5])", "x * 1e10",
     "x * 2e9", "(w * 0.9).sum()"])
-def test_what_leaves_the_range_is_not_drawn(line):
+def test_a_line_that_leaves_the_range_is_not_drawn(line):
     limit = FORMAT.values
+    wide, root = numbers(0.99 * limit), (FORMAT.products / 3.9) ** 0.5
+    names = {"number": numbers, "limit": limit, "np": np, "wide": wide + wide,
+             "x": numbers(3e6), "y": numbers(3e6), "f": numbers(4e12),
+             "z": numbers(*[root] * 4), "w": numbers(*[2e12] * 3)}
     with pytest.raises(LeftRange):
-        eval(line.replace("big", "number(limit)"), {
-            "number": numbers, "limit": limit, "np": np,
-            "wide": numbers(0.99 * limit) + numbers(0.99 * limit), "x": numbers(3e6),
-            "y": numbers(3e6), "f": numbers(4e12),
-            "z": numbers(*[(FORMAT.products / 3.9) ** 0.5] * 4), "w": numbers(*[2e12] * 3)})
+        eval(line.replace("big", "number(limit)"), names)

@@ -22,8 +22,9 @@ def S():
 
 
 def sharing(world, **format):
-    def share(numbers):
-        x = mpc.fix_precision(numbers, ring=world.ring, **format)
+    def share(numbers, weight_scale=1):
+        x = mpc.fix_precision(numbers, ring=world.ring, weight_scale=weight_scale,
+                              **format)
         return x.share(*world.workers, crypto_provider=world.crypto_provider)
     return share
 
@@ -36,7 +37,7 @@ def near(numbers, by=0.006):
     return pytest.approx(np.asarray(numbers, float), rel=0, abs=by)
 
 
-# ---------------------------------------------------------------------- zeros and long chains
+# -------------------------------------------------------------- zeros and long chains
 
 
 def test_a_public_mask_then_a_public_number(S):
@@ -59,8 +60,7 @@ def test_a_long_chain_of_public_factors_stays_where_it_is(S, steps):
     y = S(np.full(200, -1.0))
     for _ in range(steps):
         y = y * np.full(200, 0.5) - 0.5
-    assert out(y) == near(np.full(200, -1),
-                          by=0.009)       # errors halve from step to step
+    assert out(y) == near(np.full(200, -1), by=0.009)   # errors halve at each step
 
 
 # ---------------------------------------------------------------------- large numbers
@@ -74,24 +74,24 @@ def test_the_mean_of_squared_salaries():
         assert out((x * x).sum() / 500) == near(mean, by=1e-6 * mean + 0.003 * 90e3)
 
 
-@pytest.mark.parametrize("x, y",
-                         [(1e6, 1.5e6), (1e6, 4e6), (2e6, 2.3e6), (-1e6, 4.6e6)])
+@pytest.mark.parametrize("x, y", [
+    (1e6, 1.5e6), (1e6, 4e6), (2e6, 2.3e6), (-1e6, 4.6e6)])
 def test_products_up_to_the_limit(S, x, y):
     n = 10_000
     assert out(S(np.full(n, x)) * S(np.full(n, y))) == near(np.full(n, x * y))
 
 
-def test_a_product_beyond_the_limit_is_noticed_in_checked_mode():
+def test_a_product_beyond_the_limit_is_detected_in_checked_mode():
     S = sharing(mpc.World(seed=1, checked=True))
     with pytest.raises(mpc.OutOfRange):
         S([4e6]) * S([4e6])
 
 
-# ---------------------------------------------------------------------- public numbers and arrays
+# ---------------------------------------------------------- public numbers and arrays
 
 
-@pytest.mark.parametrize("c",
-                         [0.0004, np.array([0.0004]), np.array(0.0004), 1e-6 / 0.0025])
+@pytest.mark.parametrize("c", [
+    0.0004, np.array([0.0004]), np.array(0.0004), 1e-6 / 0.0025])
 def test_a_small_public_number_is_no_zero(S, c):
     assert out(S([1000.0]) * c) == near([0.4])
 
@@ -136,7 +136,7 @@ def test_complex_factors_are_refused(S, factor):
 # ---------------------------------------------------------------------- input
 
 
-def test_whole_numbers_that_float64_cannot_hold_are_right_or_refused():
+def test_whole_numbers_that_float64_cannot_hold_are_correct_or_refused():
     S = sharing(mpc.World(seed=1), precision_fractional=0)
     try:
         x = S(np.array([2**53 + 1]))
@@ -153,7 +153,7 @@ def test_a_large_number_is_encoded_to_the_last_digit(S):
     np.array([1 + 2j]), [1j], np.array(["2026-11-25"], "datetime64[D]"), ["12", "1e3"],
     "7", np.array([3], "timedelta64[s]"), datetime.timedelta(1), [None],
     np.ma.array([1.0, 2.0], mask=[False, True])], ids=repr)
-def test_what_is_no_plain_number_is_refused(numbers):
+def test_data_that_are_no_plain_numbers_are_refused(numbers):
     with pytest.raises(REFUSED):
         mpc.fix_precision(numbers)
 
@@ -221,86 +221,72 @@ def test_small_public_gradients_are_not_rounded_away(S, loss, due):
 @pytest.mark.parametrize("weight_scale", [1, 1000, 2**20, 999_983, 1_600_000])
 @pytest.mark.parametrize("c", [1, 0.1234567, 1 / 64, 2 / 7, 0.02])
 @pytest.mark.parametrize("truncation", ["provider", "local"])
-def test_gradients_of_finer_weights_are_right_for_any_factor(weight_scale, c,
-                                                             truncation):
-    rng, world = np.random.default_rng(weight_scale), mpc.World(seed=1, checked=True,
-                                                                truncation=truncation)
+def test_gradients_of_finer_weights_are_correct_for_any_factor(
+        weight_scale, c, truncation):
+    rng = np.random.default_rng(weight_scale)
+    S = sharing(mpc.World(seed=1, checked=True, truncation=truncation))
     X, W = rng.uniform(-1, 1, (6, 4)).round(3), rng.uniform(-1, 1, (4, 3)).round(3)
     v, u = np.full((6, 3), 100.0), rng.uniform(-1, 1, (6, 3)).round(3)
-
-    def secret(array, **how):
-        return mpc.fix_precision(array, **how).share(*world.workers,
-                                                     crypto_provider=world.crypto_provider)
-
-    w = nn.Tensor(secret(W, weight_scale=weight_scale), True)
-    (((nn.Tensor(secret(X)) @ w) * secret(v) * secret(u)).sum() * c).backward()
+    w = nn.Tensor(S(W, weight_scale), True)
+    (((nn.Tensor(S(X)) @ w) * S(v) * S(u)).sum() * c).backward()
     due = X.T @ (v * u) * c
-    found = w.grad.get().float_precision()
-    np.testing.assert_allclose(found, due, atol=c * 6 * 0.12 + 0.002)
+    np.testing.assert_allclose(out(w.grad), due, atol=c * 6 * 0.12 + 0.002)
     nn.SGD([w], 0.05).step()
-    np.testing.assert_allclose(w.value.get().float_precision(), W - 0.05 * due,
-                               atol=0.05)
+    np.testing.assert_allclose(out(w.value), W - 0.05 * due, atol=0.05)
 
 
 def test_a_rescaled_gradient_is_an_ordinary_number_too():
-    world = mpc.World(seed=1, checked=True)
-    g, w, x = (mpc.fix_precision(np.full((2, 2), n), weight_scale=f).share(
-        *world.workers, crypto_provider=world.crypto_provider)
-        for n, f in ((0.5, 1), (1.0, 1000), (2.0, 1)))
+    S = sharing(mpc.World(seed=1, checked=True))
+    g, w, x = (S(np.full((2, 2), n), f) for n, f in ((0.5, 1), (1.0, 1000), (2.0, 1)))
     for c in (2 / 7, 2 / 7 / 500, 1e-6):
         rescaled = g.rescaled_for(w, x, c)
         for result, due in ((rescaled + 1000.0, 1000.5), (rescaled * g, 0.25),
                             (rescaled / 4, 0.125), (rescaled.sum(), 2.0),
                             (mpc.concatenate([rescaled, g]), 0.5)):
             coarse = 1 / float(rescaled.scale)
-            np.testing.assert_allclose(result.get().float_precision(), due,
-                                       atol=4 * coarse + 0.01)
+            np.testing.assert_allclose(out(result), due, atol=4 * coarse + 0.01)
 
 
 def test_gradients_behind_products_of_finer_weights_are_not_rounded_away():
-    world = mpc.World(seed=1, checked=True)
-
-    def secret(array, weight_scale):
-        return mpc.fix_precision(array, weight_scale=weight_scale).share(*world.workers,
-                                                           crypto_provider=world.crypto_provider)
-
+    S = sharing(mpc.World(seed=1, checked=True))
     for weight_scale in (1, 1000, 10**6):
-        w = nn.Tensor(secret([[1.0]], weight_scale), True)
-        h = secret(np.ones((10, 1)), 1) @ secret([[1.0]], weight_scale)
+        w = nn.Tensor(S([[1.0]], weight_scale), True)
+        h = S(np.ones((10, 1))) @ S([[1.0]], weight_scale)
         ((nn.Tensor(h) @ w - 0.5) ** 2).mean().backward()
-        np.testing.assert_allclose(w.grad.get().float_precision(), [[1.0]], atol=0.02)
+        np.testing.assert_allclose(out(w.grad), [[1.0]], atol=0.02)
 
 
-def test_a_checked_world_meets_tensors_and_strangers_as_any_world_does():
-    for world in (mpc.World(seed=1, checked=True), mpc.World(seed=1)):
-        x = mpc.fix_precision([1.0, 2.0]).share(*world.workers,
-                                                crypto_provider=world.crypto_provider)
-        for left in (x, mpc.fix_precision([1.0, 2.0])):
-            product = left * nn.Tensor(x)
-            assert isinstance(product, nn.Tensor)
-            assert product.value.get().float_precision().tolist() == [1, 4]
-            for stranger in (None, {}):
-                with pytest.raises(TypeError, match="unsupported operand"):
-                    left * stranger
+# ---------------------------------------------------------------------- checked Worlds
+
+
+@pytest.mark.parametrize("checked", [False, True])
+def test_a_world_meets_tensors_and_refuses_strangers(checked):
+    x = sharing(mpc.World(seed=1, checked=checked))([1.0, 2.0])
+    for left in (x, mpc.fix_precision([1.0, 2.0])):
+        product = left * nn.Tensor(x)
+        assert isinstance(product, nn.Tensor)
+        assert out(product.value).tolist() == [1, 4]
+        for stranger in (None, {}):
+            with pytest.raises(TypeError, match="unsupported operand"):
+                left * stranger
+        for compare in (lambda x, y: x > y, lambda x, y: x <= y):
             with pytest.raises(TypeError):
-                left * np.timedelta64(3)
+                compare(left, nn.Tensor(x))
+        with pytest.raises(TypeError):
+            left * np.timedelta64(3)
 
 
-def test_a_checked_world_notices_a_matrix_product_whose_terms_leave_the_range():
+def test_a_checked_world_detects_a_matrix_product_whose_terms_leave_the_range():
     world = mpc.World(seed=1, ring_bits=44, checked=True)
     c = np.where(np.arange(1000) < 300, 1 / 600, 1 / 1400)[:, None]
-    x = mpc.fix_precision(np.full((1, 1000), 5e4), ring=world.ring).share(
-        *world.workers, crypto_provider=world.crypto_provider)
+    x = sharing(world)(np.full((1, 1000), 5e4))
     with pytest.raises(mpc.OutOfRange):
         x @ c
-    mean = (x * c.T).sum().get().float_precision()
-    assert abs(mean - 5e4) < 1.1                    # the terms are truncated one by one
+    assert abs(out((x * c.T).sum()) - 5e4) < 1.1    # the terms are truncated one by one
 
 
 def test_the_maximum_of_many_takes_no_square_of_memory():
     world = mpc.World(seed=1, comparison="carry-tree")
     numbers = np.random.default_rng(0).normal(size=5000).round(3)
-    x = mpc.fix_precision(numbers).share(*world.workers,
-                                         crypto_provider=world.crypto_provider)
-    assert x.max().get().float_precision() == numbers.max()
+    assert out(sharing(world)(numbers).max()) == numbers.max()
     assert sum(message.nbytes for message in world.ledger.messages) < 5000 * 400
