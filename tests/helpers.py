@@ -5,6 +5,7 @@ import numpy as np
 from mpc import FixedPoint, Local, Share, run_threads
 from mpc.audit.replay import RecordedWorld
 from mpc.audit.tags import TaggedWorld, strip
+from mpc.share import RingArray
 
 
 class TaggedRecord(TaggedWorld, RecordedWorld):
@@ -12,10 +13,10 @@ class TaggedRecord(TaggedWorld, RecordedWorld):
 
 
 def rows_of(value):
-    """The plain rows (holders here, *shape) of a Share, FixedPoint, Local or array."""
+    """The plain rows (holders here, *shape) of any value of the package."""
     if isinstance(value, FixedPoint):
         value = value.value
-    return strip(value.rows if isinstance(value, (Share, Local)) else value)
+    return strip(value.rows if isinstance(value, (RingArray, Local)) else value)
 
 
 def reconstruct(share):
