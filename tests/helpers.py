@@ -13,7 +13,7 @@ class TaggedRecord(TaggedWorld, RecordedWorld):
 
 
 def rows_of(value):
-    """The plain rows (holders here, *shape) of a Share, FixedPoint, Local or array."""
+    """The plain rows (holders here, *shape) of any value of the package."""
     if isinstance(value, FixedPoint):
         value = value.value
     return strip(value.rows if isinstance(value, (RingArray, Local)) else value)
