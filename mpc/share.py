@@ -204,7 +204,7 @@ def concatenate(shares: list, axis: int = 0) -> RingArray:
     """Shares over one ring and in one World, joined along an `axis` of the secrets."""
     shares = list(shares)
     if not shares:
-        raise ValueError("concatenate: nothing to join; give one share or more")
+        raise ValueError("concatenate: there is nothing to join; give a share")
     for share in shares:
         check_pair(shares[0], share, "concatenate")
     place, = behind(axis, shares[0].ndim)
@@ -250,7 +250,7 @@ def check_pair(x: RingArray, y: RingArray, name: str) -> None:
         raise TypeError(f"{name}: {shown(x)} does not meet {shown(y)}; use plus() or "
                         "times() for common values, .value of a FixedPoint")
     if x.ring != y.ring:
-        raise ValueError(f"{name}: {x.ring} does not meet {y.ring}; convert one first")
+        raise ValueError(f"{name}: rings {x.ring} and {y.ring}; convert one first")
     if x.world != y.world:
         raise ValueError(f"{name}: shares of two Worlds do not meet; share both in one")
 
