@@ -19,10 +19,10 @@ from mpc.ring import Bits, Ring
 
 PLACES = int, np.integer, type(None), type(...)     # public positions
 
-# What to call in place of a function of NumPy, where its name does not tell.
+# The counterparts of NumPy functions, where they have other names.
 INSTEAD = {
-    "add": "x + y, or x.plus(value) for what all workers know",
-    "multiply": "mpc.multiply(x, y), or x.times(value) for what all workers know",
+    "add": "x + y, or x.plus(value) for a common value",
+    "multiply": "mpc.multiply(x, y), or x.times(value) for a common value",
     "matmul": "mpc.matmul(x, y)", "dot": "mpc.matmul(x, y)", "square": "mpc.square(x)",
     "concatenate": "mpc.share.concatenate()", "where": "mpc.select_share()",
     "max": "mpc.tournament(x)", "argmax": "mpc.tournament(x)",
