@@ -40,6 +40,7 @@ class Ring:
         return self.add(x, self.neg(y))
 
     def neg(self, x: np.ndarray) -> np.ndarray:
+        # the modulus minus x; 2^64 is 0 in words
         return self.reduce(np.subtract(self.modulus % 2**64, x, dtype=self.wide))
 
     def mul(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -83,7 +84,7 @@ class Ring:
             return np.frombuffer(payload, self.dtype).reshape(shape)
         padded = b"".join((payload, bytes(self.dtype.itemsize - self.width)))
         words = np.ndarray(prod(shape), self.dtype, padded, strides=self.width)
-        return (words & 256**self.width - 1).reshape(shape)     # without the next one's
+        return (words & 256**self.width - 1).reshape(shape)     # less the next bytes
 
     @property
     def width(self) -> int:

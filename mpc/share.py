@@ -19,10 +19,10 @@ from mpc.ring import Bits, Ring
 
 PLACES = int, np.integer, type(None), type(...)     # public positions
 
-# What to call in place of a function of NumPy, where its name does not tell.
+# The counterparts of NumPy functions, where they have other names.
 INSTEAD = {
-    "add": "x + y, or x.plus(value) for what all workers know",
-    "multiply": "mpc.multiply(x, y), or x.times(value) for what all workers know",
+    "add": "x + y, or x.plus(value) for a common value",
+    "multiply": "mpc.multiply(x, y), or x.times(value) for a common value",
     "matmul": "mpc.matmul(x, y)", "dot": "mpc.matmul(x, y)", "square": "mpc.square(x)",
     "concatenate": "mpc.share.concatenate()", "where": "mpc.select_share()",
     "max": "mpc.tournament(x)", "argmax": "mpc.tournament(x)",
@@ -204,7 +204,7 @@ def concatenate(shares: list, axis: int = 0) -> RingArray:
     """Shares over one ring and in one World, joined along an `axis` of the secrets."""
     shares = list(shares)
     if not shares:
-        raise ValueError("concatenate: nothing to join; give one share or more")
+        raise ValueError("concatenate: there is nothing to join; give a share")
     for share in shares:
         check_pair(shares[0], share, "concatenate")
     place, = behind(axis, shares[0].ndim)

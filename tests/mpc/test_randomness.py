@@ -161,7 +161,7 @@ def test_the_search_for_other_generators_sees_all_modules():
 def test_only_the_randomness_module_takes_bytes_from_a_source():
     """Besides, the transport hashes the program's source once, to compare versions."""
     users = {module for module in SOURCES for name in imported(module)
-             if name.split(".")[0] in ("hashlib", "secrets") or name == "os.urandom"}
+             if name in ("hashlib", "secrets", "os.urandom")}
     assert "randomness" in users and len(users) <= 2
     for module in users - {"randomness"}:
         source = SOURCES[module].read_text(encoding="utf-8")
