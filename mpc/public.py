@@ -5,13 +5,17 @@ row so that sums, shapes and indices need no second version; products, truncatio
 secrets are protocols, and those of public arrays plain NumPy under the same law of rounding.
 """
 
+from math import prod
+
 import numpy as np
 
 from mpc import beaver, comparison, masks
 from mpc.randomness import fresh_key, lesson_key, stream
 from mpc.ring import Z2k
-from mpc.share import RingArray, Share, _must_broadcast, matched
+from mpc.share import RingArray, Share, matched
 from mpc.truncation import truncate
+
+LARGE = 2**15       # elements of a left operand from which three products beat Beaver's five
 
 
 class PublicWorld:
@@ -73,13 +77,18 @@ def multiply(x, y):
     return x.times(y.rows) if secret(x) else y.times(x.rows)
 
 
+def in_three(x, y):
+    """Is ``x @ y`` one of the large products of secrets that the World wants in three?"""
+    return (secret(x) and secret(y) and x.world.products == "three"
+            and prod(x.shape) >= LARGE)
+
+
 def matmul(x, y):
     if secret(x) and secret(y):
         return beaver.matmul(x, y)
     if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-2]:
-        raise ValueError(f"matmul: {x.shape} @ {y.shape} is no product of matrices; "
-                         "transpose one, or reshape a vector to one row or one column")
-    _must_broadcast(x.shape[:-2], y.shape[:-2], "matmul of stacks")
+        raise ValueError(f"matmul: {x.shape} @ {y.shape} is no product of matrices; reshape a "
+                         "vector to one row or one column")
     keeper = x if secret(x) else y
     return keeper._with(keeper.ring.matmul(*matched(x.rows, y.rows)), masks.spoilt(keeper.masks))
 

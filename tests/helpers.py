@@ -5,7 +5,6 @@ import numpy as np
 from mpc import FixedPoint, Local, Share, World, run_threads
 from mpc.audit.replay import RecordedWorld
 from mpc.audit.tags import TaggedWorld, strip
-from mpc.share import RingArray
 
 
 class TaggedRecord(TaggedWorld, RecordedWorld):
@@ -16,7 +15,7 @@ def rows_of(value):
     """The plain rows (holders here, *shape) behind a Share, FixedPoint, Private or held array."""
     if isinstance(value, FixedPoint):
         value = value.value
-    return strip(value.rows if isinstance(value, (RingArray, Local)) else value)
+    return strip(value.rows if isinstance(value, (Share, Local)) else value)
 
 
 def reconstruct(share):
