@@ -45,7 +45,8 @@ def _product(x, y, op):
     Only one worker adds epsilon op delta: it adds delta to its share of b. In algorithm
     1 of SecureNN as printed both subtract it, which gives x op y - 3 epsilon op delta.
     """
-    ring, (a, a_value, _), (b, b_value, _) = x.ring, mask(x, "a"), mask(y, "b")
+    ring, (a, a_value, _) = x.ring, mask(x, "a")
+    b, b_value, _ = mask(y, "b")
     c, = share_offline(x.world, c=(op(*matched(a_value, b_value)), ring))
     opened = _open(x.world, epsilon=x, **({} if x is y else {"delta": y}))
     epsilon, delta = opened[0], opened[-1]
@@ -110,8 +111,7 @@ def masked(x: Share) -> Masked | None:
     if known is None and x.transpose_of is not None:
         original = masked(x.transpose_of)
         if original and original.epsilon is not None:
-            value, epsilon = map(reversed_axes, (original.mask_value, original.epsilon))
-            return Masked(original.a.T, value, epsilon)
+            return Masked(original.a.T, *map(reversed_axes, original[1:]))
     return known
 
 

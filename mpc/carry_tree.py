@@ -15,8 +15,6 @@ the last over bytes that hold the bits of eight elements each, so one AND of two
 serves all of them. In the ring `Bits`, + and plus() are XOR; products are AND.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from mpc.beaver import deal, multiply, share_offline
@@ -28,17 +26,17 @@ from mpc.share import Share, concatenate, shown
 BITS = Bits()
 
 
-def fold(x: Share, axis: int, combine: Callable[[Share, Share], Share]) -> Share:
+def fold(x: Share, axis: int, combine) -> Share:
     """Combine neighbours along an axis of x, left and right, until one is left.
 
     Each level halves their number; the last of an odd number waits. The axis goes.
     """
-    before = (slice(None),) * axis
+    def cut(*ends):
+        return x[(slice(None),) * axis + (slice(*ends),)]
     while (n := x.shape[axis]) > 1:
-        left, right = x[(*before, slice(0, n - 1, 2))], x[(*before, slice(1, n, 2))]
-        odd = x[(*before, slice(n // 2 * 2, n))]
-        x = concatenate([combine(left, right), odd], axis)
-    return x[(*before, 0)]
+        pairs = combine(cut(0, n - 1, 2), cut(1, n, 2))
+        x = concatenate([pairs, cut(n // 2 * 2, n)], axis)
+    return x[(slice(None),) * axis + (0,)]
 
 
 @step(over=Z2k, rounds=1, online="(k - 1)*k*w*n", offline="l*ceil(n/8)",

@@ -53,8 +53,7 @@ def equal(x: Share, y: Share) -> Share:
 # ---- the maximum and its place
 
 
-@step(secure=AS_DRELU, source="a knock-out tree; SecureNN's MaxPool has m - 1 levels",
-      rounds="(drelu + 1)*levels(m)",
+@step(secure=AS_DRELU, source="a knock-out tree", rounds="(drelu + 1)*levels(m)",
       online={"securenn": "n*(m - 1)*(11*w + 5*l + 2*w*(m + 2))",
               "carry-tree": "(k - 1)*k*(n*(m - 1)*w*(m + 3) + (3*l - 5)*packed(n, m))"},
       offline={"securenn": "n*(m - 1)*(2*w + l + w*(m + 1))",
@@ -64,7 +63,8 @@ def tournament(x: Share) -> tuple[Share, Share]:
 
     Neighbours play, left against right. One product of the comparison's bit replaces a
     loser's value and one-hot row by the winner's. On a tie the left one wins, so the
-    first maximum is found, as by NumPy. Differences must be in the range of drelu.
+    first maximum is found, as by NumPy. Differences must be in the range of drelu. The
+    MaxPool of SecureNN has m - 1 levels instead of log2 m.
     """
     one_hot = np.eye(_candidates(x, "tournament"), dtype=x.ring.dtype)[None]
     places = x.times(0)[..., None].plus(one_hot)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from mpc.ring import Bits, Ring, Z2k, Z2kMinus1, Zm
 from mpc.share import Share, check_pair
 
-SECURE = "semi-honest; all workers but one, or the provider, who receives nothing"
 REMEDIES = {Z2k: "take one over Z_2^l", Z2kMinus1: "share_convert it first",
             Zm: "share the bits mod a prime", Bits: "pack the bits first"}
 
@@ -50,9 +49,8 @@ class Ledger:
 
     def step(self, name: str):
         """A context: messages and coins inside belong to the protocol `name`."""
-        path = (*self.path, name)
-        self.calls["/".join(path)] += 1
-        return self._within(path, self._offline)
+        self.calls[self.label(name)] += 1
+        return self._within((*self.path, name), self._offline)
 
     def offline(self):
         """A context: messages inside depend on nobody's input (preprocessing)."""
@@ -74,10 +72,9 @@ class Ledger:
     def add_round(self, counter: int, messages: list[tuple]):
         """Record one round of (src, dst, name, ring, shape, nbytes)."""
         self.round += bool(messages)
-        path = "/".join(self.path)
         for src, dst, name, ring, shape, nbytes in messages:
-            self.messages.append(Message(counter, self.round, path, name, src, dst,
-                                         ring, shape, nbytes, self._offline))
+            self.messages.append(Message(counter, self.round, "/".join(self.path), name,
+                                         src, dst, ring, shape, nbytes, self._offline))
 
     def cost(self, since: int | slice = 0, path: str = "") -> Cost:
         """The cost of the messages from `since` on, or in that slice, below `path`."""
@@ -112,7 +109,7 @@ class Contract(NamedTuple):
     rounds: int | str | dict = 0
     online: str | dict = "0"
     offline: str | dict = "0"
-    secure: str = SECURE
+    secure: str = "semi-honest; all workers but one, or a provider who receives nothing"
 
 
 def step(*, shares: int = 1, over: type[Ring] = Ring, workers=None, **promises):
@@ -140,14 +137,13 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
 
     All of one World, with so many `workers` if given, and of one ring, of kind `over`.
     """
-    first = operands[0]
     for x in operands:
         if not isinstance(x, Share):
             raise TypeError(f"{name}: a {type(x).__name__} is no Share; pass .value of "
                             "a FixedPoint, and use plus() or times() for public values")
-        check_pair(first, x, name)
-    if not isinstance(first.ring, over):
-        raise ValueError(f"{name}: {first.ring} is the wrong ring; {REMEDIES[over]}")
-    if workers not in (None, n := len(first.world.workers)):
+        check_pair(operands[0], x, name)
+    if not isinstance(x.ring, over):
+        raise ValueError(f"{name}: {x.ring} is the wrong ring; {REMEDIES[over]}")
+    if workers not in (None, n := len(x.world.workers)):
         raise ValueError(f"{name}: a protocol of two workers, not {n}; make the World "
                          "with two, or with the carry tree and truncation='provider'")

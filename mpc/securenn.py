@@ -120,9 +120,8 @@ def share_convert(a: Share) -> Share:
     j, P2 = world.party_index(a.rows), world.crypto_provider
     r, alpha = ring.add(r_0, r_1), wrap(r_0, r_1, ring)                            # [1]
     r_j = np.where(j == 0, r_0, r_1)
-    a_tilde = a._with(ring.add(a.rows, r_j))                                       # [2]
     beta = Share(world, odd, wrap(a.rows, r_j, ring))       # beta_j, not the coin beta
-    a_01, = world.gather(P2, a_tilde=a_tilde)                                      # [3]
+    a_01, = world.gather(P2, a_tilde=a._with(ring.add(a.rows, r_j)))            # [2, 3]
     x, delta = ring.sum(a_01, axis=1), wrap(a_01[:, 0], a_01[:, 1], ring)          # [4]
     x_bits, delta = world.share(P2, x_bits=(ring.bits_of(x), field),
                                 delta=(delta, odd))                             # [5, 6]
