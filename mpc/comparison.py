@@ -96,8 +96,8 @@ def all_pairs(x: Share) -> Share:
     left, right = np.triu_indices(m, 1)
     difference = flat._with(x.ring.sub(flat.rows[:, left], flat.rows[:, right]))
     loses = carry_tree.msb(difference)
-    wins = concatenate([loses.plus(255), loses])    # of each left, of each right one
-    own = np.argsort([*left, *right], kind="stable").reshape(m, m - 1).T
+    wins = concatenate([loses.plus(255), loses])        # of each left, each right one
+    own = np.argsort([*left, *right], kind="stable").reshape(m, m - 1).T    # (m - 1, m)
     place = carry_tree.and_all(wins._with(wins.rows[:, own]))               # (m, n / 8)
     return carry_tree.bit_to_arithmetic(place, n, x.ring).T.reshape(*x.shape)
 

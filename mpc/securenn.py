@@ -84,7 +84,7 @@ def private_compare(x_bits: Share, r: np.ndarray, coins: CompareCoins, *,
     world, field, l = x_bits.world, Zm(x_bits.ring.modulus), x_bits.shape[0]
     beta, s, zero, turn = coins
     world.spend(*coins)
-    forged = known | (beta == 1) & (r == 2**l - 1)         # x <= 2^l - 1        [10]
+    forged = known | (beta == 1) & (r == 2**l - 1)          # x <= 2^l - 1        [10]
     t_bits = bits_of(np.where(beta == 1, r + 1, r), l)      # x > r, x < r + 1     [1]
     j = world.party_index(x_bits.rows[:, 0].astype(np.int16))
     lowest = j * (known & (beta == 1))                      # no 0 for x <= -1
