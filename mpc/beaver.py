@@ -11,10 +11,8 @@ of matrices. A secret is opened once: `masked` keeps its mask and its epsilon, a
 later product of the same secret uses them again.
 """
 
-from __future__ import annotations
-
 import weakref
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,10 +22,8 @@ from mpc.ring import Ring
 from mpc.share import Share, check_broadcast, check_matmul, matched, reversed_axes
 from mpc.world import World
 
-SECURE = "semi-honest; all workers but one, or the provider, who receives nothing"
 
-
-@step(shares=2, rounds=1, online="(k - 1)*k*w*(x + y)", offline="w*z", secure=SECURE,
+@step(shares=2, rounds=1, online="(k - 1)*k*w*(x + y)", offline="w*z",
       source="Beaver, CRYPTO 1991")
 def multiply(x: Share, y: Share) -> Share:
     """Shares of ``x * y``, for shapes that broadcast. Scales are up to the caller."""
@@ -35,7 +31,7 @@ def multiply(x: Share, y: Share) -> Share:
     return _product(x, y, x.ring.mul)
 
 
-@step(shares=2, rounds=1, online="(k - 1)*k*w*(x + y)", offline="w*z", secure=SECURE,
+@step(shares=2, rounds=1, online="(k - 1)*k*w*(x + y)", offline="w*z",
       source="Mohassel and Zhang, S&P 2017: Beaver's product of matrices")
 def matmul(x: Share, y: Share) -> Share:
     """Shares of the matrix product ``x @ y``, of shapes (..., m, k) and (..., k, n)."""
@@ -49,23 +45,22 @@ def _product(x, y, op):
     Only one worker adds epsilon op delta: it adds delta to its share of b. In algorithm
     1 of SecureNN as printed both subtract it, which gives x op y - 3 epsilon op delta.
     """
-    ring, of_x, of_y = x.ring, mask(x, "a"), mask(y, "b")
-    product = op(*matched(of_x.mask_value, of_y.mask_value))
-    c, = share_offline(x.world, c=(product, ring))
-    _open(x.world, epsilon=x, **({} if x is y else {"delta": y}))
-    a, epsilon, b, delta = of_x.a, of_x.epsilon, of_y.a, of_y.epsilon
+    ring, (a, a_value, _) = x.ring, mask(x, "a")
+    b, b_value, _ = mask(y, "b")
+    c, = share_offline(x.world, c=(op(*matched(a_value, b_value)), ring))
+    opened = _open(x.world, epsilon=x, **({} if x is y else {"delta": y}))
+    epsilon, delta = opened[0], opened[-1]
     left, right = op(*matched(epsilon, b.plus(delta).rows)), op(*matched(a.rows, delta))
     return c._with(ring.add(c.rows, ring.add(left, right)), spoilt(x.masks | y.masks))
 
 
-@step(rounds=1, online="(k - 1)*k*w*n", offline="w*n", secure=SECURE,
+@step(rounds=1, online="(k - 1)*k*w*n", offline="w*n",
       source="x^2 = epsilon^2 + 2 epsilon a + a^2, with a dealt pair (a, a^2)")
 def square(x: Share) -> Share:
     """Shares of ``x * x``, with one opening instead of the two of a product."""
-    ring, of_x = x.ring, mask(x, "a")
-    c, = share_offline(x.world, c=(ring.mul(of_x.mask_value, of_x.mask_value), ring))
-    _open(x.world, epsilon=x)
-    a, epsilon = of_x.a, of_x.epsilon
+    ring, (a, a_value, _) = x.ring, mask(x, "a")
+    c, = share_offline(x.world, c=(ring.mul(a_value, a_value), ring))
+    epsilon, = _open(x.world, epsilon=x)
     rest = a.times(ring.add(epsilon, epsilon)).plus(ring.mul(epsilon, epsilon))
     return c._with(ring.add(c.rows, rest.rows), spoilt(x.masks))
 
@@ -95,8 +90,7 @@ def share_offline(world: World, **values) -> tuple:
 # ---- masked values
 
 
-@dataclass(eq=False)
-class Masked:
+class Masked(NamedTuple):
     """The mask `a` of a secret x, and epsilon = x - a once it is open.
 
     Every product of the same x may use epsilon again with another partner, since
@@ -107,13 +101,8 @@ class Masked:
     mask_value: np.ndarray      # a as the provider knows it, (provider_here, *shape)
     epsilon: np.ndarray | None = None
 
-    @property
-    def T(self):
-        return Masked(self.a.T, reversed_axes(self.mask_value),
-                      reversed_axes(self.epsilon))
 
-
-_masked = {}        # {id of a Share: its Masked}, as long as the Share lives
+_masked: dict[int, Masked] = {}     # by the id of a Share, as long as it lives
 
 
 def masked(x: Share) -> Masked | None:
@@ -121,7 +110,8 @@ def masked(x: Share) -> Masked | None:
     known = _masked.get(id(x))
     if known is None and x.transpose_of is not None:
         original = masked(x.transpose_of)
-        return original.T if original and original.epsilon is not None else None
+        if original and original.epsilon is not None:
+            return Masked(original.a.T, *map(reversed_axes, original[1:]))
     return known
 
 
@@ -139,9 +129,9 @@ def mask(x: Share, name: str) -> Masked:
 
 
 def _open(world, **secrets):
-    """Open, in one round, those of the masked secrets that are not open yet."""
+    """The epsilon of each masked secret; one round opens those not open yet."""
     waiting = {name: x for name, x in secrets.items() if masked(x).epsilon is None}
-    if waiting:
-        opened = world.open(**{name: x - masked(x).a for name, x in waiting.items()})
-        for x, epsilon in zip(waiting.values(), opened, strict=True):
-            masked(x).epsilon = epsilon
+    opened = world.open(**{name: x - masked(x).a for name, x in waiting.items()})
+    for x, epsilon in zip(waiting.values(), opened, strict=True):
+        _masked[id(x)] = masked(x)._replace(epsilon=epsilon)
+    return [masked(x).epsilon for x in secrets.values()]

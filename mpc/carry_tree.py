@@ -15,11 +15,9 @@ the last over bytes that hold the bits of eight elements each, so one AND of two
 serves all of them. In the ring `Bits`, + and plus() are XOR; products are AND.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
-from mpc.beaver import SECURE, deal, multiply, share_offline
+from mpc.beaver import deal, multiply, share_offline
 from mpc.ledger import step
 from mpc.ring import Bits, Z2k, pack_bits, unpack_bits
 from mpc.securenn import xor_public
@@ -28,7 +26,20 @@ from mpc.share import Share, concatenate, shown
 BITS = Bits()
 
 
-@step(over=Z2k, rounds=1, online="(k - 1)*k*w*n", offline="l*ceil(n/8)", secure=SECURE,
+def fold(x: Share, axis: int, combine) -> Share:
+    """Combine neighbours along an axis of x, left and right, until one is left.
+
+    Each level halves their number; the last of an odd number waits. The axis goes.
+    """
+    def cut(*ends):
+        return x[(slice(None),) * axis + (slice(*ends),)]
+    while (n := x.shape[axis]) > 1:
+        pairs = combine(cut(0, n - 1, 2), cut(1, n, 2))
+        x = concatenate([pairs, cut(n // 2 * 2, n)], axis)
+    return x[(slice(None),) * axis + (0,)]
+
+
+@step(over=Z2k, rounds=1, online="(k - 1)*k*w*n", offline="l*ceil(n/8)",
       source="Catrina and de Hoogh, SCN 2010; edaBits (Escudero et al., CRYPTO 2020)")
 def masked_bits(x: Share) -> tuple[np.ndarray, Share]:
     """Open c = x + r: the bits of c, which all workers know, and shares of those of r.
@@ -45,26 +56,21 @@ def masked_bits(x: Share) -> tuple[np.ndarray, Share]:
 
 
 @step(shares=2, over=Bits, rounds="levels(l)", online="(k - 1)*k*3*(l - 1)*ceil(n/8)",
-      offline="2*(l - 1)*ceil(n/8)", secure=SECURE,
-      source="Brent and Kung's operator, as in MP-SPDZ's CarryOutRaw")
+      offline="2*(l - 1)*ceil(n/8)", source="Brent and Kung; MP-SPDZ's CarryOutRaw")
 def carry(g: Share, p: Share) -> Share:
     """The carry out of bits that generate (g) or propagate (p) one, (..., n / 8).
 
     Two neighbours combine to (g_hi XOR p_hi g_lo, p_hi p_lo). Both products share p_hi,
     which is opened once. The p of the lowest bit never matters.
     """
-    while g.shape[0] > 1:
-        pairs = g.shape[0] // 2 * 2
-        g_lo, g_hi, p_lo, p_hi = g[0:pairs:2], g[1:pairs:2], p[0:pairs:2], p[1:pairs:2]
-        both = multiply(p_hi, concatenate([g_lo[None], p_lo[None]]))
-        g = concatenate([g_hi + both[0], g[pairs:]])
-        p = concatenate([both[1], p[pairs:]])
-    return g[0]
+    def node(lo, hi):
+        both = multiply(hi[1], lo)
+        return concatenate([hi[:1] + both[:1], both[1:]])
+    return fold(concatenate([g[None], p[None]]), 1, node)[0]
 
 
-@step(over=Z2k, rounds="1 + levels(l - 1)", secure=SECURE,
-      online="(k - 1)*k*(w*n + 3*(l - 2)*ceil(n/8))", offline="(3*l - 4)*ceil(n/8)",
-      source="x = c + not r + 1, whose carry into the top bit is 1 XOR the borrow")
+@step(over=Z2k, rounds="1 + levels(l - 1)", source="x = c + not r + 1, by `carry`",
+      online="(k - 1)*k*(w*n + 3*(l - 2)*ceil(n/8))", offline="(3*l - 4)*ceil(n/8)")
 def msb(x: Share) -> Share:
     """XOR shares of the top bit of x (..., n), packed: exact over the whole ring."""
     c, r = masked_bits(x)
@@ -77,7 +83,7 @@ def msb(x: Share) -> Share:
     return (not_r[top] + carry(g, p)).plus(c[:, top])
 
 
-@step(over=Bits, rounds=1, online="(k - 1)*k*ceil(n/8)", offline="w*n", secure=SECURE,
+@step(over=Bits, rounds=1, online="(k - 1)*k*ceil(n/8)", offline="w*n",
       source="daBits (Rotaru and Wood, INDOCRYPT 2019): b XOR m = b + m - 2 b m")
 def bit_to_arithmetic(bits: Share, n: int, ring: Z2k) -> Share:
     """Shares over `ring` of n packed bits, through a dealt bit b that nobody knows."""
@@ -91,9 +97,8 @@ def bit_to_arithmetic(bits: Share, n: int, ring: Z2k) -> Share:
     return xor_public(b_ring, unpack_bits(m, n))
 
 
-@step(over=Z2k, rounds="2 + levels(l - 1)", secure=SECURE,
-      online="(k - 1)*k*(w*n + (3*l - 5)*ceil(n/8))",
-      offline="w*n + (3*l - 4)*ceil(n/8)", source="`msb` and `bit_to_arithmetic`")
+@step(over=Z2k, rounds="2 + levels(l - 1)", offline="w*n + (3*l - 4)*ceil(n/8)",
+      online="(k - 1)*k*(w*n + (3*l - 5)*ceil(n/8))", source="`msb` and a daBit")
 def drelu(x: Share) -> Share:
     """Shares of [x >= 0], 0 or 1 without a scale, for any x; drelu(0) = 1.
 
@@ -105,18 +110,14 @@ def drelu(x: Share) -> Share:
 
 
 @step(over=Bits, rounds="levels(l)", online="(k - 1)*k*2*(l - 1)*ceil(n/8)",
-      offline="(l - 1)*ceil(n/8)", secure=SECURE, source="a tree of ANDs")
+      offline="(l - 1)*ceil(n/8)", source="a tree of ANDs")
 def and_all(bits: Share) -> Share:
     """The AND of l packed bits, (l, ..., n / 8) -> (..., n / 8)."""
-    while bits.shape[0] > 1:
-        pairs = bits.shape[0] // 2 * 2
-        bits = concatenate([multiply(bits[0:pairs:2], bits[1:pairs:2]), bits[pairs:]])
-    return bits[0]
+    return fold(bits, 0, multiply)
 
 
-@step(over=Z2k, rounds="2 + levels(l)", secure=SECURE,
-      online="(k - 1)*k*(w*n + (2*l - 1)*ceil(n/8))",
-      offline="w*n + (2*l - 1)*ceil(n/8)", source="`masked_bits` and `and_all`")
+@step(over=Z2k, rounds="2 + levels(l)", offline="w*n + (2*l - 1)*ceil(n/8)",
+      online="(k - 1)*k*(w*n + (2*l - 1)*ceil(n/8))", source="`and_all` and a daBit")
 def is_zero(x: Share) -> Share:
     """Shares of [x == 0]: then, and only then, x + r and r have the same bits.
 

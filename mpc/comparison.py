@@ -7,15 +7,13 @@
                   a ReLU each of two workers sends 47 bytes, and the provider none
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from mpc import carry_tree, securenn
-from mpc.beaver import SECURE, multiply
-from mpc.ledger import must_be_secret, step
+from mpc.beaver import multiply
+from mpc.ledger import check, step
 from mpc.ring import Z2k
-from mpc.share import Share, concatenate, lead
+from mpc.share import Share, concatenate
 
 DRELU = {"securenn": securenn.drelu, "carry-tree": carry_tree.drelu}
 AS_DRELU = "as drelu by the World's comparison"
@@ -24,7 +22,7 @@ FEW = 64    # up to so many candidates, all pairs are compared: 14 rounds instea
 
 def drelu(x: Share) -> Share:
     """Shares of [x >= 0]: `securenn.drelu` or `carry_tree.drelu`."""
-    must_be_secret(x, "drelu")
+    check("drelu", (x,))
     return DRELU[x.world.comparison](x)
 
 
@@ -55,8 +53,7 @@ def equal(x: Share, y: Share) -> Share:
 # ---- the maximum and its place
 
 
-@step(secure=AS_DRELU, source="a knock-out tree; SecureNN's MaxPool has m - 1 levels",
-      rounds="(drelu + 1)*levels(m)",
+@step(secure=AS_DRELU, source="a knock-out tree", rounds="(drelu + 1)*levels(m)",
       online={"securenn": "n*(m - 1)*(11*w + 5*l + 2*w*(m + 2))",
               "carry-tree": "(k - 1)*k*(n*(m - 1)*w*(m + 3) + (3*l - 5)*packed(n, m))"},
       offline={"securenn": "n*(m - 1)*(2*w + l + w*(m + 1))",
@@ -66,32 +63,26 @@ def tournament(x: Share) -> tuple[Share, Share]:
 
     Neighbours play, left against right. One product of the comparison's bit replaces a
     loser's value and one-hot row by the winner's. On a tie the left one wins, so the
-    first maximum is found, as by NumPy. Differences must be in the range of drelu.
+    first maximum is found, as by NumPy. Differences must be in the range of drelu. The
+    MaxPool of SecureNN has m - 1 levels instead of log2 m.
     """
-    _check_candidates(x, "tournament", 1)
-    m = x.shape[-1]
-    one_hot = lead(np.eye(m, dtype=x.ring.dtype)[None], x.ndim + 2)
+    one_hot = np.eye(_candidates(x, "tournament"), dtype=x.ring.dtype)[None]
     places = x.times(0)[..., None].plus(one_hot)
-    best = _knocked_out(concatenate([x[..., None], places], axis=-1))
-    return best[..., 0, 0], best[..., 0, 1:]
+    players = concatenate([x[..., None], places], axis=-1)
+    best = carry_tree.fold(players, x.ndim - 1, _winner)
+    return best[..., 0], best[..., 1:]
 
 
-def _knocked_out(field):
-    """Of rows (..., m, c) the one whose first entry is the largest, (..., 1, c)."""
-    while field.shape[-2] > 1:
-        pairs = field.shape[-2] // 2 * 2
-        left, right = field[..., 0:pairs:2, :], field[..., 1:pairs:2, :]
-        wins = drelu((left - right)[..., 0])
-        winner = right + multiply(wins[..., None], left - right)
-        field = concatenate([winner, field[..., pairs:, :]], axis=-2)
-    return field
+def _winner(left, right):
+    """Of two rows (..., c) the one whose first entry is larger, or the left one."""
+    lead = left - right
+    return right + multiply(drelu(lead[..., 0])[..., None], lead)
 
 
-@step(rounds="2 + levels(l - 1) + levels(m - 1)", secure=SECURE,
+@step(rounds="2 + levels(l - 1) + levels(m - 1)", source="CrypTen's pairwise maximum",
       online="(k - 1)*k*(w*n*m*(m - 1)//2"
              " + (3*(l - 2)*m*(m - 1)//2 + (2*m - 3)*m)*ceil(n/8))",
-      offline="w*n*m + ((3*l - 4)*m*(m - 1)//2 + (m - 2)*m)*ceil(n/8)",
-      source="CrypTen's pairwise maximum, with packed bits until the end")
+      offline="w*n*m + ((3*l - 4)*m*(m - 1)//2 + (m - 2)*m)*ceil(n/8)")
 def all_pairs(x: Share) -> Share:
     """Of x (..., m): the one-hot place of the first maximum, without a scale.
 
@@ -100,17 +91,14 @@ def all_pairs(x: Share) -> Share:
     tournament's rounds and m / 2 times its comparisons: worth it where those are cheap
     and m is small. Differences must be below 2^(l-1).
     """
-    _check_candidates(x, "all_pairs", 2)
-    flat = x.reshape(-1, x.shape[-1]).T                                     # (m, n)
+    flat = x.reshape(-1, _candidates(x, "all_pairs", 2)).T                  # (m, n)
     m, n = flat.shape
     left, right = np.triu_indices(m, 1)
     difference = flat._with(x.ring.sub(flat.rows[:, left], flat.rows[:, right]))
     loses = carry_tree.msb(difference)
-    answers = concatenate([loses.plus(255), loses])     # does left win, does right win
-    number = np.zeros((m, m), int)                      # of the answer: does i beat k
-    number[left, right], number[right, left] = np.arange(m * (m - 1)).reshape(2, -1)
-    others = number[~np.eye(m, dtype=bool)].reshape(m, m - 1).T             # (m - 1, m)
-    place = carry_tree.and_all(answers._with(answers.rows[:, others]))      # (m, n / 8)
+    wins = concatenate([loses.plus(255), loses])        # of each left, each right one
+    own = np.argsort([*left, *right], kind="stable").reshape(m, m - 1).T    # (m - 1, m)
+    place = carry_tree.and_all(wins._with(wins.rows[:, own]))               # (m, n / 8)
     return carry_tree.bit_to_arithmetic(place, n, x.ring).T.reshape(*x.shape)
 
 
@@ -121,7 +109,7 @@ def argmax_one_hot(x: Share) -> Share:
     candidates; by `tournament` for its m - 1 comparisons otherwise. The price is that
     of the one taken.
     """
-    return all_pairs(x) if _few(x) else tournament(x)[1]
+    return all_pairs(x) if _few(x, "argmax") else tournament(x)[1]
 
 
 def maximum(x: Share) -> Share:
@@ -130,17 +118,17 @@ def maximum(x: Share) -> Share:
     By `all_pairs` and one product, or by a tournament without the one-hot rows; chosen
     as in `argmax_one_hot`.
     """
-    if _few(x):
+    if _few(x, "max"):
         return multiply(all_pairs(x), x).sum(-1)
-    _check_candidates(x, "max", 1)
-    return _knocked_out(x[..., None])[..., 0, 0]
+    return carry_tree.fold(x[..., None], x.ndim - 1, _winner)[..., 0]
 
 
-def _few(x):
-    return x.world.comparison == "carry-tree" and x.ndim > 0 and 1 < x.shape[-1] <= FEW
+def _few(x, name):
+    return 1 < _candidates(x, name) <= FEW and x.world.comparison == "carry-tree"
 
 
-def _check_candidates(x, name, least):
+def _candidates(x, name, least=1):
+    """How many there are along the last axis; raises if they are too few."""
     if x.ndim == 0 or x.shape[-1] < least:
-        raise ValueError(f"{name}: shape {x.shape} has fewer candidates along its last "
-                         f"axis than {least}; give more")
+        raise ValueError(f"{name}: {x.shape} needs {least} or more on its last axis")
+    return x.shape[-1]

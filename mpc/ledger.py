@@ -4,8 +4,6 @@ A message's size follows from its shape, so every role keeps the whole ledger, m
 between other roles included. Values never enter it.
 """
 
-from __future__ import annotations
-
 import functools
 from collections import Counter
 from contextlib import contextmanager
@@ -51,9 +49,8 @@ class Ledger:
 
     def step(self, name: str):
         """A context: messages and coins inside belong to the protocol `name`."""
-        path = (*self.path, name)
-        self.calls["/".join(path)] += 1
-        return self._within(path, self._offline)
+        self.calls[self.label(name)] += 1
+        return self._within((*self.path, name), self._offline)
 
     def offline(self):
         """A context: messages inside depend on nobody's input (preprocessing)."""
@@ -75,9 +72,9 @@ class Ledger:
     def add_round(self, counter: int, messages: list[tuple]):
         """Record one round of (src, dst, name, ring, shape, nbytes)."""
         self.round += bool(messages)
-        for src, dst, name, *rest in messages:
+        for src, dst, name, ring, shape, nbytes in messages:
             self.messages.append(Message(counter, self.round, "/".join(self.path), name,
-                                         src, dst, *rest, self._offline))
+                                         src, dst, ring, shape, nbytes, self._offline))
 
     def cost(self, since: int | slice = 0, path: str = "") -> Cost:
         """The cost of the messages from `since` on, or in that slice, below `path`."""
@@ -93,35 +90,26 @@ class Ledger:
     def table(self, since: int | slice = 0) -> str:
         """A text table: rounds and bytes of each protocol in the messages `since`."""
         parts = [tuple(filter(None, m.path.split("/"))) for m in self._chosen(since)]
-        lines = ["{:<52}{:>7}{:>13}{:>16}{:>13}".format(
-            "step", "rounds", "bytes", "offline rounds", "bytes")]
+        rows = [("step", "rounds", "bytes", "offline rounds", "bytes")]
         for path in sorted({p[:depth] for p in parts for depth in range(len(p) + 1)}):
-            name = "  " * len(path) + path[-1] if path else "all"
-            cost = self.cost(since, "/".join(path))
-            lines.append("{:<52}{:>7}{:>13,}{:>16}{:>13,}".format(name, *cost))
-        return "\n".join(lines)
-
-    def transcript(self, since: int | slice = 0) -> str:
-        """The messages `since`, one line each."""
-        return "\n".join(
-            f"round {m.round:<4} {m.path:<40} {m.src:>15} -> {m.dst:<15} {m.name:<16} "
-            f"{m.ring} {m.shape} {m.nbytes} B{' offline' * m.offline}"
-            for m in self._chosen(since))
+            cost = map("{:,}".format, self.cost(since, "/".join(path)))
+            rows.append(("  " * len(path) + ("all", *path)[-1], *cost))
+        return "\n".join("{:<52}{:>7}{:>13}{:>16}{:>13}".format(*row) for row in rows)
 
 
 class Contract(NamedTuple):
-    """Against whom a protocol is secure, and its price.
+    """A protocol's source, its price, and against whom it is secure.
 
     Prices are formulas, with bytes over all links; docs/COSTS.md explains their
     letters. Where the World's comparison matters, a price is a dict of comparison and
-    formula.
+    formula. The default for `secure` is that of Beaver's products.
     """
 
-    secure: str
     source: str
     rounds: int | str | dict = 0
     online: str | dict = "0"
     offline: str | dict = "0"
+    secure: str = "semi-honest; all workers but one, or a provider who receives nothing"
 
 
 def step(*, shares: int = 1, over: type[Ring] = Ring, workers=None, **promises):
@@ -149,21 +137,13 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
 
     All of one World, with so many `workers` if given, and of one ring, of kind `over`.
     """
-    first = operands[0]
     for x in operands:
-        must_be_secret(x, name)
-        check_pair(first, x, name)
-    if not isinstance(first.ring, over):
-        raise ValueError(f"{name}: a share over {first.ring} is of the wrong ring; "
-                         f"{REMEDIES[over]}")
-    n = len(first.world.workers)
-    if workers not in (None, n):
+        if not isinstance(x, Share):
+            raise TypeError(f"{name}: a {type(x).__name__} is no Share; pass .value of "
+                            "a FixedPoint, and use plus() or times() for public values")
+        check_pair(operands[0], x, name)
+    if not isinstance(x.ring, over):
+        raise ValueError(f"{name}: {x.ring} is the wrong ring; {REMEDIES[over]}")
+    if workers not in (None, n := len(x.world.workers)):
         raise ValueError(f"{name}: a protocol of two workers, not {n}; make the World "
                          "with two, or with the carry tree and truncation='provider'")
-
-
-def must_be_secret(x, name: str):
-    """Raise unless `x`, an operand of the protocol `name`, is a Share."""
-    if not isinstance(x, Share):
-        raise TypeError(f"{name} takes a Share, not a {type(x).__name__}; of a "
-                        "FixedPoint pass .value; use plus(), times() for public values")

@@ -19,24 +19,21 @@ on small rings show: its algorithm 3 detects x < r for beta = 0 and ignores r + 
 beta = 1, and its algorithm 4 exchanges the signs of delta and eta.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np
 
-from mpc.beaver import SECURE, deal, multiply, refresh, share_offline
+from mpc.beaver import deal, multiply, refresh, share_offline
 from mpc.ledger import step
 from mpc.masks import spoilt
 from mpc.ring import Ring, Z2k, Z2kMinus1, Zm, bits_of, prime_above
-from mpc.share import Share, shown
+from mpc.share import Share, check_pair, shown
 from mpc.world import World
 
 ONE_OF_THREE = "semi-honest; one worker, or the provider"
-BIT = Zm(2)
 
 
-@step(shares=3, rounds=1, online="2*(k - 1)*k*w*n", offline="w*n", secure=SECURE,
+@step(shares=3, rounds=1, online="2*(k - 1)*k*w*n", offline="w*n",
       source="SecureNN, algorithm 2")
 def select_share(alpha: Share, x: Share, y: Share) -> Share:
     """Fresh shares of x where alpha = 0, and of y where alpha = 1.
@@ -60,7 +57,7 @@ class CompareCoins(NamedTuple):
     @classmethod
     def draw(cls, world: World, field: Zm, l: int, shape: tuple, name="beta"):
         """Fresh coins for elements of `shape` compared in Z_p; `name` is beta's."""
-        return cls(world.common_coins(BIT, shape, name),
+        return cls(world.common_coins(Zm(2), shape, name),
                    world.common_coins(field.units, (l, *shape), "s"),
                    world.zero_share(field, (l, *shape), "z"),
                    world.common_coins(Zm(l), shape, "turn"))
@@ -82,15 +79,15 @@ def private_compare(x_bits: Share, r: np.ndarray, coins: CompareCoins, *,
     permutation, because all other values are uniform; for the same reason the u_i are
     not needed.
     """
+    known = np.zeros_like(r, bool) if known is None else known
     _check_compare(x_bits, r, coins, known)
-    world, field, l = x_bits.world, x_bits.ring, x_bits.shape[0]
+    world, field, l = x_bits.world, Zm(x_bits.ring.modulus), x_bits.shape[0]
     beta, s, zero, turn = coins
     world.spend(*coins)
-    always = np.zeros_like(r, bool) if known is None else known
-    forged = always | (beta == 1) & (r == 2**l - 1)         # x <= 2^l - 1        [10]
+    forged = known | (beta == 1) & (r == 2**l - 1)          # x <= 2^l - 1        [10]
     t_bits = bits_of(np.where(beta == 1, r + 1, r), l)      # x > r, x < r + 1     [1]
     j = world.party_index(x_bits.rows[:, 0].astype(np.int16))
-    lowest = j * (always & (beta == 1))                     # no 0 for x <= -1
+    lowest = j * (known & (beta == 1))                      # no 0 for x <= -1
     sign = 1 - 2 * beta.astype(np.int16)
     above = (l + 2) * field.modulus     # sum of w_k over k > i, from a large 0 mod p on
     d = np.empty_like(x_bits.rows)
@@ -123,9 +120,8 @@ def share_convert(a: Share) -> Share:
     j, P2 = world.party_index(a.rows), world.crypto_provider
     r, alpha = ring.add(r_0, r_1), wrap(r_0, r_1, ring)                            # [1]
     r_j = np.where(j == 0, r_0, r_1)
-    a_tilde = a._with(ring.add(a.rows, r_j))                                       # [2]
     beta = Share(world, odd, wrap(a.rows, r_j, ring))       # beta_j, not the coin beta
-    a_01, = world.gather(P2, a_tilde=a_tilde)                                      # [3]
+    a_01, = world.gather(P2, a_tilde=a._with(ring.add(a.rows, r_j)))            # [2, 3]
     x, delta = ring.sum(a_01, axis=1), wrap(a_01[:, 0], a_01[:, 1], ring)          # [4]
     x_bits, delta = world.share(P2, x_bits=(ring.bits_of(x), field),
                                 delta=(delta, odd))                             # [5, 6]
@@ -133,8 +129,7 @@ def share_convert(a: Share) -> Share:
     eta_1, = world.share(P2, eta_1=(eta_1.astype(odd.dtype), odd))                 # [8]
     eta = xor_public(eta_1, coins.beta)                                        # [9, 10]
     theta = (beta + delta + eta).plus(odd.neg(alpha + 1))                         # [11]
-    y = Share(world, odd, odd.reduce(a.rows)) - theta                             # [12]
-    return refresh(y)
+    return refresh(Share(world, odd, odd.reduce(a.rows)) - theta)                 # [12]
 
 
 @step(over=Z2kMinus1, workers=2, rounds=4, online="n*(7*w + 2*l)",
@@ -147,9 +142,7 @@ def compute_msb(a: Share, ring: Z2k) -> Share:
     x differ by it, and by one more if the sum wrapped around, that is, if x > r.
     """
     if not isinstance(ring, Z2k):
-        came = ring if isinstance(ring, Ring) else shown(ring)
-        raise ValueError(f"compute_msb: {came} is the wrong ring for the result; take "
-                         "Z_2^l, such as world.ring")
+        raise ValueError(f"compute_msb: {shown(ring)} is no Z_2^l; take world.ring")
     world, odd, P2 = a.world, a.ring, a.world.crypto_provider
     field = Zm(prime_above(odd.bits))
     coins = CompareCoins.draw(world, field, odd.bits, a.shape)
@@ -175,14 +168,13 @@ def drelu(a: Share) -> Share:
     488 bytes at l = 64. The paper counts 664, because it sends both shares of a value
     that P2 shares, where here a key yields one of them.
     """
-    alpha = compute_msb(share_convert(a + a), a.ring)
-    return (-alpha).plus(1)
+    return (-compute_msb(share_convert(a + a), a.ring)).plus(1)
 
 
 # ---- the parts of the algorithms
 
 
-def wrap(x: np.ndarray, y: np.ndarray, ring: Z2k) -> np.ndarray:
+def wrap(x: np.ndarray, y: np.ndarray, ring: Ring) -> np.ndarray:
     """[x + y >= 2^l] for representatives x and y: the sum is then smaller than x."""
     return (ring.add(x, y) < x).astype(ring.dtype)
 
@@ -205,22 +197,17 @@ def rotate(rows: np.ndarray, turn: np.ndarray) -> np.ndarray:
 
 def _check_compare(x_bits, r, coins, known):
     """Raise unless the arguments of private_compare fit each other."""
-    arrays = [r] if known is None else [r, known]
-    if not isinstance(coins, CompareCoins) or not all(
-            isinstance(array, np.ndarray) for array in arrays):
-        came = ", ".join(type(v).__name__ for v in (r, coins, known))
-        raise TypeError(f"private_compare: r, coins and known are {came}; give arrays "
-                        "that all workers know, and CompareCoins.draw()")
+    came = r, coins, known
+    if not all(map(isinstance, came, (np.ndarray, CompareCoins, np.ndarray))):
+        raise TypeError(f"private_compare: {[type(v).__name__ for v in came]} came; "
+                        "give arrays that all workers know, and CompareCoins.draw()")
     beta, s, zero, turn = coins
-    if zero.world is not x_bits.world:
-        raise ValueError("private_compare: the coins are those of another World; draw "
-                         "them in that of the bits")
+    check_pair(x_bits, zero, "private_compare")
     l, p = x_bits.shape[0] if x_bits.ndim else 0, x_bits.ring.modulus
     if p <= l + 1 or prime_above(p - 2) != p:
         raise ValueError(f"private_compare: p={p} is no prime above {l + 1}, which {l} "
                          f"bits need; take {prime_above(l)}")
-    shapes = {v.shape[1:] for v in (*arrays, beta, turn)}
+    shapes = {v.shape[1:] for v in (r, known, beta, turn)}
     if shapes != {x_bits.shape[1:]} or not s.shape[1:] == zero.shape == x_bits.shape:
         raise ValueError(f"private_compare: bits {x_bits.shape} do not fit r "
-                         f"{r.shape[1:]} and coins {beta.shape[1:]}; give one r, known "
-                         "and set of coins for each element and bit")
+                         f"{r.shape[1:]} and coins {beta.shape[1:]}; give one of each")

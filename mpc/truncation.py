@@ -6,11 +6,9 @@ that a worker knows: a worker who is later told the exact result learns one ineq
 about the cut-off digits.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
-from mpc.beaver import SECURE, deal, refresh, share_offline
+from mpc.beaver import deal, refresh, share_offline
 from mpc.ledger import check, step
 from mpc.masks import spoilt
 from mpc.ring import Z2k
@@ -49,11 +47,10 @@ def truncate_locally(x: Share, d: int) -> Share:
     """
     ring, j = x.ring, x.world.party_index(x.rows)
     sign = ring.reduce(1 - 2 * j)
-    rows = ring.mul(sign, ring.mul(sign, x.rows) // d)
-    return x._with(rows, spoilt(x.masks))
+    return x._with(ring.mul(sign, ring.mul(sign, x.rows) // d), spoilt(x.masks))
 
 
-@step(over=Z2k, rounds=1, online="(k - 1)*k*w*n", offline="2*w*n", secure=SECURE,
+@step(over=Z2k, rounds=1, online="(k - 1)*k*w*n", offline="2*w*n",
       source="Dalskov, Escudero and Keller, eprint 2019/131, for any divisor")
 def truncate_with_provider(x: Share, d: int) -> Share:
     """Open x + r under a mask r, divide it in public, and subtract a dealt r / d.
@@ -73,4 +70,4 @@ def truncate_with_provider(x: Share, d: int) -> Share:
     whole, left = divmod(ring.modulus, d)
     carried = ring.reduce((c % d + left) // d + whole % 2**64)  # 2^l more, over d
     quotient = wrapped.times(carried) - r_over_d
-    return x._with(quotient.plus(ring.sub(c // d, off // d)).rows, spoilt(x.masks))
+    return x._with(quotient.plus(c // d).plus(-(off // d)).rows, spoilt(x.masks))

@@ -127,7 +127,7 @@ def keys(folder):
     x = share(world, [2.0])
     (x * x).get()
     world.finish()
-    shown = " ".join((repr(world), repr(world._link), world.ledger.transcript(),
+    shown = " ".join((repr(world), repr(world._link),
                       repr(world.ledger.messages), world.ledger.table()))
     (folder / f"{world.here[0]}.json").write_text(json.dumps({
         "keys": {" ".join(sorted(group)): k.hex() for group, k in world._keys.items()},

@@ -115,14 +115,14 @@ def test_maxima_and_equality_are_the_same_in_every_way_to_run_them(
 
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0)])
 def test_a_tournament_without_candidates_is_refused(world, shape):
-    with pytest.raises(ValueError, match="candidates along its last axis than 1; give"):
+    with pytest.raises(ValueError, match="tournament: .* needs 1 or more on its"):
         mpc.tournament(give(world, np.zeros(shape)))
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (3, 0)])
 def test_all_pairs_without_a_pair_are_refused(shape):
     world = World(seed=1, comparison="carry-tree")
-    with pytest.raises(ValueError, match="candidates along its last axis than 2; give"):
+    with pytest.raises(ValueError, match="all_pairs: .* needs 2 or more on its"):
         mpc.all_pairs(give(world, np.zeros(shape)))
 
 

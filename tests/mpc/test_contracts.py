@@ -143,9 +143,9 @@ REFUSED = [
     (lambda w, x: mpc.equal(x, give(w, [1, 2, 3], Zm(67))), ValueError,
      r"equal: rings Z_2\^64 and Z_67; convert one first"),
     (lambda w, x: mpc.relu(give(w, [1, 2, 3], Zm(67))), ValueError,
-     r"relu: a share over Z_67 is of the wrong ring; take one over Z_2\^l"),
+     r"relu: Z_67 is the wrong ring; take one over Z_2\^l"),
     (lambda w, x: mpc.carry_tree.and_all(x), ValueError,
-     r"and_all: a share over Z_2\^64 is of the wrong ring; pack the bits first"),
+     r"and_all: Z_2\^64 is the wrong ring; pack the bits first"),
     (lambda w, x: mpc.share_convert(give(World(3, seed=1), [1])), ValueError,
      "share_convert: a protocol of two workers, not 3; make the World with two, or "
      "with the carry tree"),

@@ -414,9 +414,9 @@ def test_a_bad_modulus_is_refused(world, l, p, remedy):
 
 
 @pytest.mark.parametrize("r, beta, known, remedy", [
-    ([0], [0, 0], None, r"\(3, 2\) do not fit r \(1,\) and coins \(2,\); give one r"),
-    ([0, 0], [0], None, r"\(3, 2\) do not fit r \(2,\) and coins \(1,\); give one r"),
-    ([0, 0], [0, 0], [1], r"\(3, 2\) do not fit .*; give one r, known and set"),
+    ([0], [0, 0], None, r"\(3, 2\) do not fit r \(1,\) and coins \(2,\); give one of"),
+    ([0, 0], [0], None, r"\(3, 2\) do not fit r \(2,\) and coins \(1,\); give one of"),
+    ([0, 0], [0, 0], [1], r"\(3, 2\) do not fit .*; give one of each"),
 ])
 def test_shapes_that_do_not_fit_are_refused(world, r, beta, known, remedy):
     with pytest.raises(ValueError, match=remedy):
@@ -426,17 +426,17 @@ def test_shapes_that_do_not_fit_are_refused(world, r, beta, known, remedy):
 WRONG_RING = [
     (lambda w: mpc.private_compare(give(w, np.zeros((3, 1))), common(w, [0]),
                                    CompareCoins.draw(w, Zm(5), 3, (1,))),
-     "over Z_2^64 is of the wrong ring; share the bits mod a prime"),
+     "Z_2^64 is the wrong ring; share the bits mod a prime"),
     (lambda w: mpc.share_convert(give(w, [1], Z2kMinus1(64))),
-     "over Z_(2^64 - 1) is of the wrong ring; take one over Z_2^l"),
+     "Z_(2^64 - 1) is the wrong ring; take one over Z_2^l"),
     (lambda w: mpc.drelu(give(w, [1], Zm(67))),
-     "over Z_67 is of the wrong ring; take one over Z_2^l"),
+     "Z_67 is the wrong ring; take one over Z_2^l"),
     (lambda w: mpc.relu(give(w, [1], Z2kMinus1(5))),
-     "over Z_(2^5 - 1) is of the wrong ring; take one over Z_2^l"),
+     "Z_(2^5 - 1) is the wrong ring; take one over Z_2^l"),
     (lambda w: mpc.compute_msb(give(w, [1]), w.ring),
-     "over Z_2^64 is of the wrong ring; share_convert it first"),
+     "Z_2^64 is the wrong ring; share_convert it first"),
     (lambda w: mpc.compute_msb(give(w, [1], Z2kMinus1(64)), Z2kMinus1(64)),
-     "Z_(2^64 - 1) is the wrong ring for the result; take Z_2^l, such as world.ring"),
+     "a Z2kMinus1 is no Z_2^l; take world.ring"),
 ]
 
 
