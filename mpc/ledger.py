@@ -139,8 +139,8 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
     """
     for x in operands:
         if not isinstance(x, Share):
-            raise TypeError(f"{name}: a {type(x).__name__} is no Share; pass .value of "
-                            "a FixedPoint, and use plus() or times() for public values")
+            raise TypeError(f"{name} takes a Share, not a {type(x).__name__}; of a "
+                            "FixedPoint pass .value; use plus(), times() if public")
         check_pair(operands[0], x, name)
     if not isinstance(x.ring, over):
         raise ValueError(f"{name}: {x.ring} is the wrong ring; {REMEDIES[over]}")

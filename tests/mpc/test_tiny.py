@@ -9,10 +9,10 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from helpers import common, give, reconstruct, rows_of, with_rows
 
 import mpc
 import nn
-from helpers import common, give, reconstruct, rows_of, with_rows
 from mpc import World, tiny
 from mpc.ring import Z2kMinus1, Zm
 from mpc.securenn import CompareCoins
