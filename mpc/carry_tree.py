@@ -19,7 +19,7 @@ import numpy as np
 
 from mpc.beaver import deal, multiply, share_offline
 from mpc.ledger import step
-from mpc.ring import Bits, Z2k, pack_bits, unpack_bits
+from mpc.ring import Bits, Z2k, bits_of, pack_bits, unpack_bits
 from mpc.securenn import xor_public
 from mpc.share import Share, concatenate, shown
 
@@ -48,11 +48,11 @@ def masked_bits(x: Share) -> tuple[np.ndarray, Share]:
     """
     if x.ndim == 0:
         raise ValueError("masked_bits: a single number has no axis; reshape it to (1,)")
-    ring = x.ring
-    r, r_value = deal(x.world, ring, x.shape, "r")
-    r_bits, = share_offline(x.world, r_bits=(pack_bits(ring.bits_of(r_value)), BITS))
+    l = x.ring.bits
+    r, r_value = deal(x.world, x.ring, x.shape, "r")
+    r_bits, = share_offline(x.world, r_bits=(pack_bits(bits_of(r_value, l)), BITS))
     c, = x.world.open(c=x + r)
-    return pack_bits(ring.bits_of(c)), r_bits
+    return pack_bits(bits_of(c, l)), r_bits
 
 
 @step(shares=2, over=Bits, rounds="levels(l)", online="(k - 1)*k*3*(l - 1)*ceil(n/8)",

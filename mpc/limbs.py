@@ -29,9 +29,7 @@ def matmul_mod(x: np.ndarray, y: np.ndarray, bits: int = 64) -> np.ndarray:
         return left + matmul_mod(x[..., half:], y[..., half:, :], bits)
     a, b, total = split_limbs(x, bits), split_limbs(y, bits), np.zeros((), np.uint64)
     for n in reversed(range(len(a))):
-        bracket = a[0] @ b[n]
-        for i in range(1, n + 1):
-            bracket += a[i] @ b[n - i]
+        bracket = sum(a[i] @ b[n - i] for i in range(n + 1))
         total = (total << LIMB) + bracket.astype(np.int64).view(np.uint64)
     return total
 
@@ -45,11 +43,9 @@ def split_limbs(x: np.ndarray, bits: int = 64) -> list[np.ndarray]:
     unused, limbs = 64 - bits, []
     rest = (x << unused).view(np.int64) >> unused       # with the sign of the word
     for _ in range((bits - 1) // LIMB):
-        limb = rest << 64 - LIMB
-        limb >>= 64 - LIMB
+        limb = (rest << 64 - LIMB) >> 64 - LIMB
         limbs.append(limb.astype(np.float64))
-        rest -= limb
-        rest >>= LIMB
+        rest = (rest - limb) >> LIMB
     return [*limbs, rest.astype(np.float64)]
 
 

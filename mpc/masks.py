@@ -61,20 +61,18 @@ def moved(masks: dict, *how) -> dict:
             for mask, use in masks.items()}
 
 
-def scaled(masks: dict, n: int, ring) -> dict:
-    """The elements times a public integer."""
-    return _changed(masks, lambda factor: factor * n % ring.characteristic)
+def scaled(masks: dict, n: int | None, ring) -> dict:
+    """The elements times a public integer n, or None for several that differ.
+
+    Factors 0 and None stay: such a coin hides nothing.
+    """
+    return {mask: use._replace(factor=n and use.factor * n % ring.characteristic)
+            if use.factor else use for mask, use in masks.items()}
 
 
 def spoilt(masks: dict) -> dict:
     """The elements repeated, or times unknown numbers."""
-    return _changed(masks, lambda factor: None)
-
-
-def _changed(masks, change):
-    """Factors 0 and None stay: such a coin hides nothing."""
-    return {mask: use._replace(factor=change(use.factor)) if use.factor else use
-            for mask, use in masks.items()}
+    return scaled(masks, None, None)
 
 
 def spread(masks: dict, shape: tuple, wider: tuple) -> dict:
@@ -82,11 +80,10 @@ def spread(masks: dict, shape: tuple, wider: tuple) -> dict:
     return masks if (1,) * (len(wider) - len(shape)) + shape == wider else spoilt(masks)
 
 
-def added(x, y, sign: int) -> dict:
-    """The masks of ``x + sign * y``."""
+def added(x, y) -> dict:
+    """The masks of ``x + y``."""
     shape = np.broadcast_shapes(x.shape, y.shape)
-    masks = spread(x.masks, x.shape, shape)
-    others = spread(scaled(y.masks, sign, y.ring), y.shape, shape)
+    masks, others = (spread(v.masks, v.shape, shape) for v in (x, y))
     return masks | {mask: _sum(masks.get(mask, Use(0)), use, x.ring)
                     for mask, use in others.items()}
 
@@ -101,8 +98,6 @@ def _sum(one, other, ring):
 
 def joined(shares: list, axis: int) -> dict:
     """The masks of shares that are joined along an `axis`: each hides a part."""
-    if len(shares) == 1:
-        return shares[0].masks
     masks, start = {}, 0
     for share in shares:
         for mask, use in moved(share.masks, "joined", axis, start).items():
@@ -129,9 +124,8 @@ def hiding(share) -> list:
 
 def spend(coins: list) -> None:
     """Enter that these coins hide a value from now on, and no other one later."""
-    for i, mask in enumerate(coins):
-        if mask.spent or mask in coins[:i]:
+    for mask in coins:
+        if mask.spent:
             raise MaskReused(f"{mask} has hidden a value already; deal a fresh one, or "
                              "use the first opening again if the value is the same")
-    for mask in coins:
         mask.spent = True

@@ -23,18 +23,14 @@ def fresh_key() -> bytes:
 def public_seed(seed: int) -> int:
     """`seed` as an int, so that equal integers of any type give equal keys."""
     if isinstance(seed, bool) or not isinstance(seed, Integral):
-        raise TypeError(f"a seed is a whole number, not a {type(seed).__name__}; take "
-                        "an int, or None for fresh keys")
+        raise TypeError(f"seed: a {type(seed).__name__} came; give an int or None")
     return int(seed)
 
 
-def lesson_key(seed: int | str, name: str) -> bytes:
-    """The key `name` of a repeatable run, for lessons and tests: anyone can derive it.
-
-    `seed` is an integer, or a text that a program made from one.
-    """
-    seed = seed if isinstance(seed, str) else public_seed(seed)
-    return hashlib.shake_128(f"lesson key {seed!r} {name}".encode()).digest(KEY_BYTES)
+def lesson_key(seed: int, name: str) -> bytes:
+    """The key `name` of a repeatable run, for lessons: anyone can derive it."""
+    text = f"lesson key {public_seed(seed)} {name}"
+    return hashlib.shake_128(text.encode()).digest(KEY_BYTES)
 
 
 def stream(key: bytes, label: str, counter: int) -> Callable[[int], bytes]:

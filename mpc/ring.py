@@ -28,6 +28,8 @@ class Ring:
     modulus: int
     dtype: np.dtype = np.dtype("<u8")
     wide: np.dtype = dtype
+    width = property(lambda self: (self.bits + 7) // 8)     # bytes on the wire
+    characteristic = property(lambda self: self.modulus)    # so many ones add up to 0
 
     def reduce(self, x: np.ndarray) -> np.ndarray:
         """Elements of the ring from any words."""
@@ -48,19 +50,12 @@ class Ring:
 
     def sum(self, x: np.ndarray, axis: int | tuple, keepdims=False) -> np.ndarray:
         for a in np.atleast_1d(axis):
-            if x.shape[a]:
-                x = reduce(self.add, np.split(x, x.shape[a], axis=a))
-            else:
-                x = np.sum(x, axis=a, keepdims=True, dtype=self.dtype)
-        return x if keepdims else np.squeeze(x, axis)
+            x = reduce(self.add, np.split(x, max(x.shape[a], 1), axis=a))
+        return np.sum(x, axis=axis, keepdims=keepdims, dtype=self.dtype)    # of one
 
     def matmul(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """``x @ y`` for stacks of matrices."""
         return self.sum(self.mul(x[..., None], y[..., None, :, :]), axis=-2)
-
-    def bits_of(self, x: np.ndarray) -> np.ndarray:
-        """Bits, lowest first, as a new axis behind the first: (h, bits, ...) uint8."""
-        return bits_of(x, self.bits)
 
     def uniform(self, take: Callable[[int], bytes], shape: tuple) -> np.ndarray:
         """Uniform elements from a stream: `take(n)` is its first n bytes."""
@@ -80,34 +75,26 @@ class Ring:
         if len(payload) != self.nbytes(shape):
             raise ValueError(f"{self}: {len(payload)} bytes came where {shape} needs "
                              f"{self.nbytes(shape)}; the roles run different programs")
-        if self.width == self.dtype.itemsize:
-            return np.frombuffer(payload, self.dtype).reshape(shape)
-        padded = b"".join((payload, bytes(self.dtype.itemsize - self.width)))
+        padded = bytes(payload) + bytes(self.dtype.itemsize - self.width)
         words = np.ndarray(prod(shape), self.dtype, padded, strides=self.width)
         return (words & 256**self.width - 1).reshape(shape)     # less the next bytes
 
-    @property
-    def width(self) -> int:
-        """Bytes of one element on the wire."""
-        return (self.bits + 7) // 8
 
-    @property
-    def characteristic(self) -> int:
-        """The number of ones whose sum is 0."""
-        return self.modulus
+def is_integer(n: object) -> bool:
+    """Is `n` an integer of Python or NumPy? A truth value is none."""
+    return isinstance(n, (int, np.integer)) and not isinstance(n, bool)
 
 
 def _set_size(ring, name, least, most):
     """Check the size and make it an int of Python; one of NumPy would wrap around."""
-    size, kind = getattr(ring, name), type(ring).__name__
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-        raise TypeError(f"{kind} takes a whole number, not a {type(size).__name__}")
-    if not least <= size <= most:
-        raise ValueError(f"{kind}: {name} out of range; take {least} to {most}")
+    size = getattr(ring, name)
+    if not is_integer(size) or not least <= size <= most:
+        raise ValueError(f"{type(ring).__name__}: {name} is no whole number in range; "
+                         f"take {least} to {most}")
     object.__setattr__(ring, name, int(size))
 
 
-def _below(limit, draw, size):
+def _below(limit, size, draw):
     """The first `size` words of a stream that are below `limit`.
 
     `draw(n)` gives its first n words, so drawing more of them changes none.
@@ -119,23 +106,25 @@ def _below(limit, draw, size):
 
 
 @dataclass(frozen=True)
-class Z2k(Ring):
-    """Integers mod 2^bits: results mod 2^64, masked at the end."""
+class _OfWords(Ring):
+    """Integers mod 2^bits - less."""
 
     bits: int = 64
+    less = 0
 
     def __post_init__(self):
-        _set_size(self, "bits", 1, 64)
-        object.__setattr__(self, "modulus", 1 << self.bits)
+        _set_size(self, "bits", 1 + self.less, 64)
+        object.__setattr__(self, "modulus", (1 << self.bits) - self.less)
+
+
+class Z2k(_OfWords):
+    """Integers mod 2^bits: results mod 2^64, masked at the end."""
 
     def __str__(self):
         return f"Z_2^{self.bits}"
 
     def reduce(self, x):
         return x if self.bits == 64 else x & self.modulus - 1
-
-    def sub(self, x, y):
-        return self.reduce(x - y)
 
     def sum(self, x, axis, keepdims=False):
         return self.reduce(np.sum(x, axis=axis, keepdims=keepdims, dtype=self.dtype))
@@ -166,15 +155,10 @@ def bits_of(x: np.ndarray, bits: int) -> np.ndarray:
     return np.stack([(x >> i).astype(np.uint8) & 1 for i in range(bits)], axis=1)
 
 
-@dataclass(frozen=True)
-class Z2kMinus1(Ring):
+class Z2kMinus1(_OfWords):
     """Integers mod 2^bits - 1: a carry out of the top comes back in at the bottom."""
 
-    bits: int = 64
-
-    def __post_init__(self):
-        _set_size(self, "bits", 2, 64)
-        object.__setattr__(self, "modulus", (1 << self.bits) - 1)
+    less = 1
 
     def __str__(self):
         return f"Z_(2^{self.bits} - 1)"
@@ -187,19 +171,13 @@ class Z2kMinus1(Ring):
         return self.reduce(total + (total < x))     # a carry out of bit 63 is 2^64 = 1
 
     def mul(self, x, y):
-        """By halves of 32 bits: x y = high 2^64 + low, and 2^64 is 2^(64 - bits)."""
-        half, mask = 32, 2**32 - 1
-        x0, x1, y0, y1 = x & mask, x >> half, y & mask, y >> half
-        mid = x1 * y0 + (x0 * y0 >> half)
-        mid2 = (mid & mask) + x0 * y1
-        high = x1 * y1 + (mid >> half) + (mid2 >> half)
-        return self.add(self.reduce(high << 64 - self.bits), self.reduce(x * y))
+        """By Python's integers, which never overflow; no protocol multiplies here."""
+        return (np.multiply(x, y, dtype=object) % self.modulus).astype(self.dtype)
 
     def uniform(self, take, shape):
         """Words of `bits` bits; the word of all ones, a second zero, is rejected."""
-        def draw(n):
-            return self.unpack(take(n * self.width), (n,)) & self.modulus
-        return _below(self.modulus, draw, prod(shape)).reshape(shape)
+        return _below(self.modulus, prod(shape),
+                      lambda n: Z2k(self.bits).uniform(take, (n,))).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -209,6 +187,7 @@ class Zm(Ring):
     modulus: int
     nonzero: bool = False       # coins only: `uniform` draws from 1 .. m - 1
     dtype, wide, width = np.dtype("u1"), np.dtype("<u2"), 1
+    units = property(lambda self: Zm(self.modulus, nonzero=True))   # all but 0
 
     def __post_init__(self):
         _set_size(self, "modulus", 1 + self.nonzero, 251)
@@ -216,15 +195,9 @@ class Zm(Ring):
     def __str__(self):
         return f"Z_{self.modulus}" + "*" * self.nonzero
 
-    @property
-    def units(self) -> "Zm":
-        """The elements other than 0, as a set to draw from."""
-        return Zm(self.modulus, nonzero=True)
-
-    def reduce(self, x, dtype=None):
-        """``x % m``, in `dtype`; NumPy vectorises a quotient and not a remainder."""
-        rest = x - x // self.modulus * self.modulus
-        return rest.astype(dtype or self.dtype, copy=False)
+    def reduce(self, x):
+        """``x % m``; NumPy vectorises a quotient and not a remainder."""
+        return (x - x // self.modulus * self.modulus).astype(self.dtype, copy=False)
 
     def uniform(self, take, shape):
         """Without modulo bias: low bits of bytes where m is a power of two.
@@ -235,9 +208,9 @@ class Zm(Ring):
         if m & m - 1 == 0:
             found = np.frombuffer(take(size), np.uint8) & m - 1
         else:
-            limit, n, ring = 2**16 // m**2 * m**2, (size + 1) // 2, Zm(m)
-            words = _below(limit, lambda n: np.frombuffer(take(2 * n), self.wide), n)
-            found = np.concatenate([ring.reduce(w) for w in (words, words // m)])[:size]
+            words = _below(2**16 // m**2 * m**2, (size + 1) // 2,
+                           lambda n: np.frombuffer(take(2 * n), self.wide))
+            found = Zm(m).reduce(np.concatenate([words, words // m]))[:size]
         return (found + self.nonzero).reshape(shape)
 
 
@@ -257,11 +230,11 @@ class Bits(Ring):
     def add(self, x, y):
         return x ^ y
 
-    def neg(self, x):
-        return x
-
     def mul(self, x, y):
         return x & y
+
+    def neg(self, x):
+        return x
 
 
 def pack_bits(bits: np.ndarray) -> np.ndarray:

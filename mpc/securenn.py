@@ -97,7 +97,7 @@ def private_compare(x_bits: Share, r: np.ndarray, coins: CompareCoins, *,
         c = sign * (j * t - x) + j + above                  #                   [6, 9]
         c = np.where(forged, j if i else lowest, c)         #                     [11]
         above = above + w
-        c = field.reduce(c.view(np.uint16), np.uint16)
+        c = field.reduce(c.view(np.uint16)).astype(np.uint16)
         d[:, i] = field.reduce(s[:, i] * c + zero.rows[:, i])                   # [14]
     d, = world.gather(world.crypto_provider, d=x_bits._with(rotate(d, turn)))
     return np.any(field.sum(d, axis=1) == 0, axis=1).astype(np.uint8)           # [15]
@@ -123,7 +123,7 @@ def share_convert(a: Share) -> Share:
     beta = Share(world, odd, wrap(a.rows, r_j, ring))       # beta_j, not the coin beta
     a_01, = world.gather(P2, a_tilde=a._with(ring.add(a.rows, r_j)))            # [2, 3]
     x, delta = ring.sum(a_01, axis=1), wrap(a_01[:, 0], a_01[:, 1], ring)          # [4]
-    x_bits, delta = world.share(P2, x_bits=(ring.bits_of(x), field),
+    x_bits, delta = world.share(P2, x_bits=(bits_of(x, ring.bits), field),
                                 delta=(delta, odd))                             # [5, 6]
     eta_1 = private_compare(x_bits, ring.reduce(r - 1), coins, known=r == 0)       # [7]
     eta_1, = world.share(P2, eta_1=(eta_1.astype(odd.dtype), odd))                 # [8]
@@ -147,7 +147,7 @@ def compute_msb(a: Share, ring: Z2k) -> Share:
     field = Zm(prime_above(odd.bits))
     coins = CompareCoins.draw(world, field, odd.bits, a.shape)
     x, x_value = deal(world, odd, a.shape, "x")                                    # [1]
-    bits = odd.bits_of(x_value)
+    bits = bits_of(x_value, odd.bits)
     x_bits, x_lsb = share_offline(world, x_bits=(bits, field),
                                   x_lsb=(bits[:, 0].astype(ring.dtype), ring))     # [2]
     r, = world.open(r=a + a + x)                                                # [3, 4]

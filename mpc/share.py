@@ -15,18 +15,14 @@ from __future__ import annotations
 import numpy as np
 
 from mpc import masks
-from mpc.ring import Bits, Ring
-
-PLACES = int, np.integer, type(None), type(...)     # public positions
+from mpc.ring import Bits, Ring, is_integer
 
 # The counterparts of NumPy functions, where they have other names.
 INSTEAD = {
-    "add": "x + y, or x.plus(value) for a common value",
-    "multiply": "mpc.multiply(x, y), or x.times(value) for a common value",
-    "matmul": "mpc.matmul(x, y)", "dot": "mpc.matmul(x, y)", "square": "mpc.square(x)",
-    "concatenate": "mpc.share.concatenate()", "where": "mpc.select_share()",
-    "max": "mpc.tournament(x)", "argmax": "mpc.tournament(x)",
-    "equal": "mpc.equal(x, y)", "greater_equal": "mpc.drelu(x - y)",
+    "add": "x + y, or x.plus(value)", "multiply": "mpc.multiply(x, y), x.times(value)",
+    "matmul": "mpc.matmul(x, y)", "square": "mpc.square(x)", "max": "mpc.tournament(x)",
+    "where": "mpc.select_share()", "argmax": "mpc.tournament(x)",
+    "concatenate": "mpc.share.concatenate()", "equal": "mpc.equal(x, y)",
 }
 
 
@@ -40,7 +36,7 @@ class RingArray:
     def __init__(self, world, ring: Ring, rows: np.ndarray, masks=None):
         if getattr(rows, "dtype", None) != ring.dtype or not rows.ndim:
             raise TypeError(f"{type(self).__name__}: {shown(rows)} came, not elements "
-                            f"of {ring}; give {ring.dtype} with an axis of holders")
+                            f"of {ring} ({ring.dtype}) with an axis of holders")
         self.world, self.ring, self.masks = world, ring, masks or {}
         self.shape, self.ndim, self._rows = rows.shape[1:], rows.ndim - 1, rows.view()
         self._rows.flags.writeable = False
@@ -57,31 +53,26 @@ class RingArray:
 
     # ---- sums, and operands that all workers know: (1, *shape), for all holders
 
-    def __add__(self, other: RingArray) -> RingArray:
-        return self._sum(self.ring.add, other, 1)
-
-    __radd__ = __add__          # of a number or an array: refused
-
-    def __sub__(self, other: RingArray) -> RingArray:
-        return self._sum(self.ring.sub, other, -1)
-
-    def _sum(self, op, other, sign):
+    def __add__(self, other: RingArray):
         check_pair(self, other, "a sum")
         check_broadcast(self.shape, other.shape, "a sum")
-        rows = op(*matched(self.rows, other.rows))
-        return self._with(rows, masks.added(self, other, sign))
+        rows = self.ring.add(*matched(self.rows, other.rows))
+        return self._with(rows, masks.added(self, other))
 
-    def __neg__(self) -> RingArray:
+    def __sub__(self, other: RingArray):
+        return self + -other
+
+    def __neg__(self):
         rows = self.ring.neg(self.rows)
         return self._with(rows, masks.scaled(self.masks, -1, self.ring))
 
-    def plus(self, value: int | np.ndarray) -> RingArray:
+    def plus(self, value: int | np.ndarray):
         """Add a value that all workers know: one of them adds it."""
         rows, value = matched(self.rows, self._known(value, "plus"))
         rows = self.ring.add(rows, value * (self.world.party_index(rows) == 0))
         return self._with(rows, masks.spread(self.masks, self.shape, rows.shape[1:]))
 
-    def times(self, value: int | np.ndarray) -> RingArray:
+    def times(self, value: int | np.ndarray):
         """Multiply by a value that all workers know."""
         rows = self.ring.mul(*matched(self.rows, self._known(value, "times")))
         if isinstance(value, np.ndarray) or isinstance(self.ring, Bits):
@@ -91,7 +82,7 @@ class RingArray:
     def _known(self, value, name):
         """`value` as an array (1, *shape), or (0, *shape) where no worker lives."""
         dtype, holders = self.ring.dtype, ((1,), (bool(self.world.workers_here),))
-        if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        if is_integer(value):
             return np.full(1, int(value) % self.ring.modulus, dtype)
         if getattr(value, "dtype", None) != dtype or value.shape[:1] not in holders:
             raise TypeError(f"{name}: {shown(value)} came; give an integer or {dtype} "
@@ -101,51 +92,46 @@ class RingArray:
 
     # ---- the shape of the value
 
-    def sum(self, axis: int | tuple | None = None, keepdims=False) -> RingArray:
+    def sum(self, axis: int | tuple | None = None, keepdims=False):
         axes = behind(tuple(range(self.ndim)) if axis is None else axis, self.ndim)
         return self._moved(self.ring.sum(self.rows, axes, keepdims), "sum", axes)
 
-    def reshape(self, *shape) -> RingArray:
+    def reshape(self, *shape):
         try:                    # by an array that every role has
             new = np.empty(self.shape, bool).reshape(*shape).shape
         except (TypeError, ValueError):
             raise ValueError(f"reshape: {shown(shape)} does not fit {self.shape}; give "
                              "public sizes of as many elements") from None
-        if new == self.shape:
-            return self._with(self.rows, self.masks)
         return self._moved(self.rows.reshape(len(self.rows), *new), "reshape", new)
 
     @property
-    def T(self) -> RingArray:
-        """The axes in reverse order, as in NumPy; with fewer than two, the same."""
-        if self.ndim < 2:
-            return self
+    def T(self):
+        """The axes in reverse order, as in NumPy."""
         transposed = self._moved(reversed_axes(self.rows), "T")
         transposed.transpose_of = self      # it shares our openings
         return transposed
 
-    def moveaxis(self, source: int, destination: int) -> RingArray:
+    def moveaxis(self, source: int, destination: int):
         places = behind(source, self.ndim), behind(destination, self.ndim)
         return self._moved(np.moveaxis(self.rows, *places), "moveaxis", *places)
 
-    def __getitem__(self, key) -> RingArray:
+    def __getitem__(self, key):
         key = key if isinstance(key, tuple) else (key,)
         ends = [n for k in key for n in
                 ((k.start, k.stop, k.step) if isinstance(k, slice) else (k,))]
-        if not all(isinstance(n, PLACES) and not isinstance(n, bool) for n in ends):
+        if not all(n is None or n is ... or is_integer(n) for n in ends):
             raise TypeError(f"index: {shown(key)} is no public position; take integers "
                             "or slices, and select by a secret with a product")
         try:
             rows = self.rows[(slice(None),) + key]
         except (IndexError, ValueError):
-            raise IndexError(f"index: {shown(key)} does not fit {self.shape}; use axes "
-                             "and positions of the secret") from None
+            raise IndexError(f"index: {shown(key)} does not fit {self.shape}") from None
         return self._moved(rows, "index", str(key))
 
     def __repr__(self):
         lines = [f"{type(self).__name__}({self.ring}, shape {self.shape})"]
-        rows = np.asarray(self.rows)
-        for name, row in zip(self.world.workers_here, rows, strict=True):
+        names = self.world.workers_here
+        for name, row in zip(names, np.asarray(self.rows), strict=True):
             text = np.array2string(row, threshold=6, edgeitems=2, prefix=" " * 8)
             lines.append(f"  -> {name}: {text}")
         return "\n".join(lines)
@@ -158,8 +144,7 @@ class RingArray:
     def __eq__(self, other):
         raise TypeError("==: use mpc.equal(x, y) for a secret answer, or x is y")
 
-    def __iter__(self):
-        raise TypeError("a share cannot be iterated; index it: x[i]")
+    __iter__ = None             # one indexes it instead: x[i]
 
     def __array__(self, *_, **__):
         raise TypeError("a share is no array; use its own methods, or reveal it first")
@@ -172,10 +157,7 @@ class RingArray:
 
     # ---- a copy is the value itself, over the same World; nothing leaves the process
 
-    def __deepcopy__(self, memo=None):
-        return self
-
-    __copy__ = __deepcopy__
+    __copy__ = __deepcopy__ = lambda self, memo=None: self
 
     def __reduce_ex__(self, protocol):
         raise TypeError("a share is not pickled: its World has keys; reveal it first")
@@ -200,18 +182,17 @@ class Local:
         return f"Local({self.role}, shape {self.shape})\n  -> {self.role}: {here}"
 
 
-def concatenate(shares: list, axis: int = 0) -> RingArray:
+def concatenate(shares: list, axis: int = 0):
     """Shares over one ring and in one World, joined along an `axis` of the secrets."""
-    shares = list(shares)
-    if not shares:
-        raise ValueError("concatenate: there is nothing to join; give a share")
+    if not len(shares):
+        raise ValueError("concatenate: nothing to join; give one share or more")
     for share in shares:
         check_pair(shares[0], share, "concatenate")
     place, = behind(axis, shares[0].ndim)
     try:
         rows = np.concatenate([share.rows for share in shares], axis=place)
     except ValueError:
-        shapes = ", ".join(str(share.shape) for share in shares)
+        shapes = [share.shape for share in shares]
         raise ValueError(f"concatenate: {shapes} do not join on axis {axis}") from None
     return shares[0]._with(rows, masks.joined(shares, place - 1))
 
@@ -227,20 +208,19 @@ def lead(rows: np.ndarray, ndim: int) -> np.ndarray:
     return rows.reshape(rows.shape[:1] + (1,) * missing + rows.shape[1:])
 
 
-def reversed_axes(rows: np.ndarray, holders: int = 1) -> np.ndarray:
-    """`rows` with the axes behind the first `holders` in reverse order."""
-    return rows.transpose(*range(holders), *range(rows.ndim - 1, holders - 1, -1))
+def reversed_axes(rows: np.ndarray) -> np.ndarray:
+    """`rows` with the axes behind the holders in reverse order."""
+    return rows.transpose(0, *range(rows.ndim - 1, 0, -1))
 
 
 def behind(axis: int | tuple, ndim: int) -> tuple:
     """Axes of the value as axes of its rows, where the holders come first."""
     axes = axis if isinstance(axis, tuple) else (axis,)
-    if any(isinstance(a, bool) or not isinstance(a, (int, np.integer)) for a in axes):
+    if not all(map(is_integer, axes)):
         raise TypeError(f"an axis is a public integer, not {shown(axis)}")
     places = {int(a) % ndim + 1 for a in axes if -ndim <= a < ndim}
     if len(places) < len(axes):
-        raise ValueError(f"axis {shown(axis)} does not exist in {ndim} dimensions, or "
-                         "is named twice")
+        raise ValueError(f"axis {shown(axis)} is not among {ndim}, or is named twice")
     return tuple(sorted(places))
 
 
@@ -260,8 +240,7 @@ def check_broadcast(x: tuple, y: tuple, name: str) -> None:
     try:
         np.broadcast_shapes(x, y)
     except ValueError:
-        raise ValueError(f"{name}: shapes {x} and {y} do not broadcast; reshape one of "
-                         "them") from None
+        raise ValueError(f"{name}: {x} and {y} do not broadcast; reshape one") from None
 
 
 def check_matmul(x: tuple, y: tuple) -> None:

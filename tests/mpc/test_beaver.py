@@ -196,7 +196,7 @@ def test_matmul_refuses_what_is_no_product_of_matrices(world, x, y):
 
 
 def test_stacks_that_do_not_broadcast_are_refused_with_the_shapes_of_the_secrets(world):
-    shapes = r"matmul of stacks: shapes \(2,\) and \(5,\) do not broadcast; reshape"
+    shapes = r"matmul of stacks: \(2,\) and \(5,\) do not broadcast; reshape"
     with pytest.raises(ValueError, match=shapes):
         mpc.matmul(give(world, np.zeros((2, 3, 4))), give(world, np.zeros((5, 4, 2))))
 

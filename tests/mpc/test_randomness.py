@@ -42,7 +42,7 @@ def test_streams_differ_by_key_label_and_counter():
 
 def test_a_lesson_key_repeats_and_differs_by_seed_and_group():
     assert lesson_key(1, "alice bob") == lesson_key(1, "alice bob")
-    keys = {lesson_key(seed, name) for seed in (0, 1, 11, "1")
+    keys = {lesson_key(seed, name) for seed in (0, 1, 11, -1)
             for name in ("alice bob", "1 alice")}
     assert len(keys) == 8 and {len(key) for key in keys} == {16}
 
@@ -53,7 +53,6 @@ def test_equal_integers_are_equal_seeds_whatever_their_type(seed):
     world = World(seed=1)
     assert World(seed=seed)._keys == world._keys == make_keys(world.roles, seed)
     assert lesson_key(seed, "rounding") == lesson_key(1, "rounding")
-    assert lesson_key(seed, "rounding") != lesson_key("1", "rounding")
     keys = run_threads(lambda world: world._keys, seed=seed)
     assert keys == run_threads(lambda world: world._keys, seed=1)
 
@@ -65,7 +64,7 @@ def test_equal_integers_are_equal_seeds_whatever_their_type(seed):
     lambda s: World(seed=s), lambda s: make_keys(World().roles, s),
     lambda s: run_threads(lambda world: None, seed=s)])
 def test_only_a_whole_number_is_a_seed(make, seed):
-    with pytest.raises(TypeError, match="a seed is a whole number, not a .*fresh keys"):
+    with pytest.raises(TypeError, match="seed: a .* came; give an int or None"):
         make(seed)
 
 
