@@ -37,7 +37,7 @@ def test_the_table_has_a_row_for_every_setting():
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(row[:4]))
-def test_a_row_is_what_the_ledger_counts(row):
+def test_a_row_matches_the_ledger(row):
     task, comparison, truncation, workers, *numbers, _ = row
     function = costs.relus if "ReLU" in task else costs.batch
     counted = costs.measure(int(workers), comparison, function, runs=1)

@@ -29,7 +29,7 @@ def test_a_row_of_the_table_shows_the_limits_of_a_format(digits, base, bits, sho
     assert fix_precision(0.0, digits, base, ring).limits == expected
 
 
-def test_the_example_prints_what_the_page_shows():
+def test_the_example_prints_the_output_of_the_page():
     results = doctest.testfile(str(PAGE), module_relative=False)
     assert results.attempted == 4 and results.failed == 0
 

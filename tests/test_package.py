@@ -218,7 +218,7 @@ def test_lines_have_at_most_88_columns():
 # ------------------------------------------------------------------ the README
 
 
-def test_the_code_of_the_readme_prints_what_it_shows():
+def test_the_code_of_the_readme_prints_the_output_shown():
     code = "\n".join(blocks("python"))
     name = "README.md"
     examples = doctest.DocTestParser().get_doctest(code, {}, name, name, 0)

@@ -153,18 +153,18 @@ def _rows(value, rows):
     return value
 
 
-def _held(values):
+def _tagged(values):
     """All tagged arrays among `values`, also inside lists and tuples."""
     for v in values:
         if isinstance(v, Tagged):
             yield v
         elif isinstance(v, (list, tuple)):
-            yield from _held(v)
+            yield from _tagged(v)
 
 
 def _kind(*values):
     """The kind of a result computed from `values`; None if all are public."""
-    kinds = {v.kind for v in _held(values)}
+    kinds = {v.kind for v in _tagged(values)}
     if SHARE in kinds:
         kinds.discard(COMMON)           # a worker may use common values on its share
     if len(kinds) > 1:
@@ -195,7 +195,7 @@ def _checked(name, function, args, kwargs, by_row=False):
         return function(*(_rows(a, rows) for a in args),
                         **{k: _rows(v, rows) for k, v in kwargs.items()})
 
-    held = list(_held((*args, *kwargs.values())))
+    held = list(_tagged((*args, *kwargs.values())))
     kind, n = _kind(*held), max(map(len, held), default=0)
     result = call(slice(None))
     parts = [slice(0)] + [slice(i, i + 1) for i in range(n) if by_row and n > 1]

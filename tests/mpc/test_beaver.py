@@ -190,7 +190,7 @@ def test_operands_of_two_rings_are_refused(world, protocol):
 
 @pytest.mark.parametrize("x, y", [((2,), (2, 2)), ((2, 2), (2,)), ((2, 3), (2, 3)),
                                   ((), ())])
-def test_matmul_refuses_what_is_no_product_of_matrices(world, x, y):
+def test_matmul_refuses_operands_that_are_not_two_matrices(world, x, y):
     with pytest.raises(ValueError, match="no product of matrices; transpose one, or"):
         mpc.matmul(give(world, np.zeros(x)), give(world, np.zeros(y)))
 

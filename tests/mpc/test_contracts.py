@@ -79,7 +79,7 @@ PRICED = {
 }
 
 
-def test_all_names_exactly_what_is_public():
+def test_all_lists_exactly_the_public_names():
     public = {name for name, value in vars(mpc).items()
               if not name.startswith("_") and not isinstance(value, ModuleType)}
     assert set(mpc.__all__) == public and len(mpc.__all__) == len(public)
@@ -111,7 +111,7 @@ def test_a_contract_names_security_source_and_the_case_of_every_comparison(name)
 
 @pytest.mark.parametrize("ring_bits", [64, 20, 5])
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_a_protocol_costs_what_its_contract_promises(name, ring_bits):
+def test_a_protocol_costs_the_price_of_its_contract(name, ring_bits):
     arguments, sizes, worlds = PRICED[name]
     for n_workers, comparison in worlds:
         world = World(n_workers, seed=1, ring_bits=ring_bits, comparison=comparison)
@@ -178,7 +178,7 @@ ONE = {
 
 
 @pytest.mark.parametrize("name", TABLE_1)
-def test_the_bytes_are_those_of_table_1_less_what_keys_replace(name):
+def test_the_bytes_are_those_of_table_1_less_the_shares_that_keys_replace(name):
     world, (arguments, sizes, figure) = World(seed=1), ONE[name]
     given = arguments(world)
     _, online, offline = paid(world, lambda: PROTOCOLS[name](*given))

@@ -376,7 +376,7 @@ def test_a_finer_number_keeps_the_digits_that_others_lose(weight_scale, kept):
 
 
 @pytest.mark.parametrize("weight_scale", [0, -1, 1.5])
-def test_a_weight_scale_that_is_no_whole_factor_is_refused(weight_scale):
+def test_a_weight_scale_that_is_not_a_whole_factor_is_refused(weight_scale):
     remedy = f"weight_scale={weight_scale}; take integers, .* a weight_scale from 1 on"
     with pytest.raises(ValueError, match=remedy):
         fix_precision([1.0], weight_scale=weight_scale)

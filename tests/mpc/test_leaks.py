@@ -327,7 +327,7 @@ def test_a_copied_model_computes_over_the_same_world_with_other_coins():
 @pytest.mark.parametrize("history", [lambda x: None, mpc.square, mpc.relu])
 @pytest.mark.parametrize("hold", [
     lambda x: x, FixedPoint, lambda x: [x], lambda x: {"x": x.T}])
-def test_a_share_is_not_pickled_whatever_its_history(history, hold):
+def test_no_share_is_pickled_with_any_history(history, hold):
     x = give(World(seed=1), [[1, 2], [3, 4]])
     history(x)
     with pytest.raises(TypeError, match="a share is not pickled: .*keys.* reveal it"):

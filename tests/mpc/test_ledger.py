@@ -75,7 +75,7 @@ def test_an_error_inside_a_step_leaves_no_step_or_mark_behind():
     assert (ledger.messages[0].path, ledger.messages[0].offline) == ("", False)
 
 
-def test_what_is_offline_stays_so_after_an_inner_mark_ends():
+def test_messages_stay_offline_after_an_inner_mark_ends():
     ledger = Ledger()
     with ledger.offline():
         with ledger.offline():
@@ -122,7 +122,7 @@ def test_a_table_of_a_stretch_shows_nothing_else(ledger):
     assert ledger.table(len(ledger.messages)).count("\n") == 0
 
 
-def test_a_step_stands_below_its_parent_whatever_its_neighbours_are_called():
+def test_a_protocol_is_listed_below_its_parent_with_any_names_of_neighbours():
     ledger = Ledger()
     for path in (("relu",), ("relu", "drelu"), ("relu-1",), ("relu 2", "z")):
         with ledger.step(path[0]), ledger.step("/".join(path[1:]) or "own"):

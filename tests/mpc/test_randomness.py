@@ -49,7 +49,7 @@ def test_a_lesson_key_repeats_and_differs_by_seed_and_group():
 
 @pytest.mark.parametrize("seed", [
     np.int64(1), np.uint8(1), np.int32(1), np.uint64(1)], ids=repr)
-def test_equal_integers_are_equal_seeds_whatever_their_type(seed):
+def test_equal_integers_of_any_type_are_equal_seeds(seed):
     world = World(seed=1)
     assert World(seed=seed)._keys == world._keys == make_keys(world.roles, seed)
     assert lesson_key(seed, "rounding") == lesson_key(1, "rounding")

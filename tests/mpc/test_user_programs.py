@@ -276,7 +276,7 @@ def test_a_world_meets_tensors_and_refuses_strangers(checked):
             left * np.timedelta64(3)
 
 
-def test_a_checked_world_detects_a_matrix_product_whose_terms_leave_the_range():
+def test_a_checked_world_detects_a_matrix_product_with_terms_out_of_range():
     world = mpc.World(seed=1, ring_bits=44, checked=True)
     c = np.where(np.arange(1000) < 300, 1 / 600, 1 / 1400)[:, None]
     x = sharing(world)(np.full((1, 1000), 5e4))

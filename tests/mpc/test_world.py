@@ -323,7 +323,7 @@ def test_only_the_owner_loads_its_data(n_workers):
 # ---- errors of a caller
 
 
-def dealt(world, ring=None):
+def a_share(world, ring=None):
     return world.deal(ring or world.ring, (2,), "x")[0]
 
 
@@ -359,7 +359,7 @@ STRANGERS = {
     "private_input": lambda w: w.private_input("carol", (), lambda: 1),
     "has": lambda w: w.has("carol"),
     "share": lambda w: w.share("carol", x=(rows(1, 2), w.ring)),
-    "gather": lambda w: w.gather("carol", x=dealt(w)),
+    "gather": lambda w: w.gather("carol", x=a_share(w)),
     "broadcast": lambda w: w.broadcast("carol", [], 0),
     "replay": lambda w: RecordedWorld().replay("carol"),
 }
@@ -377,7 +377,7 @@ def test_a_mistake_names_its_remedy_in_one_line(mistake):
 
 @pytest.mark.parametrize("call, remedy", [
     (lambda w: w.open(x=[1, 2]), r"a Share, not a list; of a FixedPoint pass \.value"),
-    (lambda w: w.share("bob", x=(dealt(w), w.ring)), r"ring\), got \(Share, Z2k\)"),
+    (lambda w: w.share("bob", x=(a_share(w), w.ring)), r"ring\), got \(Share, Z2k\)"),
     (lambda w: w.share("bob", x=(rows(1, 2), 64)), r"got \(ndarray, int\)"),
     (lambda w: w.private_input("bob", (None,), lambda: [1]), r"broadcast\(\) it")])
 def test_a_wrong_type_is_named_with_the_right_one(call, remedy):
@@ -399,7 +399,7 @@ def test_a_verb_takes_values_of_its_own_kind_only(world, line):
 
 def test_a_payload_of_another_size_is_refused():
     def program(world):
-        return world.open(x=dealt(world, Z2k(64 if world.has("alice") else 32)))[0]
+        return world.open(x=a_share(world, Z2k(64 if world.has("alice") else 32)))[0]
 
     with pytest.raises(ProtocolError, match="16 bytes .* 8|8 bytes .* 16"):
         run_threads(program, seed=1)
@@ -512,14 +512,14 @@ def test_an_error_in_one_role_ends_all_and_is_the_one_that_is_raised(role):
     assert len(ended) == 4
 
 
-def test_a_peer_of_a_failed_role_says_whose_error_to_read():
+def test_a_peer_of_a_failed_role_names_the_role_that_failed():
     heard = {}
 
     def program(world):
         if world.has("alice"):
             raise KeyError("lost")
         try:
-            world.open(x=dealt(world))
+            world.open(x=a_share(world))
         except PeerFailed as error:
             heard[world.here] = str(error)
             raise
@@ -545,7 +545,7 @@ def test_a_silent_peer_is_given_up_after_the_timeout():
         if world.has("alice"):
             assert given_up.wait(20)
         try:
-            return world.open(x=dealt(world))[0]
+            return world.open(x=a_share(world))[0]
         except OutOfStep:
             given_up.set()
             raise
@@ -558,11 +558,11 @@ def extra_coin(world):
 
 
 def extra_verb(world):
-    world.open(more=dealt(world))
+    world.open(more=a_share(world))
 
 
 def extra_gather(world):
-    world.gather("server", more=dealt(world))
+    world.gather("server", more=a_share(world))
 
 
 STRAYS = {"draws one more coin": extra_coin, "opens once more": extra_verb,
@@ -572,12 +572,12 @@ STRAYS = {"draws one more coin": extra_coin, "opens once more": extra_verb,
 def straying(role, stray):
     """A program in which `role` branches on local data."""
     def program(world):
-        x = world.open(x=dealt(world))[0]
+        x = world.open(x=a_share(world))[0]
         if world.here == (role,):                   # like: if opened.any()
             if stray is None:
                 return x
             stray(world)
-        receiver, y = "bob" if role == "alice" else "alice", dealt(world)
+        receiver, y = "bob" if role == "alice" else "alice", a_share(world)
         return world.gather(receiver, y=Share(world, world.ring, y.rows))[0]
     return program
 
@@ -610,7 +610,7 @@ def test_a_branch_on_an_opened_value_passes_the_simulation_and_fails_apart():
         opened = world.open(x=give(world, [5]))[0]
         if rows_of(opened).any():
             world.common_coins(world.ring, (1,), "more")
-        return world.gather("crypto_provider", y=dealt(world))[0]
+        return world.gather("crypto_provider", y=a_share(world))[0]
 
     assert rows_of(program(World(seed=1))).shape == (1, 2, 2)
     fails_soon(program, OutOfStep, r"crypto_provider is at step 5 \(y\) and alice at "
@@ -638,7 +638,7 @@ def test_threads_return_what_each_role_computed():
 
 # ---- a World stays where it was made
 
-DRAWS = [dealt, lambda w: w.common_coins(w.ring, (1,), "c"),
+DRAWS = [a_share, lambda w: w.common_coins(w.ring, (1,), "c"),
          lambda w: w.zero_share(w.ring, (1,), "z"), lambda w: give(w, [1]),
          lambda w: w.broadcast("bob", [1], 1)]
 
@@ -667,16 +667,16 @@ def test_a_world_in_a_forked_process_is_refused():
     child = os.fork()
     if not child:
         try:
-            dealt(world)
+            a_share(world)
         except RuntimeError as error:
             os._exit(7 if "another process" in str(error) else 1)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    dealt(world)
+    a_share(world)
 
 
 def test_a_verb_takes_shares_of_its_own_world_only():
-    world, x = World(seed=1), dealt(World(seed=1))
+    world, x = World(seed=1), a_share(World(seed=1))
     for call in (lambda: world.open(x=x), lambda: world.gather("bob", x=x)):
         with pytest.raises(ValueError, match="of this World; share the value here"):
             call()

@@ -108,7 +108,7 @@ def test_the_docstring_example_runs():
 # ---- errors
 
 
-def test_sharing_plain_arrays_says_what_to_do_first():
+def test_sharing_plain_arrays_names_the_remedy():
     with pytest.raises(TypeError, match="fc1.weight, a ndarray, .*call model.map"):
         Net().share("alice", "bob")
 

@@ -60,7 +60,7 @@ def drawn():
     return coins, rings
 
 
-def test_every_coin_has_an_own_number_for_every_element(drawn):
+def test_every_coin_has_its_own_number_for_each_element(drawn):
     coins, _ = drawn
     assert len(coins) > 25
     for label, arrays in coins.items():
@@ -216,7 +216,7 @@ def halves(n):
 
 
 @pytest.mark.parametrize("way, name", CASES)
-def test_every_coin_of_a_matrix_has_the_shape_of_what_it_hides(way, name):
+def test_every_coin_of_a_matrix_has_the_shape_of_the_value_it_hides(way, name):
     check_shapes(way, name)
 
 

@@ -95,7 +95,7 @@ def shown(what, coins=None):
 
 
 @pytest.mark.parametrize("what", SHOWN)
-def test_what_is_opened_or_sent_is_uniform_in_its_top_and_low_bytes(what):
+def test_opened_and_sent_values_are_uniform_in_their_top_and_low_bytes(what):
     rows, words = shown(what)
     for array in (*words, *rows[0], *rows[1]):
         assert array.size == N
@@ -115,7 +115,7 @@ def test_neighbouring_elements_and_successive_calls_are_unrelated(what):
         assert uniform((one - other) >> np.uint64(60), 16) > FAIL
 
 
-def test_sums_of_the_workers_shares_are_what_the_protocol_opens(monkeypatch):
+def test_the_workers_shares_add_up_to_the_opened_value(monkeypatch):
     """The words above are the openings themselves, in the right ring."""
     opened, original = [], World.open
 

@@ -17,7 +17,7 @@ from mpc.ring import Z2k, Z2kMinus1, Zm, bits_of
 KINDS = ("share", "common", "local to server", "local to crypto_provider")
 
 
-def held(kind, shape=(3, 4), dtype=np.uint64):
+def value(kind, shape=(3, 4), dtype=np.uint64):
     """A value of this `kind`, with as many rows as a simulation of two workers has."""
     rows = 2 if kind == "share" else 1
     values = np.arange(1, rows * np.prod(shape, dtype=int) + 1).astype(dtype)
@@ -27,10 +27,10 @@ def held(kind, shape=(3, 4), dtype=np.uint64):
 @pytest.fixture
 def v():
     """One value of each kind, and a public one."""
-    share = tag(strip(held("share"))[::-1].copy(), "share")     # unsorted
-    return SimpleNamespace(share=share, other=held("share") + np.uint64(7),
-                           common=held("common"), provider=held(KINDS[3]),
-                           server=held(KINDS[2]), public=np.ones((4,), np.uint64),
+    share = tag(strip(value("share"))[::-1].copy(), "share")     # unsorted
+    return SimpleNamespace(share=share, other=value("share") + np.uint64(7),
+                           common=value("common"), provider=value(KINDS[3]),
+                           server=value(KINDS[2]), public=np.ones((4,), np.uint64),
                            wide=np.ones((2, 4), np.uint64))
 
 
@@ -45,7 +45,7 @@ def refused(expression, v, message):
 @pytest.mark.parametrize("a", KINDS)
 @pytest.mark.parametrize("b", KINDS)
 def test_one_party_must_hold_both_operands(a, b):
-    x, y = held(a), held(b)
+    x, y = value(a), value(b)
     if a == b or {a, b} == {"share", "common"}:
         assert (x + y).kind == (a if a == b else "share")
         np.testing.assert_array_equal(strip(x + y), strip(x) + strip(y))
@@ -171,18 +171,18 @@ def test_no_function_moves_or_loses_the_holders(line, v):
 
 
 def test_a_first_axis_that_is_not_the_holders_is_seen_even_when_sizes_agree():
-    vector, public = held("share", (2,)), np.ones((2, 2), np.uint64)
+    vector, public = value("share", (2,)), np.ones((2, 2), np.uint64)
     with pytest.raises(RoleError, match="a role that holds no row"):
         vector + public                         # two rows of a batch, two workers
     with pytest.raises(RoleError, match="a role that holds no row"):
-        vector @ held("share", (2,))            # two workers taken for two rows
+        vector @ value("share", (2,))           # two workers taken for two rows
     with pytest.raises(RoleError):
-        held("share", (2,)) * held("share", (2, 2))
-    for lost in (held("share", (2, 3)).sum, held("common", (1,)).sum,
-                 held("share", (2,)).max):
+        value("share", (2,)) * value("share", (2, 2))
+    for lost in (value("share", (2, 3)).sum, value("common", (1,)).sum,
+                 value("share", (2,)).max):
         with pytest.raises(RoleError):
             lost(0)                             # it returns as many rows as it took
-    assert (held("share", (2, 2)) + public).shape == (2, 2, 2)
+    assert (value("share", (2, 2)) + public).shape == (2, 2, 2)
     assert (vector + public[:1]).kind == "share"
 
 
@@ -197,14 +197,14 @@ def test_a_reshape_keeps_the_holders_and_names_every_size(v):
 @pytest.mark.parametrize("line", [
     "bool(one == 1)", "int(one)", "float(one)", "one.item()", "one.tolist()",
     "list(one)", "[0][one]", "sum(one)"])
-def test_a_held_value_decides_nothing(line):
+def test_no_branch_depends_on_a_tagged_value(line):
     with pytest.raises(RoleError, match="world.broadcast"):
-        eval(line, {"one": held("common", ())})
+        eval(line, {"one": value("common", ())})
 
 
 def test_numpys_own_errors_stay(v):
     with pytest.raises(ValueError, match="could not be broadcast"):
-        v.share + held("share", (5,))
+        v.share + value("share", (5,))
     with pytest.raises(IndexError, match="out of bounds"):
         v.share[:, 7]
 
@@ -261,7 +261,7 @@ def test_several_outputs_keep_their_places(v):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_goes_with_views_copies_and_other_types(kind):
-    x = held(kind)
+    x = value(kind)
     results = [x.view(np.int64), x.astype(np.uint16), x.copy(), x.reshape(len(x), 12),
                x.view(np.int64) >> 3, x[:, :2], x[:, 0], -x, x == 3, np.empty_like(x),
                x.astype("<u8", order="C")[..., None].view(np.uint8),

@@ -45,7 +45,7 @@ def hidden(experiment, role, groups):
 
 
 @pytest.mark.parametrize("owner", [SERVER, P2, ALICE])
-def test_a_worker_learns_nothing_from_its_row_of_a_shared_value(owner):
+def test_a_worker_learns_nothing_from_its_share(owner):
     experiment = Experiment(steps.share_by(owner), ["x"])
     for worker in {ALICE, BOB} - {owner}:
         assert hidden(experiment, worker, [[{"x": v} for v in range(4)]])
@@ -53,7 +53,7 @@ def test_a_worker_learns_nothing_from_its_row_of_a_shared_value(owner):
 
 @pytest.mark.parametrize("coalition", [(ALICE, BOB), (ALICE, "worker3"),
                                        (BOB, "worker3")])
-def test_two_of_three_workers_learn_nothing_from_their_rows(coalition):
+def test_two_of_three_workers_learn_nothing_from_their_shares(coalition):
     experiment = Experiment(steps.share_by(SERVER), ["x"], workers=3)
     assert hidden(experiment, coalition, [[{"x": v} for v in range(4)]])
 
@@ -95,7 +95,7 @@ def test_the_receiver_and_two_of_three_workers_learn_a_product_and_not_its_opera
 
 @pytest.mark.parametrize("workers, size", [
     (2, 0), (3, 0), (3, 1), (4, 0), (4, 1), (4, 2)])
-def test_a_zero_share_is_uniform_to_whoever_leaves_two_workers_out(workers, size):
+def test_a_sharing_of_zero_is_uniform_to_coalitions_without_two_workers(workers, size):
     """Given their own coins, the shares of all outsiders but one are uniform."""
     def step(world):
         return world.zero_share(world.ring, (world.n,), "zero")
@@ -182,7 +182,7 @@ def test_the_tournaments_product_hides_bit_value_and_place(role):
 # ---- private_compare: the provider may know x and have dealt the shares of its bits
 
 
-def test_private_compare_hides_r_from_the_provider_whatever_it_dealt():
+def test_private_compare_hides_r_from_the_provider_that_dealt_the_bits():
     cases = [{"x": x, "r": r, "x_0": x_0} for x in range(4) for r in range(4)
              for x_0 in product(range(5), repeat=2)]
     by_deal = [[c for c in cases if (c["x"], c["x_0"]) == deal]
@@ -388,7 +388,7 @@ def test_equality_hides_its_operands(monkeypatch, role):
 # ---- protocols that send the provider nothing
 
 
-def test_the_provider_hears_nothing_in_products_and_reveals():
+def test_the_provider_receives_nothing_in_products_and_reveals():
     for step, case in [
             (steps.multiply, {"x": (1, 2), "y": (3, 0)}),
             (steps.square, {"x": (1, 2)}),
@@ -400,6 +400,6 @@ def test_the_provider_hears_nothing_in_products_and_reveals():
         assert P2 not in {m.dst for m in world.ledger.messages}
 
 
-def test_compare_coins_hold_what_their_docstring_says():
+def test_compare_coins_match_their_docstring():
     """The experiments inject coins; test_coins.py tests how they are drawn."""
     assert CompareCoins._fields == ("beta", "s", "zero", "turn")

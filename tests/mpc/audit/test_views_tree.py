@@ -74,7 +74,7 @@ def test_a_node_of_the_tree_hides_its_bits(workers, coalition):
 
 
 @pytest.mark.parametrize("workers, coalition", ALL)
-def test_the_dealt_bit_hides_what_it_brings_into_the_ring(workers, coalition):
+def test_the_dabit_hides_the_bit_that_it_converts(workers, coalition):
     free = ["bit_to_arithmetic/b"]
     experiment = Experiment(steps.bit_to_arithmetic, free, 2, workers)
     labels = [coin.name for coin in experiment.coins(x=(0,) * workers)]
@@ -201,7 +201,7 @@ def test_the_signs_of_all_pairs_opened_on_the_way_would_show(
 
 
 @pytest.mark.parametrize("workers", [2, 3, 5])
-def test_the_provider_hears_nothing_from_the_tree_and_the_truncation(workers):
+def test_the_provider_receives_nothing_in_the_tree_and_the_truncation(workers):
     rows = tuple(range(workers))
     for step, case in [(steps.tree_drelu, {"x": rows}), (steps.is_zero, {"x": rows}),
                        (steps.provider_truncation(2), {"x": rows}),
@@ -212,7 +212,7 @@ def test_the_provider_hears_nothing_from_the_tree_and_the_truncation(workers):
         assert {m.src for m in world.ledger.messages} > {P2}
 
 
-def test_of_three_workers_a_row_of_c_too_few_shows_once_the_product_is_opened():
+def test_with_three_workers_a_missing_share_of_c_shows_once_the_product_is_opened():
     """If c lacks bob's share, only alice's table of an opened product differs."""
     same_product = [{"x": (1, x1, x2), "y": (0, y1, y2)}
                     for x1, x2, y1, y2 in product(range(2), repeat=4)

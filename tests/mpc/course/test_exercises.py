@@ -12,7 +12,7 @@ def said(capsys, check, answer):
 
 @pytest.mark.parametrize("answer", [
     ..., None, (1, ...), [...], lambda: ..., lambda: None])
-def test_an_empty_answer_prints_what_to_do(capsys, answer):
+def test_an_empty_answer_prints_the_instruction(capsys, answer):
     check = exercises.check(lambda answer: answer() and "unreachable")
     assert said(capsys, check, answer) == f"Not yet: {exercises.EMPTY}.\n"
 

@@ -52,7 +52,6 @@ FOR_TWO = "a protocol for two workers, wrong for"
     ("--arithmetic complex", "--arithmetic: invalid choice: 'complex'", "shared"),
     ("--base 7", "--base: invalid choice: ", "10"),
     ("--nonsense", "unrecognized arguments: --nonsense", "--help lists the options"),
-    ("--products three", "unrecognized arguments: --products", "--help"),
     ("--workers 1", "--workers: 1 is out of range", "from 2 up"),
     ("--workers 3 --comparison securenn", f"--comparison securenn: {FOR_TWO} 3",
      "leave it out or take --workers 2"),

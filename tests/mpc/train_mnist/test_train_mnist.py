@@ -76,7 +76,7 @@ def test_truncation_with_the_provider_reveals_nothing_more(how):
     assert len(told) == 6 + 2 + 6
 
 
-def test_the_report_says_who_knows_the_initial_weights_and_who_received_nothing():
+def test_the_report_ends_with_the_public_values_and_the_workers_ignorance():
     run, _ = trained("--train-items 2 --test-items 2 --epochs 1")
     known, received = list(train_mnist.report(run, options("")))[-2:]
     assert known.startswith("Known to everybody: ")
