@@ -107,8 +107,10 @@ def read_relu_inputs(secrets: list, weak: bool = True, bound: int = 512) -> Lab:
     for e in range(len(secrets)):
         r = odd.add(x[e], _opened_for(guesses, odd))
         seen = _fingerprint(d_0[:, e, None], d_1[:, e, None], field.modulus)
-        fits = [_fingerprint(*_c_values(shares[:, :, e], r, beta, field.modulus),
-                             field.modulus) for beta in (0, 1)]
+        fits = []
+        for beta in (0, 1):
+            c_0, c_1 = _c_values(shares[:, :, e], r, beta, field.modulus)
+            fits.append(_fingerprint(c_0, c_1, field.modulus))
         match = np.any([(fit == seen).all(axis=0) for fit in fits], axis=0)
         recovered.append(int(guesses[match][0]) if match.sum() == 1 else None)
     return Lab(secrets, recovered)
@@ -199,11 +201,11 @@ def read_factor(secret: list, mine: list, weak: bool = True) -> Lab:
     multiply(x, y)
     multiply(own, y)
 
-    ring, mine = world.ring, np.asarray(mine)
+    ring, known = world.ring, np.asarray(mine)
     (x_alice,), (own_bob,) = world.saw("alice", "x"), world.saw("alice", "own")
     a, again = world.saw("alice", "multiply/a")
     received = world.saw("alice", "epsilon")
-    own_alice = ring.sub(ring.from_int(mine), own_bob)          # she shared it herself
+    own_alice = ring.sub(ring.from_int(known), own_bob)          # she shared it herself
     first = ring.add(received[0], ring.sub(x_alice, a))         # x - a
     second = ring.add(received[1], ring.sub(own_alice, again))  # x' - a
     return Lab(secret, _plausible(ring.to_int(ring.sub(first, second)) + mine))

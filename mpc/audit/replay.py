@@ -29,11 +29,11 @@ class RecordedWorld(World):
         Run the same program in it, then call `finish`: it raises unless the role sent
         exactly what it sent in the simulation.
         """
-        role = self._named(role)
+        name = self._named(role)
         options = {"ring_bits": self.ring.bits, "comparison": self.comparison,
                    "truncation": self.truncation, **options}
-        return kind(len(self.workers), here=(role,), keys=self._keys,
-                    link=Playback(self.tape, role), **options)
+        return kind(len(self.workers), here=(name,), keys=self._keys,
+                    link=Playback(self.tape, name), **options)
 
 
 class Playback(Link):

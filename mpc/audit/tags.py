@@ -44,7 +44,7 @@ class TaggedWorld(World):
 class Tagged(np.ndarray):
     """An array whose first axis runs over the holders of one `kind` of value."""
 
-    kind = None
+    kind: str | None = None
 
     def __array_finalize__(self, source):
         self.kind = getattr(source, "kind", None)
@@ -125,7 +125,7 @@ for _function in (np.argmax, np.argmin, np.argpartition, np.argsort, np.choose,
                   np.ravel, np.repeat, np.searchsorted, np.squeeze, np.swapaxes,
                   np.take, np.trace):
     setattr(Tagged, _function.__name__, _as_method(_function))
-Tagged.flatten = Tagged.ravel
+setattr(Tagged, "flatten", _as_method(np.ravel))  # noqa: B010
 
 
 def tag(array: np.ndarray, kind: str) -> Tagged:

@@ -107,7 +107,8 @@ class ViewWorld(Watched):
 
     def __init__(self, n: int, given: list[np.ndarray] | None = None, **options):
         super().__init__(seed=0, coins=self._coins, **options)
-        self.n, self._given, self.drawn = n, given, []
+        self.n, self._given = n, given
+        self.drawn: list[Coin] = []
 
     def _draw(self, groups, ring, shape, name):
         coin = Coin(self.ledger.label(name), groups, ring, shape, self.n)
@@ -180,7 +181,7 @@ class Experiment:
         self.protocol, self.free = protocol, list(free)
         self.mutants, self.fixed = dict(mutants or {}), dict(fixed or {})
         self.extra = dict(extra or {})
-        self.options = {"ring_bits": bits, "n_workers": workers}
+        self.options: dict = {"ring_bits": bits, "n_workers": workers}
 
     def coins(self, **inputs) -> list[Coin]:
         """The coins that the protocol draws, in order, from a run on a few elements."""
