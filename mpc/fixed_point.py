@@ -29,27 +29,13 @@ from functools import partial, wraps
 import numpy as np
 
 from mpc import encoding, public
+from mpc.audit.checked import compared
 from mpc.encoding import encode, real_array
 from mpc.public import PublicArray, PublicWorld
 from mpc.public_factors import times_array, times_number
 from mpc.ring import Z2k, raw_limit
-from mpc.share import Local, RingArray, shown
+from mpc.share import Local, shown
 from mpc.share import concatenate as join
-
-
-def compared(name: str, operation):
-    """The `operation`, which a checked World repeats on plain numbers."""
-    @wraps(operation)
-    def run(*operands, **options):
-        result = operation(*operands, **options)
-        values = [getattr(v, "value", None) for v in (result, *operands)]
-        checked = {v.world.checked for v in values if isinstance(v, RingArray)}
-        if isinstance(result, FixedPoint) and checked == {True}:
-            from mpc.audit.checked import compare  # loaded only where it is used
-
-            compare(name, result, operands, options)
-        return result
-    return run
 
 
 def _operator(name: str, operation):
@@ -72,7 +58,7 @@ class FixedPoint:
     The `value` is a Share, a PublicArray or a Local, whose shape and axes it has.
     """
 
-    __hash__ = __iter__ = None
+    __iter__ = None
 
     def __init__(self, value, base: int = 10, precision: int = 3, scale=None,
                  weight_scale: int = 1, is_bit: bool = False):
@@ -89,7 +75,9 @@ class FixedPoint:
     @property
     def limits(self) -> encoding.Limits:
         """The ranges of this format."""
-        return encoding.limits(self.unit, self.ring, self.weight_scale)
+        value = raw_limit(self.ring) / (2 * self.unit * self.weight_scale)
+        digits = encoding.digit_base(self.unit)
+        return encoding.Limits(value, value / self.unit, value / digits)
 
     @property
     def _number(self):
@@ -148,7 +136,7 @@ class FixedPoint:
         """
         finer = getattr(weight, "weight_scale", 1) > 1 and isinstance(x, FixedPoint)
         if not finer or not c or x.unit < x.scale <= x.unit * x.weight_scale:
-            return self                 # in the last case few digits would be left of it
+            return self             # in the last case few digits would be left of it
         scale = weight.scale * abs(encoding.as_fraction(c)) / min(x.scale, x.unit)
 
         def has_room(g):
@@ -170,8 +158,7 @@ class FixedPoint:
         numbers, x = real_array(other), self._for_sum()
         self._encoded(numbers, self.unit * self.weight_scale)   # refuses large numbers
         largest = np.abs(numbers.astype(float)).max(initial=0)
-        waits = x.scale > x.unit * x.weight_scale
-        if (waits and largest * x.scale >= raw_limit(x.ring) / 2
+        if (largest * x.scale >= raw_limit(x.ring) / 2
                 or x.scale < x.unit and not encoding.are_whole(numbers)):
             x = x._at(x.unit)
         return x, x._encoded(numbers, x.scale)
@@ -216,8 +203,7 @@ class FixedPoint:
     @partial(_operator, "/")
     def __truediv__(self, number) -> FixedPoint:
         if isinstance(number, FixedPoint) or np.ndim(number):
-            raise TypeError("fixed point: no division by a secret or an array; divide "
-                            "by one public number, or multiply by a public array")
+            raise TypeError("/: divide by one public number, or multiply by an array")
         if number == 0:
             raise ZeroDivisionError("fixed point: division by 0; take another number")
         return times_number(self, 1 / encoding.exact_factor(number))
@@ -321,12 +307,11 @@ class FixedPoint:
         on_left = isinstance(inputs[0], FixedPoint)
         x, *others = inputs if on_left else inputs[::-1]
         name = OPERATORS.get(ufunc.__name__, (None, None))[not on_left]
-        if name is None or method != "__call__" or options:
-            raise TypeError(_refusal(ufunc.__name__))
-        result = getattr(x, f"__{name}__")(*others)
+        result = NotImplemented
+        if name and method == "__call__" and not options:
+            result = getattr(x, f"__{name}__")(*others)
         if result is NotImplemented:        # NumPy's own error would show the operands
-            stranger = type(others[0]).__name__
-            raise TypeError(_refusal(f"{ufunc.__name__} with a {stranger}"))
+            raise TypeError(_refusal(ufunc.__name__))
         return result
 
     def reshape(self, *shape) -> FixedPoint:
@@ -353,24 +338,22 @@ class FixedPoint:
         world = getattr(crypto_provider, "world", None)
         if world is None or (*workers, crypto_provider) != (
                 *world.workers, world.crypto_provider):
-            raise ValueError("share: not the parties of one World; name *world.workers "
-                             "and crypto_provider=world.crypto_provider")
+            raise ValueError("share: not the parties of one World; name *world.workers")
         if public.secret(self.value):
             raise TypeError("share: the value is shared already; reveal it with get()")
         if self.ring != world.ring:
-            raise ValueError(f"share: {self.ring} is not the World's ring; encode with "
-                             "fix_precision(..., ring=world.ring)")
+            raise ValueError("share: encode with fix_precision(..., ring=world.ring)")
         often = self.ring.modulus // (self.unit**2 * self.weight_scale)
         if world.truncation == "local" and often < 10**6:
             raise ValueError(f"share: local truncation fails in 1 of {often:,} products"
                              " 1 * 1; take truncation='provider', or fewer digits")
-        role = getattr(self.value, "role", None)        # of a local value
-        owner = (role or world.server) if owner is None else owner
-        if role not in (None, str(owner)):
-            raise ValueError(f"share: {role} holds this value; leave the owner out")
-        rows = self.value.rows if role else world.private_input(
-            owner, self.shape, lambda: self.value.rows[0], np.uint64).rows
-        share, = world.share(owner, value=(rows, world.ring))
+        held = self.value
+        if not isinstance(held, Local):
+            held = world.private_input(owner or world.server, self.shape,
+                                       lambda: self.value.rows[0], np.uint64)
+        if str(owner or held.role) != held.role:
+            raise ValueError(f"share: {held.role} holds this value; drop the owner")
+        share, = world.share(held.role, value=(held.rows, world.ring))
         return self._with(share)
 
     def refresh(self) -> FixedPoint:
@@ -402,14 +385,13 @@ class FixedPoint:
         rows = np.asarray(self.value.rows)
         if not len(rows):
             return np.full(self.shape, np.nan)
-        raw = self.ring.to_int(rows).astype(object)[0]      # Python's / loses no digit
-        return np.asarray(raw / self.scale, float)[()]
+        raw = self.ring.to_int(rows)[0].astype(object)      # Python's / loses no digit
+        return np.asarray(raw * self.scale.denominator / self.scale.numerator, float)[()]
 
     def __float__(self) -> float:
         numbers = self.float_precision()
         if numbers.size != 1 or np.isnan(numbers).any():
-            raise TypeError(f"fixed point: shape {self.shape} is not one number known "
-                            "here; decode with float_precision()")
+            raise TypeError(f"float: shape {self.shape} is not one number known here")
         return numbers.item()
 
     def __bool__(self) -> bool:
@@ -447,25 +429,23 @@ def fix_precision(array, precision_fractional: int = 3, base: int = 10, ring=Non
     Z_2^64, or that of the World that will share the value. A `rounding_seed` makes the
     rounding of products of public values repeatable.
     """
-    ring, digits = Z2k(64) if ring is None else ring, precision_fractional
+    ring = Z2k(64) if ring is None else ring
     if not isinstance(ring, Z2k):
         raise TypeError(f"fix_precision: {shown(ring)} is no Z_2^l; take world.ring")
-    whole = all(isinstance(n, (int, np.integer)) for n in (digits, base, weight_scale))
-    if not whole or base not in (2, 10) or not 0 <= digits <= 64 or weight_scale < 1:
-        raise ValueError(f"fix_precision: {shown(digits)} digits in base {shown(base)},"
-                         f" weight_scale={shown(weight_scale)}; take integers, digits "
-                         "from 0 on, base 2 or 10, and a weight_scale from 1 on")
-    base, digits, weight_scale = int(base), int(digits), int(weight_scale)
-    unit, scale, room = base**digits, base**digits * weight_scale, raw_limit(ring)
-    if 1 < weight_scale < unit or unit * scale >= room:
-        raise ValueError(f"fix_precision: {digits} digits in base {base}, weight_scale="
-                         f"{weight_scale}, over {ring}; take fewer digits, or a weight_"
-                         f"scale of 1 or from {unit} to {room / unit**2:.0f}")
-    if isinstance(array, Local):
-        value = Local(array.role, encode(array.rows, scale, ring), ring)
-    else:
-        rows = encode(real_array(array)[None], scale, ring)
-        value = PublicArray(PublicWorld(rounding_seed), ring, rows)
+    given = precision_fractional, base, weight_scale
+    whole = all(isinstance(n, (int, np.integer)) for n in given)
+    digits, base, weight_scale = map(int, given) if whole else (0, 0, 0)
+    unit = base**digits if base in (2, 10) and 0 <= digits <= 64 else 0
+    if not unit or unit > weight_scale != 1 or (
+            unit**2 * weight_scale >= raw_limit(ring)):
+        raise ValueError(f"fix_precision: {shown(given)} digits, base and weight_scale "
+                         f"over {ring}; take fewer digits, base 2 or 10, weight_scale 1"
+                         f" or from base^digits to {raw_limit(ring):g} / base^2 digits")
+    local = isinstance(array, Local)
+    rows = encode(array.rows if local else real_array(array)[None],
+                  unit * weight_scale, ring)
+    value = (Local(array.role, rows, ring) if local
+             else PublicArray(PublicWorld(rounding_seed), ring, rows))
     return FixedPoint(value, base, digits, weight_scale=weight_scale)
 
 
@@ -482,8 +462,7 @@ def concatenate(values, axis: int = 0) -> FixedPoint:
 @partial(compared, "concatenate")
 def _joined(values, axis):
     values = _alike(values)
-    joined = join([v._number for v in values], axis)
-    return values[0]._with(joined)
+    return values[0]._with(join([v._number for v in values], axis))
 
 
 def _alike(values):
@@ -499,8 +478,7 @@ def _drelu(difference):
     return difference if difference is NotImplemented else difference.drelu()
 
 
-def _same_format(x, y):
-    if (x.base, x.precision, x._number.ring) != (y.base, y.precision, y._number.ring):
-        raise ValueError(f"fixed point: {x.precision} digits in base {x.base} over "
-                         f"{x.ring} do not meet {y.precision} in base {y.base} over "
-                         f"{y.ring}; encode both alike")
+def _same_format(*operands):
+    x, y = (f"{v.precision} digits in base {v.base} over {v._number.ring}" for v in operands)
+    if x != y:
+        raise ValueError(f"fixed point: {x} do not meet {y}; encode both alike")

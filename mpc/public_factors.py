@@ -35,15 +35,12 @@ def times_number(x, c: Fraction):
     p, q = as_fraction(c).as_integer_ratio()
     part, most = min(abs(p), q), x.unit * max(x.ring.modulus // 64, 1)
     scale = _free_scale(x, p, q, most)
-    if not scale and q == 1:
-        x = x._for_sum()
-        return x._with(public.times_integer(x._number, p))
     if not scale:
-        x = _at_least_unit(x, _widest(x) // part)
+        x = x._for_sum() if q == 1 else _at_least_unit(x, _widest(x) // part)
         scale = _free_scale(x, p, q, most)
     if scale:
         return x._with(x._number if p > 0 else -x._number, scale)
-    if x.scale * part > _widest(x) or x.scale * q > most:
+    if q > 1 and (x.scale * part > _widest(x) or x.scale * q > most):
         return _by_digits(x, np.float64(c), public.multiply)
     return x._with(public.times_integer(x._number, p), x.scale * q)
 
@@ -56,9 +53,9 @@ def times_array(x, c: np.ndarray, op):
         x = x._for_sum()
         return x._with(op(x._number, x._encoded(c, 1)))
     least = np.abs(c[c != 0]).min()
-    ratios, whole = c / least, np.rint(c / least)
-    if np.abs(whole).max() > digit_base(x.unit) or not np.allclose(
-            ratios, whole, rtol=1e-12, atol=0):
+    whole = np.rint(c / least)
+    multiples = np.allclose(c / least, whole, rtol=1e-12, atol=0)
+    if not multiples or np.abs(whole).max() > digit_base(x.unit):
         return _by_digits(x, c, op)
     x = x._operand()
     product = x._with(op(x._number, x._encoded(whole, 1)))
