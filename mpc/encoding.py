@@ -27,8 +27,7 @@ def digit_base(unit: int) -> int:
 
 def is_number(x) -> bool:
     """Is `x` a real number? NumPy registers durations as integers."""
-    real = isinstance(x, (Real, Decimal, np.bool_))
-    return real and not isinstance(x, np.timedelta64)
+    return isinstance(x, (Real, Decimal, np.bool_)) and not isinstance(x, np.timedelta64)
 
 
 def are_whole(numbers: np.ndarray) -> bool:
@@ -44,11 +43,9 @@ def real_array(numbers) -> np.ndarray:
         raise TypeError("fixed point: a masked array hides elements; fill it first")
     array = np.asarray(numbers)
     if array.dtype == object and all(map(is_number, array.flat)):
-        given, array = array, array.astype(float)
-        if any(isinstance(n, Integral) and n != array.flat[i]
-               for i, n in enumerate(given.flat)):
-            raise ValueError("fixed point: an integer beyond 2^53 among other numbers "
-                             "would lose digits; give an array of integers alone")
+        if any(isinstance(n, Integral) and n != float(n) for n in array.flat):
+            raise ValueError("fixed point: integers beyond 2^53; give an array of these")
+        array = array.astype(float)
     kind = array.dtype.kind
     if kind not in "biuf":
         raise TypeError(f"fixed point: elements of {array.dtype}; give real numbers")

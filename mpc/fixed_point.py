@@ -30,7 +30,7 @@ import numpy as np
 
 from mpc import encoding, public
 from mpc.audit.checked import compared
-from mpc.encoding import encode, real_array
+from mpc.encoding import Limits, digit_base, encode, real_array
 from mpc.public import PublicArray, PublicWorld
 from mpc.public_factors import times_array, times_number
 from mpc.ring import Z2k, raw_limit
@@ -73,11 +73,10 @@ class FixedPoint:
     ring = property(lambda self: self.value.ring)
 
     @property
-    def limits(self) -> encoding.Limits:
+    def limits(self) -> Limits:
         """The ranges of this format."""
         value = raw_limit(self.ring) / (2 * self.unit * self.weight_scale)
-        digits = encoding.digit_base(self.unit)
-        return encoding.Limits(value, value / self.unit, value / digits)
+        return Limits(value, value / self.unit, value / digit_base(self.unit))
 
     @property
     def _number(self):
@@ -386,7 +385,8 @@ class FixedPoint:
         if not len(rows):
             return np.full(self.shape, np.nan)
         raw = self.ring.to_int(rows)[0].astype(object)      # Python's / loses no digit
-        return np.asarray(raw * self.scale.denominator / self.scale.numerator, float)[()]
+        scale, part = self.scale.as_integer_ratio()
+        return np.asarray(raw * part / scale, float)[()]
 
     def __float__(self) -> float:
         numbers = self.float_precision()
@@ -449,18 +449,13 @@ def fix_precision(array, precision_fractional: int = 3, base: int = 10, ring=Non
     return FixedPoint(value, base, digits, weight_scale=weight_scale)
 
 
-def concatenate(values, axis: int = 0) -> FixedPoint:
+@partial(compared, "concatenate")
+def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
     """FixedPoints of one format, all secret or all public, joined along an `axis`."""
-    values = list(values)
     for v in values:
         if not isinstance(v, FixedPoint):
             raise TypeError(f"concatenate: a {type(v).__name__} is no FixedPoint")
         _same_format(values[0], v)
-    return _joined(values, axis)
-
-
-@partial(compared, "concatenate")
-def _joined(values, axis):
     values = _alike(values)
     return values[0]._with(join([v._number for v in values], axis))
 
@@ -478,7 +473,7 @@ def _drelu(difference):
     return difference if difference is NotImplemented else difference.drelu()
 
 
-def _same_format(*operands):
-    x, y = (f"{v.precision} digits in base {v.base} over {v._number.ring}" for v in operands)
+def _same_format(*values):
+    x, y = ((v.precision, v.base, str(v._number.ring)) for v in values)
     if x != y:
-        raise ValueError(f"fixed point: {x} do not meet {y}; encode both alike")
+        raise ValueError(f"fixed point: formats {x} and {y} differ; encode both alike")

@@ -23,9 +23,6 @@ from mpc import public
 from mpc.encoding import are_whole, as_fraction, digit_base, exact_factor
 from mpc.ring import raw_limit
 
-PRECISE = 1e-6              # a public factor is correct to one part in a million
-LARGEST = 1e9               # the largest public factor, where the ring has room for it
-
 
 def times_number(x, c: Fraction):
     """The FixedPoint `x` times the public number `c`."""
@@ -66,11 +63,10 @@ def _by_digits(x, c, op):
     """`op` of `x` and ``c = c_1 / D + c_2 / D^2 + ...``, the c_k whole numbers.
 
     By Horner's rule, op(x, c_1) + (op(x, c_2) + ...) / D, with as many digits as make
-    each number correct to one part in a million.
+    each number correct to half of one part in a million.
     """
     x, base, rest, digits = _at_least_unit(x), digit_base(x.unit), c, []
-    while not digits or np.any(
-            np.abs(rest) > PRECISE / 2 * base**len(digits) * np.abs(c)):
+    while not digits or np.any(np.abs(rest) > 5e-7 * base**len(digits) * np.abs(c)):
         digits.append(np.rint(rest * base))
         rest = rest * base - digits[-1]
     total = op(x._number, x._encoded(digits.pop(), 1))
@@ -81,10 +77,9 @@ def _by_digits(x, c, op):
 
 
 def _check_size(x, size):
-    largest = min(LARGEST, raw_limit(x.ring) / (2 * digit_base(x.unit)))
+    largest = min(1e9, raw_limit(x.ring) / (2 * digit_base(x.unit)))
     if not np.all(size <= largest * 1.001):     # a float may be just above the bound
-        raise ValueError("fixed point: a public factor is out of range; take one of "
-                         f"size up to {largest:g}, or scale the data")
+        raise ValueError(f"fixed point: take public factors of size up to {largest:g}")
 
 
 def _widest(x):

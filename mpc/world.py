@@ -156,10 +156,9 @@ class World:
         *shape); its sum over axis 1 is the secret.
         """
         dealer = str(self.crypto_provider)
-        drawn = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
-        rows = dict(zip(self._workers, drawn, strict=True))
+        rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
         mask = Mask(self.ledger.label(name), self.counter)
-        known = np.stack([rows[:self.has(dealer)] for rows in drawn], axis=1)
+        known = np.stack([row[:self.has(dealer)] for row in rows], axis=1)
         share = self._share(ring, rows, {mask: Use(1)})
         return share, self._wrap(known, local(dealer))
 
@@ -175,7 +174,7 @@ class World:
         for (plus, minus), coins in zip(pairs, drawn, strict=True):
             rows[plus] = ring.add(rows[plus], coins)
             rows[minus] = ring.sub(rows[minus], coins)
-        return self._remember(self._share(ring, rows), name)
+        return self._remember(self._share(ring, rows.values()), name)
 
     # ------------------------------------------------------------------ verbs
 
@@ -198,17 +197,17 @@ class World:
         """
         owner = self._named(owner)
         last = owner if owner in self._workers else self._workers[-1]
-        others = [w for w in self._workers if w != last]
+        groups = [group(w, owner) for w in self._workers if w != last]
+        place = self._workers.index(last)
         shares, messages = {}, []
         for name, (value, ring) in values.items():
             value = self._owned(value, owner, ring)
-            groups = [group(w, owner) for w in others]
             masks = self._draw(groups, ring, value.shape[1:], name)
-            shares[owner, last, name] = ring, dict(zip(others, masks, strict=True))
+            shares[owner, last, name] = ring, masks
             messages.append((owner, last, name, ring, reduce(ring.sub, masks, value)))
         received = self._exchange(messages)
-        return tuple(self._share(ring, rows | {last: received[route]})
-                     for route, (ring, rows) in shares.items())
+        return tuple(self._share(ring, [*masks[:place], received[route], *masks[place:]])
+                     for route, (ring, masks) in shares.items())
 
     def open(self, /, **shares: Share) -> tuple[np.ndarray, ...]:
         """Reveal secrets to all workers: a tuple of common arrays (1 or 0, *shape).
@@ -321,9 +320,9 @@ class World:
         return self._link.receive(src, dst, header, ring, rows.shape[1:])[None]
 
     def _share(self, ring, rows, masks=None):
-        """A Share from {worker: rows}; those of workers elsewhere are left out."""
-        own = np.concatenate([rows[w][:w in self.here] for w in self._workers])
-        return Share(self, ring, self._wrap(own, SHARE), masks)
+        """A Share from the rows of each worker; those of workers elsewhere are left."""
+        own = [r[:w in self.here] for w, r in zip(self._workers, rows, strict=True)]
+        return Share(self, ring, self._wrap(np.concatenate(own), SHARE), masks)
 
     def _rows(self, share):
         check("open or gather", (share,))
@@ -331,19 +330,18 @@ class World:
             raise ValueError("expected a Share of this World; share the value here")
         rows = self._unwrap(share.rows, SHARE)
         if len(rows) != len(self.workers_here):
-            raise ValueError(f"expected {len(self.workers_here)} rows of a Share, got "
-                             f"{len(rows)}; a common value is not a Share")
+            raise ValueError(f"{len(rows)} rows are no Share: each worker has one row")
         return rows
 
     def _owned(self, value, owner, ring):
         rows, n = self._unwrap(value, local(owner)), int(self.has(owner))
         typed = isinstance(rows, np.ndarray) and isinstance(ring, Ring)
         if not typed or rows.shape[:1] != (n,) or rows.dtype != ring.dtype:
-            raise ValueError(f"share: got ({shown(rows)}, {shown(ring)}); pass a ring's "
-                             f"elements ({n}, *shape), as in private_input(), and it")
+            raise ValueError(f"share: ({shown(rows)}, {shown(ring)}) came; pass a ring "
+                             f"and its elements ({n}, *shape), like private_input()")
         return rows
 
-    def _named(self, role):
+    def _named(self, role) -> str:
         name = str(role) if isinstance(role, (str, Role)) else shown(role)
         if name not in self.roles:
             raise ValueError(f"{name}: no such role among {', '.join(self.roles)}")
