@@ -27,7 +27,8 @@ def digit_base(unit: int) -> int:
 
 def is_number(x) -> bool:
     """Is `x` a real number? NumPy registers durations as integers."""
-    return isinstance(x, (Real, Decimal, np.bool_)) and not isinstance(x, np.timedelta64)
+    real = isinstance(x, (Real, Decimal, np.bool_))
+    return real and not isinstance(x, np.timedelta64)
 
 
 def are_whole(numbers: np.ndarray) -> bool:
@@ -44,7 +45,7 @@ def real_array(numbers) -> np.ndarray:
     array = np.asarray(numbers)
     if array.dtype == object and all(map(is_number, array.flat)):
         if any(isinstance(n, Integral) and n != float(n) for n in array.flat):
-            raise ValueError("fixed point: integers beyond 2^53; give an array of these")
+            raise ValueError("fixed point: integers beyond 2^53; give them an array")
         array = array.astype(float)
     kind = array.dtype.kind
     if kind not in "biuf":

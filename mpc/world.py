@@ -116,7 +116,7 @@ class World:
                 f"{self.comparison}, {self.truncation} truncation)")
 
     def __reduce_ex__(self, protocol):
-        raise TypeError("a World is not copied or pickled: its masks would repeat")
+        raise TypeError("a World is not copied or pickled: masks repeat; make another")
 
     def has(self, role: Role | str) -> bool:
         """Does `role` live in this process? For local effects such as printing."""
@@ -199,15 +199,16 @@ class World:
         last = owner if owner in self._workers else self._workers[-1]
         groups = [group(w, owner) for w in self._workers if w != last]
         place = self._workers.index(last)
-        shares, messages = {}, []
+        shares, messages = [], []
         for name, (value, ring) in values.items():
             value = self._owned(value, owner, ring)
-            masks = self._draw(groups, ring, value.shape[1:], name)
-            shares[owner, last, name] = ring, masks
-            messages.append((owner, last, name, ring, reduce(ring.sub, masks, value)))
-        received = self._exchange(messages)
-        return tuple(self._share(ring, [*masks[:place], received[route], *masks[place:]])
-                     for route, (ring, masks) in shares.items())
+            rows = self._draw(groups, ring, value.shape[1:], name)
+            shares.append((ring, rows))
+            messages.append((owner, last, name, ring, reduce(ring.sub, rows, value)))
+        received = self._exchange(messages).values()
+        for (_, rows), rest in zip(shares, received, strict=True):
+            rows.insert(place, rest)
+        return tuple(self._share(*share) for share in shares)
 
     def open(self, /, **shares: Share) -> tuple[np.ndarray, ...]:
         """Reveal secrets to all workers: a tuple of common arrays (1 or 0, *shape).
@@ -257,8 +258,7 @@ class World:
         value = ring.from_int(self._unwrap(held.rows, local(role)))
         received = self._exchange(
             [(role, other, "broadcast", ring, value) for other in self.roles])
-        told, *_ = [rows[0] for rows in received.values() if len(rows)]
-        return ring.to_int(told).tolist()
+        return ring.to_int(np.concatenate([*received.values()])[0]).tolist()
 
     def finish(self) -> None:
         """End a program: raises `OutOfStep` if messages are left over.

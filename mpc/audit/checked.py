@@ -13,7 +13,6 @@ checked, since everybody knows them.
 
 from __future__ import annotations
 
-from functools import wraps
 from numbers import Integral, Number
 
 import numpy as np
@@ -27,20 +26,7 @@ class OutOfRange(ValueError):
     """A number has left the range in which operations on it are correct."""
 
 
-def compared(name: str, operation):
-    """The `operation` of FixedPoint, which a checked World repeats on plain numbers."""
-    @wraps(operation)
-    def run(*operands, **options):
-        result = operation(*operands, **options)
-        values = [getattr(v, "value", None) for v in (result, *operands)]
-        checked = {v.world.checked for v in values if isinstance(v, RingArray)}
-        if _is_fixed(result) and checked == {True}:
-            _compare(name, result, operands, options)
-        return result
-    return run
-
-
-def _compare(name, result, operands, options):
+def compare(name: str, result, operands: tuple, options: dict):
     """Raise OutOfRange unless `result` is that of the operation on plain numbers."""
     reference = REFERENCES.get((name, *map(_is_fixed, operands)), REFERENCES[name])
     with np.errstate(all="ignore"):

@@ -347,7 +347,8 @@ MISTAKES = {
     "a public vector": (lambda w: w.share("alice", x=(rows(5), w.ring)),
                         r"a ring and its elements \(1, \*shape\)"),
     "a Share": (lambda w: w.share("bob", x=(dealt(w), w.ring)), r"\(a Share, a Z2k\)"),
-    "a number as ring": (lambda w: w.share("bob", x=(rows(1, 2), 64)), r"2\), 64\) came"),
+    "a number as ring": (lambda w: w.share("bob", x=(rows(1, 2), 64)),
+                         r"\(uint64 \(1, 2\), 64\) came"),
     "real numbers": (lambda w: w.share("bob", x=(rows(1, 2, dtype=float), w.ring)),
                      r"share: \(float64 \(1, 2\), a Z2k\) came"),
     "a common value": (lambda w: w.open(x=Share(w, w.ring, common(w, [1, 2]))),
@@ -687,8 +688,8 @@ def test_a_verb_takes_shares_of_its_own_world_only():
     ids=str)
 def test_a_broadcast_is_exact_or_refused(ints):
     world = World(seed=1)
-    with pytest.raises((TypeError, ValueError),
-                       match="as an integer|not iterable|concatenate str|NoneType|exactly"):
+    with pytest.raises((TypeError, ValueError), match=(
+            "as an integer|not iterable|concatenate str|NoneType|not exactly int64")):
         world.broadcast("bob", ints, 1)
     told = world.broadcast("bob", [np.uint8(3), True, np.False_, -2**63, 2**63 - 1], 5)
     assert told == [3, 1, 0, -2**63, 2**63 - 1] and world.counter == 1
