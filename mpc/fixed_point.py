@@ -304,8 +304,7 @@ class FixedPoint:
     def _axis_last(self, axis):
         """The same numbers with `axis` last, or all along one axis."""
         x = self._operand()
-        return x._with(x._number.reshape(-1) if axis is None
-                       else x._number.moveaxis(axis, -1))
+        return x.reshape(-1) if axis is None else x._with(x._number.moveaxis(axis, -1))
 
     # ------------------------------------------------------------------ NumPy, shapes
 
@@ -317,9 +316,9 @@ class FixedPoint:
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         """``array + x`` and ``np.add(array, x)`` are operators; others are refused."""
-        on_left = isinstance(inputs[0], FixedPoint)
-        x, *others = inputs if on_left else inputs[::-1]
-        name = OPERATORS.get(ufunc.__name__, (None, None))[not on_left]
+        on_right = not isinstance(inputs[0], FixedPoint)
+        x, *others = inputs[::-1] if on_right else inputs
+        name = OPERATORS.get(ufunc.__name__, (None, None))[on_right]
         result = NotImplemented
         if name and method == "__call__" and not options:
             result = getattr(x, f"__{name}__")(*others)

@@ -103,12 +103,11 @@ class World:
         self.workers_here = tuple(w for w in self._workers if w in self.here)
         if checked and self.here != names:
             raise ValueError("World: checked=True needs all roles here; leave it out")
-        self.checked, self.coins = bool(checked), coins
+        self.checked, self.coins, self._link = bool(checked), coins, link
         self.ring, self.ledger, self.counter = Z2k(ring_bits), Ledger(), 0
         keys = make_keys(names, seed) if keys is None else keys
         self._keys = {g: key for g, key in keys.items() if g & set(self.here)}
         self._home = os.getpid(), threading.get_ident()
-        self._link = link
         self._drawn: dict[int, Mask] = {}
 
     def __repr__(self):
