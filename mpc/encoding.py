@@ -20,12 +20,6 @@ class Limits(NamedTuple):
     public: float       # a value that meets a public factor, and their product
 
 
-def limits(unit: int, ring: Z2k, weight_scale: int = 1) -> Limits:
-    """The `Limits` of numbers of this `unit` over a `ring`."""
-    value = raw_limit(ring) / (2 * unit * weight_scale)
-    return Limits(value, value / unit, value / digit_base(unit))
-
-
 def digit_base(unit: int) -> int:
     """D: the base of the digits in which public numbers are multiplied."""
     return max(unit, 1000)
@@ -50,11 +44,9 @@ def real_array(numbers) -> np.ndarray:
         raise TypeError("fixed point: a masked array hides elements; fill it first")
     array = np.asarray(numbers)
     if array.dtype == object and all(map(is_number, array.flat)):
-        given, array = array, array.astype(float)
-        if any(isinstance(n, Integral) and n != array.flat[i]
-               for i, n in enumerate(given.flat)):
-            raise ValueError("fixed point: an integer beyond 2^53 among other numbers "
-                             "would lose digits; give an array of integers alone")
+        if any(isinstance(n, Integral) and n != float(n) for n in array.flat):
+            raise ValueError("fixed point: integers beyond 2^53; give them an array")
+        array = array.astype(float)
     kind = array.dtype.kind
     if kind not in "biuf":
         raise TypeError(f"fixed point: elements of {array.dtype}; give real numbers")
@@ -93,9 +85,7 @@ def exact_factor(number) -> Fraction:
 def as_fraction(number) -> Fraction:
     """A public number as a fraction of small integers, to within a millionth of it."""
     exact = exact_factor(number)
-    if max(abs(exact.numerator), exact.denominator) <= 10**6:
-        return exact
     if abs(exact) > 1:
         return 1 / as_fraction(1 / exact)
-    short = exact.limit_denominator(10**6)
-    return short if abs(exact) > Fraction(1, 10**6) else Fraction(1, round(1 / exact))
+    tiny = 0 < abs(exact) * 10**6 <= 1
+    return Fraction(1, round(1 / exact)) if tiny else exact.limit_denominator(10**6)

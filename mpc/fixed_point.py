@@ -29,7 +29,7 @@ from functools import partial, wraps
 import numpy as np
 
 from mpc import encoding, public
-from mpc.encoding import encode, real_array
+from mpc.encoding import Limits, digit_base, encode, real_array
 from mpc.public import PublicArray, PublicWorld
 from mpc.public_factors import times_array, times_number
 from mpc.ring import Z2k, raw_limit
@@ -87,9 +87,10 @@ class FixedPoint:
     ring = property(lambda self: self.value.ring)
 
     @property
-    def limits(self) -> encoding.Limits:
+    def limits(self) -> Limits:
         """The ranges of this format."""
-        return encoding.limits(self.unit, self.ring, self.weight_scale)
+        value = raw_limit(self.ring) / (2 * self.unit * self.weight_scale)
+        return Limits(value, value / self.unit, value / digit_base(self.unit))
 
     @property
     def _number(self):
@@ -170,8 +171,7 @@ class FixedPoint:
         numbers, x = real_array(other), self._for_sum()
         self._encoded(numbers, self.unit * self.weight_scale)   # refuses large numbers
         largest = np.abs(numbers.astype(float)).max(initial=0)
-        waits = x.scale > x.unit * x.weight_scale
-        if (waits and largest * x.scale >= raw_limit(x.ring) / 2
+        if (largest * x.scale >= raw_limit(x.ring) / 2
                 or x.scale < x.unit and not encoding.are_whole(numbers)):
             x = x._at(x.unit)
         return x, x._encoded(numbers, x.scale)
@@ -216,8 +216,7 @@ class FixedPoint:
     @partial(_operator, "/")
     def __truediv__(self, number) -> FixedPoint:
         if isinstance(number, FixedPoint) or np.ndim(number):
-            raise TypeError("fixed point: no division by a secret or an array; divide "
-                            "by one public number, or multiply by a public array")
+            raise TypeError("/: divide by one public number, or multiply by an array")
         if number == 0:
             raise ZeroDivisionError("fixed point: division by 0; take another number")
         return times_number(self, 1 / encoding.exact_factor(number))
@@ -305,8 +304,7 @@ class FixedPoint:
     def _axis_last(self, axis):
         """The same numbers with `axis` last, or all along one axis."""
         x = self._operand()
-        return x._with(x._number.reshape(-1) if axis is None
-                       else x._number.moveaxis(axis, -1))
+        return x.reshape(-1) if axis is None else x._with(x._number.moveaxis(axis, -1))
 
     # ------------------------------------------------------------------ NumPy, shapes
 
@@ -318,15 +316,14 @@ class FixedPoint:
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         """``array + x`` and ``np.add(array, x)`` are operators; others are refused."""
-        on_left = isinstance(inputs[0], FixedPoint)
-        x, *others = inputs if on_left else inputs[::-1]
-        name = OPERATORS.get(ufunc.__name__, (None, None))[not on_left]
-        if name is None or method != "__call__" or options:
-            raise TypeError(_refusal(ufunc.__name__))
-        result = getattr(x, f"__{name}__")(*others)
+        on_right = not isinstance(inputs[0], FixedPoint)
+        x, *others = inputs[::-1] if on_right else inputs
+        name = OPERATORS.get(ufunc.__name__, (None, None))[on_right]
+        result = NotImplemented
+        if name and method == "__call__" and not options:
+            result = getattr(x, f"__{name}__")(*others)
         if result is NotImplemented:        # NumPy's own error would show the operands
-            stranger = type(others[0]).__name__
-            raise TypeError(_refusal(f"{ufunc.__name__} with a {stranger}"))
+            raise TypeError(_refusal(ufunc.__name__))
         return result
 
     def reshape(self, *shape) -> FixedPoint:
@@ -353,24 +350,22 @@ class FixedPoint:
         world = getattr(crypto_provider, "world", None)
         if world is None or (*workers, crypto_provider) != (
                 *world.workers, world.crypto_provider):
-            raise ValueError("share: not the parties of one World; name *world.workers "
-                             "and crypto_provider=world.crypto_provider")
+            raise ValueError("share: not the parties of one World; name *world.workers")
         if public.secret(self.value):
             raise TypeError("share: the value is shared already; reveal it with get()")
         if self.ring != world.ring:
-            raise ValueError(f"share: {self.ring} is not the World's ring; encode with "
-                             "fix_precision(..., ring=world.ring)")
+            raise ValueError("share: encode with fix_precision(..., ring=world.ring)")
         often = self.ring.modulus // (self.unit**2 * self.weight_scale)
         if world.truncation == "local" and often < 10**6:
             raise ValueError(f"share: local truncation fails in 1 of {often:,} products"
                              " 1 * 1; take truncation='provider', or fewer digits")
-        role = getattr(self.value, "role", None)        # of a local value
-        owner = (role or world.server) if owner is None else owner
-        if role not in (None, str(owner)):
-            raise ValueError(f"share: {role} holds this value; leave the owner out")
-        rows = self.value.rows if role else world.private_input(
-            owner, self.shape, lambda: self.value.rows[0], np.uint64).rows
-        share, = world.share(owner, value=(rows, world.ring))
+        held = self.value
+        if not isinstance(held, Local):
+            held = world.private_input(owner or world.server, self.shape,
+                                       lambda: self.value.rows[0], np.uint64)
+        if str(owner or held.role) != held.role:
+            raise ValueError(f"share: {held.role} holds this value; drop the owner")
+        share, = world.share(held.role, value=(held.rows, world.ring))
         return self._with(share)
 
     def refresh(self) -> FixedPoint:
@@ -402,14 +397,14 @@ class FixedPoint:
         rows = np.asarray(self.value.rows)
         if not len(rows):
             return np.full(self.shape, np.nan)
-        raw = self.ring.to_int(rows).astype(object)[0]      # Python's / loses no digit
-        return np.asarray(raw / self.scale, float)[()]
+        raw = self.ring.to_int(rows)[0].astype(object)      # Python's / loses no digit
+        scale, part = self.scale.as_integer_ratio()
+        return np.asarray(raw * part / scale, float)[()]
 
     def __float__(self) -> float:
         numbers = self.float_precision()
         if numbers.size != 1 or np.isnan(numbers).any():
-            raise TypeError(f"fixed point: shape {self.shape} is not one number known "
-                            "here; decode with float_precision()")
+            raise TypeError(f"float: shape {self.shape} is not one number known here")
         return numbers.item()
 
     def __bool__(self) -> bool:
@@ -447,7 +442,7 @@ def fix_precision(array, precision_fractional: int = 3, base: int = 10, ring=Non
     Z_2^64, or that of the World that will share the value. A `rounding_seed` makes the
     rounding of products of public values repeatable.
     """
-    ring, digits = Z2k(64) if ring is None else ring, precision_fractional
+    ring = Z2k(64) if ring is None else ring
     if not isinstance(ring, Z2k):
         raise TypeError(f"fix_precision: {shown(ring)} is no Z_2^l; take world.ring")
     whole = all(isinstance(n, (int, np.integer)) for n in (digits, base, weight_scale))
@@ -468,18 +463,13 @@ def fix_precision(array, precision_fractional: int = 3, base: int = 10, ring=Non
     return FixedPoint(value, base, digits, weight_scale=weight_scale)
 
 
-def concatenate(values, axis: int = 0) -> FixedPoint:
+@partial(compared, "concatenate")
+def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
     """FixedPoints of one format, all secret or all public, joined along an `axis`."""
-    values = list(values)
     for v in values:
         if not isinstance(v, FixedPoint):
             raise TypeError(f"concatenate: a {type(v).__name__} is no FixedPoint")
         _same_format(values[0], v)
-    return _joined(values, axis)
-
-
-@partial(compared, "concatenate")
-def _joined(values, axis):
     values = _alike(values)
     joined = join([v._number for v in values], axis)
     return values[0]._with(joined)
@@ -498,8 +488,7 @@ def _drelu(difference):
     return difference if difference is NotImplemented else difference.drelu()
 
 
-def _same_format(x, y):
-    if (x.base, x.precision, x._number.ring) != (y.base, y.precision, y._number.ring):
-        raise ValueError(f"fixed point: {x.precision} digits in base {x.base} over "
-                         f"{x.ring} do not meet {y.precision} in base {y.base} over "
-                         f"{y.ring}; encode both alike")
+def _same_format(*values):
+    x, y = ((v.precision, v.base, str(v._number.ring)) for v in values)
+    if x != y:
+        raise ValueError(f"fixed point: formats {x} and {y} differ; encode both alike")

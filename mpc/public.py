@@ -74,8 +74,6 @@ def scale_down(x, d: int) -> RingArray:
     """``x / d``, rounded up with the probability of the part cut off."""
     if secret(x):
         return truncate(x, d)
-    if d == 1:
-        return x
     down, cut = np.divmod(x.ring.to_int(x.rows), np.int64(d))
     up = x.world.coins(x.rows.shape) % np.uint64(d) < cut.view(np.uint64)
     return x._with(x.ring.from_int(down + up))

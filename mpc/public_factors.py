@@ -23,9 +23,6 @@ from mpc import public
 from mpc.encoding import are_whole, as_fraction, digit_base, exact_factor
 from mpc.ring import raw_limit
 
-PRECISE = 1e-6              # a public factor is correct to one part in a million
-LARGEST = 1e9               # the largest public factor, where the ring has room for it
-
 
 def times_number(x, c: Fraction):
     """The FixedPoint `x` times the public number `c`."""
@@ -35,15 +32,12 @@ def times_number(x, c: Fraction):
     p, q = as_fraction(c).as_integer_ratio()
     part, most = min(abs(p), q), x.unit * max(x.ring.modulus // 64, 1)
     scale = _free_scale(x, p, q, most)
-    if not scale and q == 1:
-        x = x._for_sum()
-        return x._with(public.times_integer(x._number, p))
     if not scale:
-        x = _at_least_unit(x, _widest(x) // part)
+        x = x._for_sum() if q == 1 else _at_least_unit(x, _widest(x) // part)
         scale = _free_scale(x, p, q, most)
     if scale:
         return x._with(x._number if p > 0 else -x._number, scale)
-    if x.scale * part > _widest(x) or x.scale * q > most:
+    if q > 1 and (x.scale * part > _widest(x) or x.scale * q > most):
         return _by_digits(x, np.float64(c), public.multiply)
     return x._with(public.times_integer(x._number, p), x.scale * q)
 
@@ -56,9 +50,9 @@ def times_array(x, c: np.ndarray, op):
         x = x._for_sum()
         return x._with(op(x._number, x._encoded(c, 1)))
     least = np.abs(c[c != 0]).min()
-    ratios, whole = c / least, np.rint(c / least)
-    if np.abs(whole).max() > digit_base(x.unit) or not np.allclose(
-            ratios, whole, rtol=1e-12, atol=0):
+    whole = np.rint(c / least)
+    multiples = np.allclose(c / least, whole, rtol=1e-12, atol=0)
+    if not multiples or np.abs(whole).max() > digit_base(x.unit):
         return _by_digits(x, c, op)
     x = x._operand()
     product = x._with(op(x._number, x._encoded(whole, 1)))
@@ -69,11 +63,10 @@ def _by_digits(x, c, op):
     """`op` of `x` and ``c = c_1 / D + c_2 / D^2 + ...``, the c_k whole numbers.
 
     By Horner's rule, op(x, c_1) + (op(x, c_2) + ...) / D, with as many digits as make
-    each number correct to one part in a million.
+    each number correct to half of one part in a million.
     """
     x, base, rest, digits = _at_least_unit(x), digit_base(x.unit), c, []
-    while not digits or np.any(
-            np.abs(rest) > PRECISE / 2 * base**len(digits) * np.abs(c)):
+    while not digits or np.any(np.abs(rest) > 5e-7 * base**len(digits) * np.abs(c)):
         digits.append(np.rint(rest * base))
         rest = rest * base - digits[-1]
     total = op(x._number, x._encoded(digits.pop(), 1))
@@ -84,10 +77,9 @@ def _by_digits(x, c, op):
 
 
 def _check_size(x, size):
-    largest = min(LARGEST, raw_limit(x.ring) / (2 * digit_base(x.unit)))
+    largest = min(1e9, raw_limit(x.ring) / (2 * digit_base(x.unit)))
     if not np.all(size <= largest * 1.001):     # a float may be just above the bound
-        raise ValueError("fixed point: a public factor is out of range; take one of "
-                         f"size up to {largest:g}, or scale the data")
+        raise ValueError(f"fixed point: take public factors of size up to {largest:g}")
 
 
 def _widest(x):

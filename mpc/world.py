@@ -81,32 +81,28 @@ class World:
                  truncation: str = "provider", checked: bool = False, coins=None,
                  here=None, keys=None, link=None):
         self.roles = names = role_names(n_workers)
-        self.comparison = _choice(
-            "comparison", comparison, "securenn", "carry-tree", n_workers)
-        self.truncation = _choice(
-            "truncation", truncation or "provider", "local", "provider", n_workers)
+        two = n_workers == 2
+        self.comparison = _chosen(comparison, ["securenn"] * two + ["carry-tree"])
+        self.truncation = _chosen(truncation, ["provider"] + ["local"] * two)
         self.server, *workers, self.crypto_provider = (Role(self, n) for n in names)
         self.workers, self._workers = tuple(workers), names[1:-1]
         self.here = names if here is None else tuple(here)
         self.workers_here = tuple(w for w in self._workers if w in self.here)
         if checked and self.here != names:
-            raise ValueError("World: checked=True compares shares with plain numbers, "
-                             "which needs all roles in one process; leave it out here")
-        self.checked, self.coins = bool(checked), coins
+            raise ValueError("World: checked=True needs all roles here; leave it out")
+        self.checked, self.coins, self._link = bool(checked), coins, link
         self.ring, self.ledger, self.counter = Z2k(ring_bits), Ledger(), 0
         keys = make_keys(names, seed) if keys is None else keys
         self._keys = {g: key for g, key in keys.items() if g & set(self.here)}
         self._home = os.getpid(), threading.get_ident()
-        self._link, self._drawn = link, {}
+        self._drawn: dict[int, Mask] = {}
 
     def __repr__(self):
-        here = "" if self.here == self.roles else f", here: {', '.join(self.here)}"
         return (f"{type(self).__name__}({len(self.workers)} workers, {self.ring}, "
-                f"{self.comparison}, {self.truncation} truncation{here})")
+                f"{self.comparison}, {self.truncation} truncation)")
 
     def __reduce_ex__(self, protocol):
-        raise TypeError("a World is not copied or pickled: two would draw the same "
-                        "masks; pass this one on, or make another and share anew")
+        raise TypeError("a World is not copied or pickled: masks repeat; make another")
 
     def has(self, role: Role | str) -> bool:
         """Does `role` live in this process? For local effects such as printing."""
@@ -142,14 +138,10 @@ class World:
         derives its share from its key with the provider, which holds all these keys.
         """
         dealer = str(self.crypto_provider)
-        drawn = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
-        rows = dict(zip(self._workers, drawn, strict=True))
+        rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
         mask = Mask(self.ledger.label(name), self.counter)
-        share = self._share(ring, rows, shape, {mask: Use(1)})
-        if self.here == self.roles:                 # one array serves both
-            known = self._unwrap(share.rows, SHARE)[None]
-        else:
-            known = np.stack([rows[:self.has(dealer)] for rows in drawn], axis=1)
+        known = np.stack([row[:self.has(dealer)] for row in rows], axis=1)
+        share = self._share(ring, rows, {mask: Use(1)})
         return share, self._wrap(known, local(dealer))
 
     def zero_share(self, ring: Ring, shape: tuple, name: str) -> Share:
@@ -164,18 +156,18 @@ class World:
         for (plus, minus), coins in zip(pairs, drawn, strict=True):
             rows[plus] = ring.add(rows[plus], coins)
             rows[minus] = ring.sub(rows[minus], coins)
-        return self._remember(self._share(ring, rows, shape), name)
+        return self._remember(self._share(ring, rows.values()), name)
 
     # ------------------------------------------------------------------ verbs
 
     def private_input(self, role: Role | str, shape: tuple, load, dtype=float) -> Local:
-        """Data of one `role`; `load()` runs where the role lives, and nowhere else."""
-        role, shape = self._named(role), tuple(shape)
-        if not all(isinstance(n, (int, np.integer)) for n in shape):
-            raise TypeError("private_input: a shape is public integers; broadcast() it")
-        rows = np.zeros((0, *shape), dtype)
+        """Data of one `role`: `load()` runs where the role lives, and nowhere else.
+
+        Returns a `Local` with rows (role_here, *shape). Rounds: 0.
+        """
+        role, rows = self._named(role), np.zeros((0, *shape), dtype)
         if self.has(role):
-            rows = _exactly(load(), shape, rows.dtype, role)[None]
+            rows = _exactly(load(), rows.shape[1:], rows.dtype, role)[None]
         return Local(role, self._wrap(rows, local(role)))
 
     def share(self, owner: Role | str, /, **values: tuple) -> tuple[Share, ...]:
@@ -187,18 +179,18 @@ class World:
         """
         owner = self._named(owner)
         last = owner if owner in self._workers else self._workers[-1]
-        others = [w for w in self._workers if w != last]
+        groups = [group(w, owner) for w in self._workers if w != last]
+        place = self._workers.index(last)
         shares, messages = [], []
         for name, (value, ring) in values.items():
             value = self._owned(value, owner, ring)
-            groups = [group(w, owner) for w in others]
-            masks = self._draw(groups, ring, value.shape[1:], name)
-            shares.append(dict(zip(others, masks, strict=True)))
-            messages.append((owner, last, name, ring, reduce(ring.sub, masks, value)))
-        rests = self._exchange(messages)
-        return tuple(
-            self._share(ring, rows | {last: rest}, rest.shape[1:])
-            for (*_, ring, _), rows, rest in zip(messages, shares, rests, strict=True))
+            rows = self._draw(groups, ring, value.shape[1:], name)
+            shares.append((ring, rows))
+            messages.append((owner, last, name, ring, reduce(ring.sub, rows, value)))
+        received = self._exchange(messages).values()
+        for (_, rows), rest in zip(shares, received, strict=True):
+            rows.insert(place, rest)
+        return tuple(self._share(*share) for share in shares)
 
     def open(self, /, **shares: Share) -> tuple[np.ndarray, ...]:
         """Reveal secrets to all workers: a tuple of common arrays (1 or 0, *shape).
@@ -231,8 +223,7 @@ class World:
             messages += [(src, dst, name, share.ring, own.get(src, rows[:0]))
                          for src in self._workers for dst in receivers]
         spend([mask for share in shares.values() for mask in hiding(share)])
-        routes = [message[:3] for message in messages]
-        received = dict(zip(routes, self._exchange(messages), strict=True))
+        received = self._exchange(messages)
         me = next((r for r in receivers if r in self.here), receivers[0])
         return [(share.ring, [received[src, me, name] for src in self._workers])
                 for name, share in shares.items()]
@@ -244,11 +235,12 @@ class World:
         role.
         """
         role, ring = self._named(role), Z2k(64)
-        held = self.private_input(role, (n,), lambda: _integers(ints, role), np.int64)
+        held = self.private_input(      # + 0 makes an integer of a bool
+            role, (n,), lambda: [operator.index(i + 0) for i in ints], np.int64)
         value = ring.from_int(self._unwrap(held.rows, local(role)))
         received = self._exchange(
             [(role, other, "broadcast", ring, value) for other in self.roles])
-        return ring.to_int(next(rows for rows in received if len(rows)))[0].tolist()
+        return ring.to_int(np.concatenate([*received.values()])[0]).tolist()
 
     def finish(self) -> None:
         """End a program: raises `OutOfStep` if messages are left over."""
@@ -276,9 +268,9 @@ class World:
     def _exchange(self, messages):
         """Carry one round of (src, dst, name, ring, rows (src_here, *shape)).
 
-        Returns the rows where they arrive; a role's message to itself does not travel.
-        All messages are sent before any is awaited, and sending never blocks, so no
-        two roles can wait for each other.
+        Returns {(src, dst, name): rows (dst_here, *shape)}. A role's message to itself
+        does not travel. All messages are sent before any is awaited, and sending never
+        blocks, so no two roles can wait for each other.
         """
         sent = [message for message in messages if message[0] != message[1]]
         if sent:
@@ -290,7 +282,7 @@ class World:
         header = (self.counter, self.ledger.label(", ".join(names)))
         for message in sent:
             self._send(header, *message)
-        return [self._receive(header, *message) for message in messages]
+        return {message[:3]: self._receive(header, *message) for message in messages}
 
     def _send(self, header, src, dst, _, ring, rows):
         if src in self.here and dst not in self.here:
@@ -303,11 +295,10 @@ class World:
             return rows
         return self._link.receive(src, dst, header, ring, rows.shape[1:])[None]
 
-    def _share(self, ring, rows, shape, masks=None):
-        """A Share from {worker: rows (worker_here, *shape)}."""
-        here = [rows[worker] for worker in self.workers_here]
-        stacked = np.concatenate([np.zeros((0, *shape), ring.dtype), *here])
-        return Share(self, ring, self._wrap(stacked, SHARE), masks)
+    def _share(self, ring, rows, masks=None):
+        """A Share from the rows of each worker; those of workers elsewhere are left."""
+        own = [r[:w in self.here] for w, r in zip(self._workers, rows, strict=True)]
+        return Share(self, ring, self._wrap(np.concatenate(own), SHARE), masks)
 
     def _rows(self, share):
         check("open or gather", (share,))
@@ -315,21 +306,18 @@ class World:
             raise ValueError("expected a Share of this World; share the value here")
         rows = self._unwrap(share.rows, SHARE)
         if len(rows) != len(self.workers_here):
-            raise ValueError(f"expected {len(self.workers_here)} rows of a Share, got "
-                             f"{len(rows)}; a common value is not a Share")
+            raise ValueError(f"{len(rows)} rows are no Share: each worker has one row")
         return rows
 
     def _owned(self, value, owner, ring):
-        if not isinstance(ring, Ring) or not isinstance(value, np.ndarray):
-            raise TypeError("share: expected (rows, ring), got "
-                            f"({type(value).__name__}, {type(ring).__name__})")
-        rows = self._unwrap(value, local(owner))
-        if rows.shape[:1] != (self.has(owner),) or rows.dtype != ring.dtype:
-            raise ValueError(f"share: got {rows.dtype} {rows.shape}; pass {ring.dtype} "
-                             f"({int(self.has(owner))}, *shape), like private_input()")
+        rows, n = self._unwrap(value, local(owner)), int(self.has(owner))
+        typed = isinstance(rows, np.ndarray) and isinstance(ring, Ring)
+        if not typed or rows.shape[:1] != (n,) or rows.dtype != ring.dtype:
+            raise ValueError(f"share: ({shown(rows)}, {shown(ring)}) came; pass a ring "
+                             f"and its elements ({n}, *shape), like private_input()")
         return rows
 
-    def _named(self, role):
+    def _named(self, role) -> str:
         name = str(role) if isinstance(role, (str, Role)) else shown(role)
         if name not in self.roles:
             raise ValueError(f"{name}: no such role among {', '.join(self.roles)}")
@@ -344,40 +332,26 @@ class World:
         return array
 
 
-def _choice(what, chosen, of_two, general, n_workers):
-    """One of two protocols for `what`; the first works for two workers only."""
-    allowed = [of_two, general] if n_workers == 2 else [general]
-    chosen = allowed[0] if chosen is None else chosen
-    if not isinstance(chosen, str) or chosen not in allowed:
-        raise ValueError(f"World: {what} {shown(chosen)} is not provided for "
-                         f"{n_workers} workers; take {' or '.join(allowed)}")
-    return chosen
+def _chosen(name, allowed):
+    """The protocol of this `name`; the first of those `allowed` is the default."""
+    if name not in (None, *allowed):
+        raise ValueError(f"World: {shown(name)} is not provided for this number of "
+                         f"workers; take {' or '.join(allowed)}")
+    return name or allowed[0]
 
 
 def _exactly(loaded, shape, dtype, role):
     """The array that `role` loaded; raises if `dtype` would change a value."""
     got = np.asarray(loaded)
-    exact = got.dtype.kind in "biuf" and not np.ma.is_masked(loaded)
-    if exact:
+    if got.dtype.kind in "biuf" and not np.ma.is_masked(loaded) and got.shape == shape:
         with np.errstate(invalid="ignore"):
             array = got.astype(dtype, copy=False)
             back = array.astype(got.dtype, copy=False)
-        exact = np.array_equal(back, got, equal_nan=True)
-        exact = exact and np.array_equal(array < 0, got < 0)
-    if not exact or got.shape != shape:
-        raise ValueError(f"private_input: {role} loaded {got.dtype} {got.shape}, not "
-                         f"exactly {dtype} {shape}; convert it or broadcast() its size")
-    return array
-
-
-def _integers(ints, role):
-    """The integers that `role` broadcasts, as int64."""
-    try:
-        ints = [operator.index(int(i) if isinstance(i, np.bool_) else i) for i in ints]
-        return np.array(ints, np.int64)
-    except (TypeError, OverflowError):
-        raise ValueError(f"broadcast: {role} has something other than a list of 64-bit "
-                         "integers; round numbers, split large ones") from None
+        same_signs = np.array_equal(array < 0, got < 0)
+        if same_signs and np.array_equal(back, got, equal_nan=True):
+            return array
+    raise ValueError(f"private_input: {role} loaded {got.dtype} {got.shape}, not "
+                     f"exactly {dtype} {shape}; convert it or broadcast() its size")
 
 
 def local(role: str) -> str:
@@ -393,8 +367,7 @@ def group(*names: str) -> frozenset[str]:
 def role_names(n_workers: int) -> tuple[str, ...]:
     """Server, workers, crypto provider: the order of ranks everywhere."""
     if not isinstance(n_workers, (int, np.integer)) or n_workers < 2:
-        raise ValueError(f"World: {shown(n_workers)} worker(s) cannot share a secret; "
-                         "take 2 or more")
+        raise ValueError(f"World: {shown(n_workers)} workers; take 2 or more")
     workers = ["alice", "bob", *(f"worker{i}" for i in range(3, n_workers + 1))]
     return ("server", *workers, "crypto_provider")
 

@@ -163,7 +163,7 @@ def test_the_comparison_is_loaded_by_a_checked_world_only():
     lambda: World(here=("alice",), keys={}, checked=True)],
     ids=["threads", "replay", "one role"])
 def test_roles_apart_cannot_compare(run):
-    with pytest.raises(ValueError, match="checked=True compares shares with plain"):
+    with pytest.raises(ValueError, match="checked=True needs all roles here; leave it"):
         run()
 
 

@@ -28,7 +28,7 @@ def error_of(folder, text):
      "FileNotFoundError: [Errno 2] No such file or directory: '/no/file'"),
     ("raise KeyboardInterrupt", "interrupted"),
     ("import mpc\nmpc.World(1)",
-     "ValueError: World: 1 worker(s) cannot share a secret; take 2 or more")])
+     "ValueError: World: 1 workers; take 2 or more")])
 def test_a_message_that_the_program_worded_is_shown(tmp_path, text, report):
     assert error_of(tmp_path, text) == report
 
