@@ -442,7 +442,7 @@ def fix_precision(array, precision_fractional: int = 3, base: int = 10, ring=Non
     Z_2^64, or that of the World that will share the value. A `rounding_seed` makes the
     rounding of products of public values repeatable.
     """
-    ring = Z2k(64) if ring is None else ring
+    ring, digits = Z2k(64) if ring is None else ring, precision_fractional
     if not isinstance(ring, Z2k):
         raise TypeError(f"fix_precision: {shown(ring)} is no Z_2^l; take world.ring")
     whole = all(isinstance(n, (int, np.integer)) for n in (digits, base, weight_scale))

@@ -210,8 +210,9 @@ class Zm(Ring):
         else:
             words = _below(2**16 // m**2 * m**2, (size + 1) // 2,
                            lambda n: np.frombuffer(take(2 * n), self.wide))
-            found = Zm(m).reduce(np.concatenate([words, words // m]))[:size]
-        return (found + self.nonzero).reshape(shape)
+            high = words // m
+            found = np.concatenate([words - high * m, high - high // m * m])[:size]
+        return (found + self.nonzero).astype(self.dtype).reshape(shape)
 
 
 @dataclass(frozen=True)

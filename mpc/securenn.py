@@ -87,6 +87,7 @@ def private_compare(x_bits: Share, r: np.ndarray, coins: CompareCoins, *,
     forged = known | (beta == 1) & (r == 2**l - 1)          # x <= 2^l - 1        [10]
     t_bits = bits_of(np.where(beta == 1, r + 1, r), l)      # x > r, x < r + 1     [1]
     j = world.party_index(x_bits.rows[:, 0].astype(np.int16))
+    keep, ones = (~forged).astype(np.int16), forged * j
     lowest = j * (known & (beta == 1))                      # no 0 for x <= -1
     sign = 1 - 2 * beta.astype(np.int16)
     above = (l + 2) * field.modulus     # sum of w_k over k > i, from a large 0 mod p on
@@ -95,7 +96,7 @@ def private_compare(x_bits: Share, r: np.ndarray, coins: CompareCoins, *,
         x, t = x_bits.rows[:, i].astype(np.int16), t_bits[:, i].astype(np.int16)
         w = x + j * t - 2 * t * x                           # x XOR t           [5, 8]
         c = sign * (j * t - x) + j + above                  #                   [6, 9]
-        c = np.where(forged, j if i else lowest, c)         #                     [11]
+        c = keep * c + (ones if i else lowest)              #                     [11]
         above = above + w
         c = field.reduce(c.view(np.uint16)).astype(np.uint16)
         d[:, i] = field.reduce(s[:, i] * c + zero.rows[:, i])                   # [14]

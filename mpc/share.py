@@ -238,7 +238,8 @@ def check_pair(x: RingArray, y: RingArray, name: str) -> None:
 def check_broadcast(x: tuple, y: tuple, name: str) -> None:
     """Raise unless the shapes `x` and `y` broadcast."""
     try:
-        np.broadcast_shapes(x, y)
+        if x != y:                  # NumPy takes its time
+            np.broadcast_shapes(x, y)
     except ValueError:
         raise ValueError(f"{name}: {x} and {y} do not broadcast; reshape one") from None
 

@@ -346,7 +346,7 @@ MISTAKES = {
                        r"like private_input\(\)"),
     "a public vector": (lambda w: w.share("alice", x=(rows(5), w.ring)),
                         r"a ring and its elements \(1, \*shape\)"),
-    "a Share": (lambda w: w.share("bob", x=(dealt(w), w.ring)), r"\(a Share, a Z2k\)"),
+    "a Share": (lambda w: w.share("bob", x=(a_share(w), w.ring)), r"\(a Share, a Z2k\)"),
     "a number as ring": (lambda w: w.share("bob", x=(rows(1, 2), 64)),
                          r"\(uint64 \(1, 2\), 64\) came"),
     "real numbers": (lambda w: w.share("bob", x=(rows(1, 2, dtype=float), w.ring)),
