@@ -361,9 +361,10 @@ class FixedPoint:
                              " 1 * 1; take truncation='provider', or fewer digits")
         held = self.value
         if not isinstance(held, Local):
-            held = world.private_input(owner or world.server, self.shape,
-                                       lambda: self.value.rows[0], np.uint64)
-        if str(owner or held.role) != held.role:
+            role = world.server if owner is None else owner
+            held = world.private_input(role, self.shape, lambda: self.value.rows[0],
+                                       np.uint64)
+        if owner is not None and str(owner) != held.role:
             raise ValueError(f"share: {held.role} holds this value; drop the owner")
         share, = world.share(held.role, value=(held.rows, world.ring))
         return self._with(share)
@@ -415,16 +416,14 @@ class FixedPoint:
 
 
 # Methods that serve a ufunc: with the FixedPoint on the left, and on the right.
-OPERATORS = {"add": ("add", "radd"), "subtract": ("sub", "rsub"),
+OPERATORS = {"add": ("add", "radd"), "subtract": ("sub", "rsub"), "less": ("lt", "gt"),
              "multiply": ("mul", "rmul"), "divide": ("truediv", None),
              "matmul": ("matmul", "rmatmul"), "power": ("pow", None),
-             "negative": ("neg", None), "greater": ("gt", "lt"),
-             "greater_equal": ("ge", "le"), "less": ("lt", "gt"),
-             "less_equal": ("le", "ge")}
-INSTEAD = {"mean": "divide x.sum() by the number of elements",
-           "divide": "divide by one public number", "square": "write x ** 2",
-           "dot": "write x @ y, or (x * y).sum()", "equal": "use x.eq(y)",
-           "stack": "call mpc.concatenate() of x[None]",
+             "negative": ("neg", None), "less_equal": ("le", "ge"),
+             "greater": ("gt", "lt"), "greater_equal": ("ge", "le")}
+INSTEAD = {"mean": "divide x.sum() by the number of elements", "equal": "use x.eq(y)",
+           "dot": "write x @ y, or (x * y).sum()", "square": "write x ** 2",
+           "divide": "divide by one public number", "stack": "concatenate x[None]s",
            "maximum": "write (x - y).relu() + y"}
 
 

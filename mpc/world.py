@@ -35,7 +35,7 @@ import numpy as np
 
 from mpc.ledger import Ledger, check
 from mpc.masks import Mask, Use, hiding, spend
-from mpc.randomness import fresh_key, lesson_key, public_seed, stream
+from mpc.randomness import fresh_key, lesson_key, stream
 from mpc.ring import Ring, Z2k
 from mpc.share import Local, Share, shown
 
@@ -302,11 +302,9 @@ class World:
 
     def _rows(self, share):
         check("open or gather", (share,))
-        if share.world is not self:
-            raise ValueError("expected a Share of this World; share the value here")
         rows = self._unwrap(share.rows, SHARE)
-        if len(rows) != len(self.workers_here):
-            raise ValueError(f"{len(rows)} rows are no Share: each worker has one row")
+        if share.world is not self or len(rows) != len(self.workers_here):
+            raise ValueError("no Share of this World's workers; share the value here")
         return rows
 
     def _owned(self, value, owner, ring):
@@ -382,6 +380,5 @@ def key_groups(names: tuple[str, ...]) -> list[frozenset[str]]:
 
 def make_keys(names: tuple[str, ...], seed: int | None = None) -> dict:
     """One key for each of the `key_groups`; a `seed` makes them repeatable."""
-    seed = None if seed is None else public_seed(seed)
     return {g: fresh_key() if seed is None else lesson_key(seed, " ".join(sorted(g)))
             for g in key_groups(names)}

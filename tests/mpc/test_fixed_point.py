@@ -383,13 +383,13 @@ def test_a_weight_scale_that_is_not_a_whole_factor_is_refused(weight_scale):
 
 
 def test_a_weight_scale_below_the_unit_is_refused_since_it_would_coarsen_gradients():
-    remedy = r"\(3, 10, 10\) .* over Z_2.64; .*, weight_scale 1 or from base.digits to"
+    remedy = r"weight_scale=10, over Z_2.64; .* weight_scale of 1 or from 1000 to"
     with pytest.raises(ValueError, match=remedy):
         fix_precision([1.0], weight_scale=10)
 
 
 def test_a_weight_scale_without_room_in_the_ring_is_refused():
-    remedy = r"\(3, 10, 4398047\) .* over Z_2.44; take fewer digits"
+    remedy = "weight_scale=4398047, over Z_2.44; take fewer digits"
     with pytest.raises(ValueError, match=remedy):
         fix_precision([1.0], weight_scale=4398047, ring=Z2k(44))
 
@@ -625,7 +625,7 @@ REFUSED = [
     ("s.max(axis=[0])", "an axis is a public integer, not a list"),
     ("np.asarray(s)", "no NumPy array; use .get().float_precision()"),
     ("np.array([s, s])", "no NumPy array; use .get().float_precision()"),
-    ("np.stack([s, s])", "on a FixedPoint; call mpc.concatenate() of x[None]"),
+    ("np.stack([s, s])", "on a FixedPoint; concatenate x[None]s"),
     ("np.mean(s)", "divide x.sum() by the number of elements"),
     ("np.dot(s, s)", "write x @ y, or (x * y).sum()"),
     ("np.argmax(s)", "np.argmax does not work on a FixedPoint; use x.argmax"),
@@ -670,7 +670,7 @@ UNFIT = [
     ("s * fix_precision(np.ones(3))", "(2,) and (3,) do not broadcast; reshape"),
     ("s.reshape(1, 2) @ s.reshape(1, 2)", "is no product of matrices; transpose one"),
     ("mpc.concatenate([])", "concatenate: nothing to join"),
-    ("s + [[1], [1, 2]]", "lists of unequal lengths; pad them"),
+    ("s + [[1], [1, 2]]", "inhomogeneous shape"),
     ("s.get('alice').get('bob')", "alice alone holds this value; share() it first"),
     ("s @ s", "reshape a vector to one row or one column"),
     ("s @ np.eye(2)", "(2,) @ (2, 2) is no product of matrices; transpose one"),

@@ -352,9 +352,9 @@ MISTAKES = {
     "real numbers": (lambda w: w.share("bob", x=(rows(1, 2, dtype=float), w.ring)),
                      r"share: \(float64 \(1, 2\), a Z2k\) came"),
     "a common value": (lambda w: w.open(x=Share(w, w.ring, common(w, [1, 2]))),
-                       "1 rows are no Share: each worker has one row"),
+                       "no Share of this World's workers"),
     "one row too many": (lambda w: w.gather("bob", x=Share(w, w.ring, rows(3, 2))),
-                         "3 rows are no Share"),
+                         "no Share of this World's workers"),
     "too many integers": (lambda w: w.broadcast("bob", [1, 2, 3], 2),
                           r"bob loaded int64 \(3,\), not exactly int64 \(2,\)"),
 }
