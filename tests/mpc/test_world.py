@@ -586,7 +586,7 @@ def straying(role, stray):
 @pytest.mark.parametrize("stray", STRAYS)
 def test_a_role_that_branches_on_local_data_is_stopped_in_threads(role, stray):
     fails_soon(straying(role, STRAYS[stray]), OutOfStep,
-               r"through broadcast\(\) only|come to its end|ended")
+               r"through broadcast\(\) only|has finished|ended")
 
 
 @pytest.mark.parametrize("role", ["alice", "bob"])

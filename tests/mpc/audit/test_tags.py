@@ -129,7 +129,7 @@ def test_no_index_picks_among_the_holders(line, v):
 
 
 def test_a_refused_index_names_the_rule_and_the_remedy(v):
-    refused("share[0]", v, r"\[0\] picks among the holders of a share .*x\[:, i\]")
+    refused("share[0]", v, r"\[0\] selects holders of a share .*x\[:, i\]")
 
 
 @pytest.mark.parametrize("line", [

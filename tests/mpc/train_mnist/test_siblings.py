@@ -40,7 +40,7 @@ def test_a_command_says_which_file_stands_in_its_way(tmp_path, command, file):
     name = Path(file).parts[0].removesuffix(".py")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"train_mnist: {path} stands in the place of the package '{name}' in "
+        f"train_mnist: {path} hides the package '{name}' in "
         f"{tmp_path}/installed; rename or uninstall it, or start from another folder\n")
 
 
@@ -66,7 +66,7 @@ def test_an_import_in_a_program_raises(tmp_path, words, name):
     last = done.stderr.splitlines()[-1]
     assert done.returncode == 1
     file = f"{tmp_path}/current/{name}.py"
-    assert last.startswith(f"ImportError: {file} stands in the place of ")
+    assert last.startswith(f"ImportError: {file} hides ")
 
 
 def test_a_module_that_was_given_such_a_name_by_hand_is_noticed(monkeypatch):
@@ -74,7 +74,7 @@ def test_a_module_that_was_given_such_a_name_by_hand_is_noticed(monkeypatch):
     with pytest.raises(ImportError, match="^a module without a file stands in .* 'nn'"):
         siblings.insist("mpc", "data", "nn")
     torch_nn.__file__ = "/torch/nn/__init__.py"
-    with pytest.raises(ImportError, match="^/torch/nn/__init__.py stands in the place"):
+    with pytest.raises(ImportError, match="^/torch/nn/__init__.py hides"):
         siblings.insist("nn")
 
 
