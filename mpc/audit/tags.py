@@ -77,8 +77,8 @@ class Tagged(np.ndarray):
         if first is not Ellipsis and not (
                 isinstance(first, slice) and first == slice(None)):
             came = first if isinstance(first, int) else f"a {type(first).__name__}"
-            raise RoleError(f"[{came}] selects holders of a {self.kind} value; keep the "
-                            "first axis: index the others, as in x[:, i]")
+            raise RoleError(f"[{came}] selects holders of a {self.kind} value; keep "
+                            "the first axis: index the others, as in x[:, i]")
         simple = all(isinstance(k, (int, slice, type(None))) for k in others)
         if simple and first is not Ellipsis:
             return super().__getitem__(key)

@@ -24,7 +24,7 @@ def insist(*names: str) -> None:
     if wrong is None:
         return
     place = _place(wrong) or "nothing"
-    line = (f"{place} hides the package {wrong!r} in {ROOT}; "
+    line = (f"Python finds {place} instead of the package {wrong!r} in {ROOT}; "
             "rename or uninstall it, or start from another folder")
     if sys.argv[:1] != ["-m"]:      # the first word while Python looks for the command
         raise ImportError(line)

@@ -40,7 +40,7 @@ def sent(world, since=0):
     return totals
 
 
-# ---- roles and what lives where
+# ---- roles and their processes
 
 
 def test_the_roles_of_a_world_have_names_and_an_order():

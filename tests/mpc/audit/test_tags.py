@@ -310,7 +310,7 @@ FOLDERS = {"train_mnist", "transport", "course"}        # no protocols there
 
 
 def functions_that_remove_tags(path):
-    """The functions of a file that call what NumPy does not report to `Tagged`."""
+    """The functions of a file that call NumPy past the hooks of `Tagged`."""
     for function in ast.walk(ast.parse(path.read_text())):
         if isinstance(function, ast.FunctionDef):
             calls = [ast.unparse(n.func) for n in ast.walk(function)
