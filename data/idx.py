@@ -1,4 +1,4 @@
-"""Read an IDX file, raw or gzipped, and check everything that it claims.
+"""Read an IDX file, raw or gzipped, and check its header against its content.
 
 An IDX file is a header followed by the bytes of an array in row-major order:
 
@@ -8,7 +8,7 @@ An IDX file is a header followed by the bytes of an array in row-major order:
     00 00 00 1C    third axis:  28 columns
 
 Sixteen bytes of header can announce terabytes, so the header is checked before memory
-of the announced size is allocated. idx2numpy builds the array itself.
+of that size is allocated. idx2numpy then builds the array.
 """
 
 from __future__ import annotations

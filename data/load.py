@@ -67,8 +67,8 @@ def load_mnist(
     _check_pair(images_path, images, labels_path, labels)
     if n is not None and n > len(images):
         remedy = FETCH_ALL if folder == EMBEDDED else ""
-        raise DataError(f"{images_path}: holds {len(images):,} items, {n:,} were asked "
-                        f"for; ask for at most {len(images):,}{remedy}")
+        raise DataError(f"{images_path}: holds {len(images):,} items, but {n:,} were "
+                        f"asked for; ask for at most {len(images):,}{remedy}")
     return images[:n].copy(), labels[:n].copy()     # writable, and small
 
 

@@ -8,7 +8,7 @@ never computed.
 
 A gradient travels as a pair (g, c) that means c * g: c is a public number, and g is
 either the number 1, for every element, or a value of the shape of ``y``. The backward
-pass starts from (1, 1); until a value enters, the gradient stays public and without a
+pass starts from (1, 1); until a value enters, the gradient stays public and has no
 shape. Rules are linear, so they multiply c by public numbers and leave g alone. After
 ``sum() / 64`` the gradient is (1, 1/64); the rule of the square then returns (x, 2/64);
 and c multiplies the value once, at the leaf. A fixed-point value thus keeps all its
@@ -176,7 +176,7 @@ def sum_over(x: Value, axis: Axis, keepdims: bool) -> Unary:
     return x.sum(axis=axis, keepdims=keepdims), rule
 
 
-# ---- moving elements about
+# ---- moving elements
 
 
 def reshape(x: Value, shape: Shape) -> Unary:

@@ -1,4 +1,4 @@
-"""Finding the parameters of a module, and refusing those in places not searched."""
+"""Find the parameters of a module, and refuse those in places not searched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refused questions to a Tensor: their answers would be wrong, or would need its value.
+"""Operations that a Tensor refuses: results would be wrong, or would need its value.
 
 NumPy treats any object as an array of one element, and Python compares objects by
 identity: without these refusals `np.mean(tensor)` is the tensor and ``tensor == 3`` is

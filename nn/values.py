@@ -1,4 +1,4 @@
-"""The values of a Tensor: real numbers as float64, or a type of their own."""
+"""The values of a Tensor: real numbers as float64, or any type like an array."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ def world():
 
 
 def pytest_terminal_summary(terminalreporter):
-    """A table of the mutants that were caught: who learns what from a missing coin."""
+    """A table of the mutants that were caught: with the leak of each missing coin."""
     test = "test_mutants.py::test_a_broken_coin_is_caught["
     passed = [report.nodeid for report in terminalreporter.stats.get("passed", [])
               if test in report.nodeid]
@@ -20,7 +20,7 @@ def pytest_terminal_summary(terminalreporter):
         import mutants
         ids = {nodeid.split(test)[1].removesuffix("]") for nodeid in passed}
         caught = [m for m in mutants.MUTANTS if m.id in ids]
-        terminalreporter.section(f"{len(caught)} broken coins caught: who learns what")
+        terminalreporter.section(f"{len(caught)} broken coins caught, with their leaks")
         for m in caught:
             terminalreporter.write_line(f"{m.setting:<36} {m.coins:<18} {m.how:<48} "
                                         f"{m.who}: {m.learns}")

@@ -1,4 +1,4 @@
-"""The price of a protocol: what its contract promises, and what the ledger counted."""
+"""The price of a protocol: the contract's promise and the ledger's count."""
 
 import ast
 import math
@@ -71,7 +71,7 @@ def paid(world, call):
 
 
 def protocols():
-    """{"module.name": function}: whatever has a contract, module by module."""
+    """{"module.name": function}: everything with a contract, module by module."""
     modules = [mpc.beaver, mpc.truncation, mpc.securenn, mpc.carry_tree, mpc.comparison]
     return {f"{m.__name__.removeprefix('mpc.')}.{name}": f for m in modules
             for name, f in vars(m).items()

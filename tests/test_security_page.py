@@ -1,4 +1,4 @@
-"""docs/SECURITY.md and docs/COINS.md say what the tests show."""
+"""docs/SECURITY.md and docs/COINS.md match the tests."""
 
 import re
 from pathlib import Path

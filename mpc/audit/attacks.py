@@ -1,4 +1,4 @@
-"""Attacks that work: weaken one coin of a protocol, then play the party that profits.
+"""Attacks that work: weaken one coin of a protocol, then act as the party that profits.
 
 Each attack runs the project's own code in a simulation that records the view of every
 party (`mpc.audit.views.Watched`). ``weak=True`` breaks a single coin. The attacker gets
@@ -27,7 +27,7 @@ MOST_GUESSES = 2**14
 
 
 class Lab(NamedTuple):
-    """The secret and the attacker's result: None for an element that it cannot tell."""
+    """The secret and the attacker's result: None for an element it cannot determine."""
 
     secret: list
     recovered: list
@@ -56,7 +56,7 @@ def _whole(attack, values, limit=SIZE):
 def _same_length(attack, one, other):
     if len(one) != len(other):
         raise ValueError(f"{attack}: the lists have {len(one)} and {len(other)} items; "
-                         "take two of one length")
+                         "take two of equal length")
 
 
 def _world(weaken, weak):
@@ -66,9 +66,9 @@ def _world(weaken, weak):
 def _given(world, owner, values, name):
     """A Share of signed integers that `owner` holds."""
     ring, values = world.ring, np.asarray(values)
-    held = world.private_input(
+    own = world.private_input(
         owner, values.shape, lambda: ring.from_int(values), ring.dtype)
-    return world.share(owner, **{name: (held.rows, ring)})[0]
+    return world.share(owner, **{name: (own.rows, ring)})[0]
 
 
 # -------------------------------------------------- the provider, without zero shares
@@ -80,8 +80,8 @@ def read_relu_inputs(secrets: list, weak: bool = True, bound: int = 512) -> Lab:
     The provider dealt the shares of x's bits, so it can compute both workers' values
     c_i for any guess of the input. Multiplication by s_i and rotation keep the ratios
     of the entries in the two messages. These ratios are a fingerprint that only the
-    right guess matches. Released implementations have had this flaw. The inputs here
-    are integers below `bound` in absolute value.
+    right guess matches. Released implementations have had this flaw. Inputs are
+    integers below `bound` in absolute value.
     """
     if _whole("read_relu_inputs, bound", [bound], MOST_GUESSES)[0] < 1:
         raise ValueError("read_relu_inputs: bound is below 1; take 1 or more")
@@ -247,7 +247,7 @@ def _plausible(numbers):
 def read_from_seed(secret: list, weak: bool = True, seeds: int = 3600) -> Lab:
     """Bob reads the server's data if a NumPy generator with a clock's seed draws masks.
 
-    He knows some coins himself. He tries every second of the last hour until one seed
+    Bob knows some coins himself. He tries every second of the last hour until one seed
     explains them, and then derives alice's mask too.
     """
     secret = _whole("read_from_seed", secret, 2**63)

@@ -53,7 +53,7 @@ def _is_fixed(x):
 
 
 def _step(name, result, operands):
-    """The distance of two neighbouring numbers, of the coarsest that take part."""
+    """The distance of two neighbouring numbers in the coarsest format involved."""
     if name == "rescaled":
         return 1 / float(result.scale)
     fixed = filter(_is_fixed, _flat((result, *operands)))
@@ -77,7 +77,7 @@ def _remedy(operands):
 
 
 def _decoded(x):
-    """The plain numbers of an operand, which nothing but the comparison sees."""
+    """The plain numbers of an operand, for the comparison only."""
     if isinstance(x, (list, tuple)):
         return type(x)(_decoded(v) for v in x)
     value = getattr(x, "value", None)
@@ -146,7 +146,7 @@ def _joined(ulp, values, axis=0):
     return np.concatenate(values, axis), ulp
 
 
-# Where the bounds differ, a key says which operands are fixed-point numbers.
+# Where bounds differ, the key shows which operands are fixed-point numbers.
 REFERENCES = {
     "+": _sum(np.add), "-": _sum(np.subtract), "sum": _total, "concatenate": _joined,
     "*": _product(np.multiply), "@": _product(np.matmul), "/": _quotient,

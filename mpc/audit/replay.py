@@ -1,8 +1,7 @@
 """Record a simulation and run one of its roles again, alone, on its messages.
 
-A role that computes from its own data and messages must repeat, bit for bit, every
-message that it sent in the simulation. Any use of another role's data shows up as a
-difference.
+A role that computes from its own data and messages only must send the same messages as
+in the simulation, bit for bit. Any use of another role's data shows up as a difference.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ class RecordedWorld(World):
         self.tape.append(Parcel(src, dst, header, ring.pack(rows)))
 
     def replay(self, role: Role | str, kind: type[World] = World, **options) -> World:
-        """A World of class `kind` where `role` lives alone and hears the tape.
+        """A World of class `kind` where `role` runs alone and receives from the tape.
 
         Run the same program in it, then call `finish`: it raises unless the role sent
-        exactly what it sent in the simulation.
+        exactly the messages of the simulation.
         """
         name = self._named(role)
         options = {"ring_bits": self.ring.bits, "comparison": self.comparison,
@@ -49,8 +48,8 @@ class Playback(Link):
                             "message that nobody sent in the simulation")
         parcel = self.incoming.popleft()
         if parcel.src != src:
-            raise OutOfStep(f"{dst} waits for {src} at step {header[0]} and hears "
-                            f"{parcel.src}")
+            raise OutOfStep(f"{dst} waits for {src} at step {header[0]}, but the next "
+                            f"message is from {parcel.src}")
         return check(parcel, header)
 
     def put(self, *parcel):

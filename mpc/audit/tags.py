@@ -77,8 +77,8 @@ class Tagged(np.ndarray):
         if first is not Ellipsis and not (
                 isinstance(first, slice) and first == slice(None)):
             came = first if isinstance(first, int) else f"a {type(first).__name__}"
-            raise RoleError(f"[{came}] picks among the holders of a {self.kind} value; "
-                            "keep the first axis: index the others, as in x[:, i]")
+            raise RoleError(f"[{came}] selects holders of a {self.kind} value; keep "
+                            "the first axis: index the others, as in x[:, i]")
         simple = all(isinstance(k, (int, slice, type(None))) for k in others)
         if simple and first is not Ellipsis:
             return super().__getitem__(key)
@@ -143,7 +143,7 @@ def strip(value):
 def _rows(value, rows):
     """`value` with these `rows` of each tagged array in it, all plain.
 
-    An array of one row keeps it, whichever row is asked for: all holders know it.
+    An array of one row keeps it for every request: all holders know it.
     """
     if isinstance(value, Tagged):
         plain = np.asarray(value)

@@ -1,4 +1,4 @@
-"""The exact view of each party in a protocol, on a ring small enough to count.
+"""The exact view of each party in a protocol, on a ring small enough to enumerate.
 
 A protocol hides a secret from a role if the role's *view* does not depend on it. The
 view is everything the role holds at the end: the coins it knows, the messages it

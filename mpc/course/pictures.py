@@ -1,4 +1,4 @@
-"""Pictures for the lessons, in one style; only this module needs matplotlib.
+"""Pictures for the lessons, in one style; the only module that needs matplotlib.
 
 Each function returns a figure: a notebook shows it if it is the last value of a cell,
 and ``.savefig(path)`` saves it. The colours are those of Okabe and Ito, safe for colour

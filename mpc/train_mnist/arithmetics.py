@@ -21,8 +21,8 @@ class Float:
     """Plain float64 numbers, with which the others are compared."""
 
     world: mpc.World | None = None
-    weight_scale = 1        # how many times finer a weight is than another number
-    digits = 6              # decimals of a loss that are worth printing
+    weight_scale = 1        # the scale of weights, relative to that of other numbers
+    digits = 6              # significant decimals of a loss
 
     def __init__(self, options: Namespace, world: mpc.World | None = None):
         pass
@@ -53,7 +53,7 @@ class Fixed(Float):
         self.format = {"precision_fractional": digits, "base": options.base,
                        "ring": Z2k(options.ring_bits)}
         self.digits = math.ceil(digits * math.log10(options.base))
-        self.seeds = (          # every encoded value is rounded with coins of its own
+        self.seeds = (          # every encoded value has its own rounding coins
             f"{options.seed}/{i}" if options.reproducible else None
             for i in itertools.count())
 

@@ -50,7 +50,7 @@ class Run(NamedTuple):
 
 
 class Stopwatch:
-    """Seconds of each batch; batches that were not waited for get an average."""
+    """Seconds of each batch; batches that nobody waited for get an average."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -116,12 +116,12 @@ def of_items(count: float, n_items: int) -> str:
 
 
 def impossible(loss: float) -> bool:
-    """No mean of squares has this value. NaN, at a role without the server, is fine."""
+    """No mean of squares has this value. Other roles see NaN, which is fine."""
     return loss < 0 or loss > 1e6
 
 
 def with_progress(batches, n_items: int, progress: Callable) -> Iterator[tuple]:
-    """The test `batches`; reports to `progress` how many of `n_items` are done."""
+    """The test `batches`; reports the progress through `n_items` to `progress`."""
     done = 0
     for pictures, labels in batches:
         progress(f"Test set: {done}/{n_items}")
@@ -165,13 +165,13 @@ def report(run: Run, options: Namespace) -> Iterator[str]:
 def main(argv: Sequence[str] = ()) -> int:
     """The command, in one process or as one role of several; returns the exit status.
 
-    `argv` are its words, none by default: in a notebook ``sys.argv`` is the kernel's.
+    `argv` are its arguments, by default none: a notebook's ``sys.argv`` is not ours.
     """
     return as_role(functools.partial(command, argv), speakers=("server",))
 
 
 def command(argv: Sequence[str]) -> int:
-    """Parse and run; exit status 0, or 2 after one line about an error in the input."""
+    """Parse and run; exit status 0, or 2 after a one-line error about the input."""
     options = parser().parse_args(list(argv))
     return console.exit_status("train_mnist", functools.partial(run, options))
 

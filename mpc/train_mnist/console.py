@@ -1,4 +1,4 @@
-"""The commands at the terminal: how they end, and a line that shows progress."""
+"""The commands at the terminal: exit statuses, and a line that shows progress."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Callable
 def exit_status(name: str, run: Callable[[], int]) -> int:
     """``run()``, the exit status of the command `name`, or the status of its failure.
 
-    2 after one line about an error in the input, 130 after Ctrl-C, and 1 without a word
-    if the reader of the output has gone, as `head` does.
+    2 after a one-line error about the input, 130 after Ctrl-C, and silently 1 if the
+    reader of the output has gone, as `head` does.
     """
     try:
         return run()
@@ -32,8 +32,8 @@ def exit_status(name: str, run: Callable[[], int]) -> int:
 def progress(text: str = "") -> None:
     """Show `text` on a terminal, in place of the last one; an empty text removes it.
 
-    It goes to the standard error, so that the output holds results alone, and not to a
-    pipe, a file or a notebook.
+    It goes to standard error, so that standard output holds only results, and never to
+    a pipe, a file or a notebook.
     """
     if sys.stderr is not None and sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)

@@ -31,8 +31,8 @@ COLUMNS = ("task", "comparison", "truncation", "workers", "rounds (online)",
            "and offline", "seconds")
 DESCRIPTION = """\
 Print the cost of privacy as a Markdown table: rounds and bytes of ReLUs and of a
-training batch, by comparison protocol and number of workers. Takes a few seconds and
-no options."""
+training batch, by comparison protocol and number of workers. It has no options and
+takes a few seconds."""
 EPILOG = """\
 python -m mpc.train_mnist.costs forecast [options] predicts the cost of a whole training
 run on a network; forecast --help lists its options."""
@@ -41,7 +41,7 @@ run on a network; forecast --help lists its options."""
 class Measured(NamedTuple):
     """The cost of one run of a task."""
 
-    truncation: str     # how products were scaled down; "none" if none was
+    truncation: str     # how products were scaled down; "none" if there were none
     rounds: int         # online
     worker: int         # bytes sent by the busiest worker
     online: int         # bytes sent by the provider
@@ -72,14 +72,14 @@ def batch(world: mpc.World, size: int = BATCH, fresh: bool = True) -> Callable:
 
 
 def share(world: mpc.World, numbers: np.ndarray) -> mpc.FixedPoint:
-    """Shares of numbers that alice owns, which takes no message."""
+    """Shares of numbers that alice owns; sharing takes no message."""
     encoded = mpc.fix_precision(numbers, ring=world.ring)
     return encoded.share(*world.workers, crypto_provider=world.crypto_provider,
                          owner=world.workers[0])
 
 
 def measure(n_workers: int, comparison: str, task: Callable, runs: int = 3) -> Measured:
-    """The cost of a task, with the truncation that the training command takes."""
+    """The cost of a task, with the truncation that the training command uses."""
     world = mpc.World(n_workers, comparison=comparison,
                       truncation="local" if n_workers == 2 else "provider")
     run, seconds = task(world), []
@@ -123,7 +123,7 @@ def print_lines(lines: Iterator[str]) -> int:
 
 
 def main(argv: Sequence[str] = ()) -> int:
-    """The command with the words `argv`, none by default; returns the exit status."""
+    """The command with arguments `argv`, none by default; returns the exit status."""
     words = list(argv)
     if words[:1] == ["forecast"]:
         options = forecast.forecast_parser().parse_args(words[1:])

@@ -1,17 +1,16 @@
 """The cost of a training run on a network, before it runs.
 
 ``python -m mpc.train_mnist.costs forecast`` prints it. Messages depend on shapes alone.
-The training program therefore runs in a World where no role lives: every array has no
-rows, no picture is read, and only the ledger fills. A few batches and two epochs
-suffice, because every further one costs the same as the one before it. Bytes and rounds
-are those of the whole run, exactly. The time is a model, the sum of three parts:
+The training program therefore runs in a World without any role: arrays have no rows,
+no picture is read, and only the ledger fills. A few batches and two epochs suffice,
+because every further one costs the same as the one before it. Bytes and rounds are
+exactly those of the whole run. The time is a model, the sum of three parts:
 
     rounds x RTT  +  bytes of the busiest role / bandwidth  +  computation
 
-Each role has a link of this bandwidth in either direction and does nothing else while
-it sends; a round waits for one round trip. Computation is that of all roles one after
-the other, measured here on batches of embedded digits: roles on separate cores take
-less.
+Each role has a link of this bandwidth in each direction and does nothing else while it
+sends; a round waits for one round trip. Computation is that of all roles one after the
+other, measured on this machine with embedded digits: roles on separate cores take less.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ NEVER = 10**9       # a log interval
 WITHOUT_EFFECT = ("arithmetic", "seed", "reproducible", "data_dir", "save", "ledger",
                   "checked", "world")
 DESCRIPTION = """\
-The cost of a training run on a network: rounds and bytes, exactly, and the time as a
-sum of waiting, moving bytes and computing."""
+Predict the cost of a training run on a network: the exact rounds and bytes, and the
+time, estimated as the sum of waiting, moving bytes and computing."""
 EXAMPLE = """\
 example:
   python -m mpc.train_mnist.costs forecast --items 60000 --epochs 10 --network wan"""
@@ -70,7 +69,7 @@ def network(text: str) -> Network:
     except ValueError:
         raise ArgumentTypeError(
             f"{text!r} is not a network; take lan, wan or RTT,BANDWIDTH in "
-            "milliseconds and megabits per second, as 40,100") from None
+            "milliseconds and megabits per second, such as 40,100") from None
     return Network(text, rtt, bandwidth)
 
 
@@ -91,7 +90,7 @@ def ledger_of(options: Namespace, **changes) -> np.ndarray:
 
 
 def straight(counted: Callable, n: int, least: int) -> np.ndarray:
-    """``counted(n)`` of a function that is a straight line from `least` on."""
+    """``counted(n)`` for a function that is linear from `least` on."""
     if n <= least + 1:
         return counted(n)
     first = counted(least)
@@ -143,7 +142,7 @@ def traffic(options: Namespace) -> Traffic:
 
 
 def computation(options: Namespace) -> tuple[float, float]:
-    """Seconds of a training batch and of a test batch, in one process here."""
+    """Seconds of a training batch and of a test batch, in one process."""
     size, stamps = min(options.batch_size, 1280), []
     batches = -(-options.workers // size)
     few = {"epochs": 3, "train_items": batches * size, "test_items": batches * size,

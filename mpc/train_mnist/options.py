@@ -1,4 +1,4 @@
-"""The options of ``python -m mpc.train_mnist``, and combinations that it refuses."""
+"""The options of ``python -m mpc.train_mnist``, and the combinations it refuses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mpc.train_mnist.range_checks import check_range
 from mpc.train_mnist.save import check_place
 from mpc.transport.mpi import launched
 
-# The parser leaves these at None, to know which were given; defaults come later.
+# The parser leaves these at None to show which were given; defaults are set later.
 DEFAULTS = {"workers": 2, "comparison": None, "truncation": None, "ring_bits": 64,
             "ledger": False, "precision_fractional": 3, "base": 10,
             "reproducible": False, "checked": False, "world": None}
@@ -103,11 +103,11 @@ def parser(command: str = "train_mnist", description: str = DESCRIPTION,
     add = p.add_argument
     whole = functools.partial(number, int, "a whole number")
     add("--epochs", type=whole(1), default=10, metavar="N",
-        help="how many times to go through the training items (default 10)")
+        help="passes over the training items (default 10)")
     add("--train-items", type=whole(1), default=640, metavar="N",
-        help="how many of the first training items to use (default 640)")
+        help="use the first N training items (default 640)")
     add("--test-items", type=whole(1), default=640, metavar="N",
-        help="how many of the first test items to use (default 640)")
+        help="use the first N test items (default 640)")
     add("--batch-size", type=whole(1), default=64, metavar="N",
         help="training items in one step of gradient descent (default 64)")
     add("--lr", type=number(float, "a number", 1e-6, 10), default=0.02,
@@ -119,10 +119,10 @@ def parser(command: str = "train_mnist", description: str = DESCRIPTION,
         help="the seed of the initial weights (default 1); it is public, so everybody "
         "knows them until the first update")
     add("--log-interval", type=whole(1), default=1, metavar="N",
-        help="reveal and print the loss of every N-th batch only (default 1)")
+        help="reveal and print the loss of every N-th batch (default 1)")
     add("--arithmetic", choices=tuple(WITHOUT_EFFECT), default="shared",
-        help="secret shares (default), or for comparison fixed-point or floating-point "
-        "numbers in the clear")
+        help="secret shares (default), or, for comparison, fixed-point or "
+        "floating-point numbers in the clear")
     add("--precision-fractional", type=whole(1), metavar="N",
         help="fractional digits of a fixed-point number (default 3)")
     add("--base", type=int, choices=(10, 2),
@@ -130,24 +130,24 @@ def parser(command: str = "train_mnist", description: str = DESCRIPTION,
     add("--workers", type=whole(2), metavar="N",
         help="number of workers, which own the data and compute on shares (default 2)")
     add("--comparison", choices=("securenn", "carry-tree"),
-        help="the protocol that finds the sign of a secret: securenn (default for two "
-        "workers, and for two only), or carry-tree (default for more), which sends "
-        "less and where all of the provider's work is offline")
+        help="the protocol that finds the sign of a secret: securenn (two workers "
+        "only, and their default), or carry-tree (default for more), which sends less "
+        "and needs the provider offline only")
     add("--truncation", choices=("local", "provider"),
-        help="how products are scaled down: local (default for two workers, and for "
-        "two only), without a message, or provider (default for more), in one round "
+        help="how products are scaled down: local (two workers only, and their "
+        "default), without a message, or provider (default for more), in one round "
         "and without wrap-around errors")
     add("--ring-bits", type=whole(8, 64), metavar="L",
         help="compute in the integers mod 2^L (default 64); with --truncation provider "
-        "44 is enough, sends less and takes half the floating-point products")
+        "44 bits are enough: shorter messages, half the floating-point products")
     add("--data-dir", type=path_name, metavar="DIR",
         help="the folder of the four MNIST files (default: the folder in the "
         "environment variable MNIST_DIR, or the digits that come with the package)")
     add("--stream", action="store_true",
-        help="share each batch when its turn comes instead of all beforehand: for data "
-        "that do not fit into memory (a batch is then masked anew in every epoch)")
+        help="share each batch just before it is used instead of all beforehand: for "
+        "data that do not fit into memory (each batch is masked anew in every epoch)")
     add("--save", type=path_name, metavar="MODEL.npz",
-        help="write the trained model, as revealed to the server, to this file")
+        help="write the trained model, which the server receives, to this file")
     add("--ledger", action="store_true", default=None,
         help="print the rounds and bytes of each protocol in one training batch")
     add("--reproducible", action="store_true", default=None,
@@ -155,7 +155,7 @@ def parser(command: str = "train_mnist", description: str = DESCRIPTION,
         "lessons only, since anyone with the seed then knows every secret")
     add("--checked", action="store_true", default=None,
         help="compare every operation with the same one on plain numbers, and stop "
-        "where a number leaves its range; simulation only, for lessons and testing")
+        "when a number leaves its range; simulation only, for lessons and testing")
     add("--world", choices=("simulation", "mpi"),
         help="run all roles in this process, or each role in an MPI process (default: "
         "mpi if mpiexec started this process)")
@@ -182,7 +182,7 @@ def check_options(options: Namespace) -> str | None:
         if problem:
             return problem
     if mpi and not place:
-        return ("--world mpi: no launcher of MPI started this process; start mpiexec "
+        return ("--world mpi: no MPI launcher started this process; start mpiexec "
                 f"-n {options.workers + 2} python -m mpc.train_mnist")
     if not mpi and place and place[1] > 1:
         return (f"--world simulation: a launcher started {place[1]} processes, and "

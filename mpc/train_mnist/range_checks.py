@@ -1,4 +1,4 @@
-"""Do the numbers of a training run fit the ring? And how finely can weights be kept?"""
+"""Do the numbers of a training run fit the ring? And which scale can weights have?"""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from mpc.ring import Z2k, raw_limit
 # values that a batch of 64 truncates, with three decimal digits, 64 bits and a learning
 # rate of 1 / n, this adds up to less than:
 WRAP_AROUND = 5e-9
-FURTHER = 4         # times as much if lr is no fraction 1 / n: an update truncates more
+FURTHER = 4         # times as much if lr is not 1 / n: an update then truncates more
 ROOM = 200          # the largest number whose product must be truncated correctly
 
 
 def weight_scale(options: Namespace) -> int:
-    """How many times finer the weights are kept, so that updates need no truncation.
+    """The factor by which weights have a larger scale, so updates need no truncation.
 
-    More than 1 only where a truncation is a message. The error of an output reaches a
-    weight times 2 lr / batch size, rounded to one part in this scale: at most as fine
-    as other numbers are, or as the ring has room for. The scale is a multiple of the
-    denominator, so that no numerator takes room, and at least the unit. From a sixth of
-    an output's error on, accuracy suffers; weights then stay as they are.
+    It exceeds 1 only if a truncation takes a message. The error of an output reaches a
+    weight multiplied by 2 lr / batch size, then rounded to one part in this scale: at
+    most as fine as other numbers, and within the room of the ring. The scale is a
+    multiple of the denominator, so numerators take no room, and at least the unit. If
+    the rounding exceeded a sixth of an output's error, accuracy would suffer; weights
+    then keep the ordinary scale.
     """
     rates = [as_fraction(options.lr) * as_fraction(2 / size)
              for size in _batch_sizes(options)]

@@ -22,7 +22,7 @@ def save_model(model: Module, path: str | os.PathLike) -> None:
         with open(part, "xb") as file:
             np.savez(file, **arrays)
         if os.path.exists(target):
-            shutil.copymode(target, part)               # a private file stays private
+            shutil.copymode(target, part)               # keeps the file's permissions
         os.replace(part, target)
     except OSError as error:
         raise OSError(f"--save {path}: {error.strerror or error}; name another place"
@@ -37,7 +37,7 @@ def check_place(path: str) -> str | None:
     target = os.path.realpath(path)
     writable = os.path.isfile(target) and os.access(target, os.W_OK)
     if path.endswith(os.sep) or os.path.exists(target) and not writable:
-        return f"--save {path}: this is no file that can be written; name another"
+        return f"--save {path}: not a writable file; name another"
     try:
         open(_part(target), "xb").close()
         os.unlink(_part(target))
@@ -48,5 +48,5 @@ def check_place(path: str) -> str | None:
 
 
 def _part(target: str) -> str:
-    """The file that is written first, in the same folder."""
+    """The temporary file, in the same folder."""
     return f"{target}.{os.getpid()}.part"

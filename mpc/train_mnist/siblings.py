@@ -1,7 +1,7 @@
 """Are `data` and `nn` the packages of this project? Other modules have these names too.
 
-Python imports the first module of a name that it finds, and it searches the current
-folder before the installed packages: a file data.py there hides ours.
+Python imports the first module that it finds, and it searches the current folder before
+the installed packages: a file data.py there hides ours.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ ROOT = str(Path(__file__).absolute().parents[2])
 def insist(*names: str) -> None:
     """Raise `ImportError` unless the packages `names` are those beside this one.
 
-    Where ``python -m`` starts one of our commands, it ends with status 2 and the same
-    line instead. No line of the other module is run.
+    If ``python -m`` starts one of our commands, the command prints the same line and
+    exits with status 2 instead. No code of the other module runs.
     """
     wrong = next((name for name in names if not _ours(name)), None)
     if wrong is None:
         return
     place = _place(wrong) or "nothing"
-    line = (f"{place} stands in the place of the package {wrong!r} in {ROOT}; "
+    line = (f"Python finds {place} instead of the package {wrong!r} in {ROOT}; "
             "rename or uninstall it, or start from another folder")
     if sys.argv[:1] != ["-m"]:      # the first word while Python looks for the command
         raise ImportError(line)

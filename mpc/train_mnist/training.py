@@ -66,8 +66,8 @@ def private_batches(
         arithmetic: Float, split: str, options: Namespace) -> Stream | list[tuple]:
     """The batches of a split, in file order, encoded and shared.
 
-    All at once, so that each batch is shared and masked only once for all epochs; with
-    --stream each one when its turn comes, so that memory holds one.
+    By default all at once, so each batch is shared and masked only once for all epochs;
+    with --stream each one just before it is used, so memory holds one at a time.
     """
     stream = Stream(arithmetic, split, options)
     return stream if options.stream else list(stream)
@@ -76,8 +76,8 @@ def private_batches(
 def train_batch(model: nn.Module, optimiser: nn.SGD, pictures, labels, rate: float = 1):
     """One step of gradient descent; returns the loss, as secret as the data.
 
-    `rate` is a factor of the learning rate that the backward pass starts from. There it
-    is part of the one rounding that weights of a larger scale require.
+    `rate` is a factor of the learning rate with which the backward pass starts. It then
+    takes part in the single rounding that weights of a larger scale require.
     """
     optimiser.zero_grad()
     loss = nn.mse_loss(model(nn.Tensor(pictures)), nn.Tensor(labels))
@@ -103,7 +103,7 @@ def gradient_descent(
 
 
 def count_correct(arithmetic: Float, model: Callable, batches: Iterable) -> float:
-    """How many test items are classified correctly: the one number that is revealed."""
+    """The number of correctly classified test items: all that a test reveals."""
     hits = [(arithmetic.predictions(model(nn.Tensor(pictures)).value) * labels).sum()
             for pictures, labels in batches]
     return float(arithmetic.reveal(sum(hits[1:], hits[0]), "count"))

@@ -20,12 +20,11 @@ VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
 
 
 class ManyThreads(UserWarning):
-    """NumPy uses a thread for every core, and the user did not ask for it."""
+    """NumPy uses one thread per core, although the user did not ask for it."""
 
 
 def limit_threads() -> None:
-    """Give BLAS the number of threads in the first of the `VARIABLES` that is set, or
-    1.
+    """Set the number of BLAS threads: the first of the `VARIABLES` that is set, or 1.
 
     The other variables get the same number, for libraries loaded later and for child
     processes. Warns (`ManyThreads`) if it comes too late to limit NumPy.
@@ -49,7 +48,7 @@ def limit_threads() -> None:
 
 
 def _cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

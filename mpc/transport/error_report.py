@@ -1,8 +1,8 @@
 """The error report of a role: one line that every party may read.
 
 Reports appear at the launcher's console, which may belong to another party. So a report
-quotes an error message only if this program or this package worded it. The message of a
-library may quote a private value; its report names the error and the program's line.
+quotes an error message only if this program or this package worded it. A message from a
+library may quote a private value, so its report names only the error and the line.
 
 Standard library only: a role can report that NumPy failed to load.
 """
@@ -48,7 +48,7 @@ def is_ours(file: str) -> bool:
 
 
 def is_program(file: str) -> bool:
-    """Is this source file the user's, neither ours nor Python's nor installed?"""
+    """Is this source file the user's own: not ours, not Python's and not installed?"""
     path = os.path.realpath(file)
     return (file.endswith(".py") and not is_ours(file)
             and not {"site-packages", "dist-packages"} & set(path.split(os.sep))
@@ -72,7 +72,7 @@ def _is_worded_here(frame):
     """Did a `raise` or `assert` of the program or of these packages word the error?
 
     The bytecode instruction decides: a function that fails while a ``raise`` line is
-    evaluated brings its own message.
+    evaluated words its own message.
     """
     instruction = frame.tb_frame.f_code.co_code[frame.tb_lasti]
     return instruction == dis.opmap["RAISE_VARARGS"] and (

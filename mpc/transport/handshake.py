@@ -1,4 +1,4 @@
-"""How roles in different processes make sure that they run the same program.
+"""How roles in different processes verify that they run the same program.
 
 At the start all roles compare versions, sources and public parameters, and each group
 of roles agrees on its key and confirms it. At the end they compare their ledgers.
@@ -43,9 +43,8 @@ def versions() -> dict:
     """The versions and hashes of sources that must be the same in all roles.
 
     The sources are those of the three packages and of the user's program: the file that
-    was started, and every loaded module that is neither part of Python nor an installed
-    package. Modules that are loaded later, or code given to `python -c`, are not
-    compared.
+    was started, and every loaded module outside Python and its installed packages.
+    Modules that are loaded later and code given to `python -c` are not compared.
     """
     paths = [path for package in PACKAGES
              for path in sorted(Path(ROOT, package).rglob("*.py"))]
@@ -101,7 +100,7 @@ def compare_parameters(names: tuple, role: str, link: Link, texts: dict) -> None
 
 
 def agree_on_keys(names: tuple, role: str, link: Link) -> dict:
-    """The keys of `role`: the first of each group draws a key for the others."""
+    """The keys of `role`; the first role of each group draws the key for the others."""
     keys = {}
     for group in key_groups(names):
         first, *others = (name for name in names if name in group)
@@ -122,8 +121,8 @@ def agree_on_keys(names: tuple, role: str, link: Link) -> dict:
 def confirm_keys(names: tuple, role: str, link: Link, keys: dict) -> None:
     """Raise `Disagreement` unless all roles of each group hold the same key.
 
-    Each role proves its key by a number from a stream that no draw uses, since counters
-    of draws begin at 1. The number reveals nothing about the key or its coins.
+    Each role proves its key with a number from a stream that no draw uses, since the
+    counters of draws begin at 1. The number reveals nothing about the key or its coins.
     """
     for group in (group for group in key_groups(names) if role in group):
         members = tuple(name for name in names if name in group)
@@ -143,10 +142,9 @@ def confirm_keys(names: tuple, role: str, link: Link, keys: dict) -> None:
 
 def compare_ledgers(names: tuple, role: str, link: Link, ledger: Ledger,
                     counter: int) -> None:
-    """Raise `Disagreement` unless all roles have the same `ledger` at this step
-    `counter`.
+    """Raise `Disagreement` unless all roles have the same `ledger` at step `counter`.
 
-    Each role sends a digest of its own. Two roles that differ then exchange one mark
+    Each role sends a digest of its ledger. Two roles that differ then exchange one mark
     for each message, which shows the first difference.
     """
     header = (counter + 1, "finish")

@@ -1,8 +1,8 @@
-"""How a process that an MPI launcher started becomes a role with a supervisor.
+"""Turns a process started by an MPI launcher into a role with a supervisor.
 
 The process forks: the child becomes the role, and the process that the launcher knows
 becomes its `supervisor`. The commands of this package do so before NumPy is loaded,
-since an import can fail too. Everything here uses the standard library only.
+since an import can fail too. This module uses only the standard library.
 
 Roles in processes need `os.fork`: they are tested on Linux; macOS and other Unix
 systems should work. Windows has the simulation only.
@@ -18,9 +18,9 @@ import threading
 from mpc.transport import supervisor
 from mpc.transport.error_report import describe
 
-# The variables in which a launcher gives a process its rank and the number of processes
-# (a PMIx launcher gives only a name there). MPI works under the first two launchers;
-# processes of the others cannot find each other.
+# The variables through which a launcher passes a process its rank and the number of
+# processes (a PMIx launcher passes a name instead of the number). MPI works under the
+# first two launchers; processes of the others cannot find each other.
 LAUNCHERS = (("PMI_RANK", "PMI_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"))
 FOREIGN_LAUNCHERS = {"srun": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
                      "jsrun": ("JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE"),
@@ -28,7 +28,7 @@ FOREIGN_LAUNCHERS = {"srun": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
                      "a launcher with PMIx": ("PMIX_RANK", "PMIX_NAMESPACE")}
 COMMANDS = "mpc.train_mnist", "mpc.transport.mpi"     # whose roles may be processes
 
-report_pipe = None      # in a role: where its supervisor reads its report
+report_pipe = None      # in a role: the pipe on which its supervisor reads its report
 
 
 def launched() -> tuple[int, int] | None:
@@ -96,7 +96,7 @@ def start_role() -> int:
 
 
 def report(line: str) -> None:
-    """Leave a line for the supervisor to print; without a supervisor, print it now."""
+    """Pass a line to the supervisor to print; without a supervisor, print it now."""
     os.write(2 if report_pipe is None else report_pipe, f"{line[:1000]}\n".encode())
 
 
@@ -143,7 +143,7 @@ def _end_with_supervisor(role, life, stderr):
     """End this process when its supervisor is killed, which closes the pipe `life`.
 
     The launcher knows only the supervisor and would wait for the role. MPICH's launcher
-    may still hang; no test shows that it does not.
+    may still hang; this case is not tested.
     """
     os.read(life, 1)
     os.write(stderr, f"{role}: its supervisor was killed; the run ends\n".encode())

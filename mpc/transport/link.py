@@ -1,11 +1,11 @@
 """How bytes travel between roles in different processes or threads.
 
-The header of a message is (step counter, name). A message with another header than the
-receiver expects means that the two roles no longer run the same program.
+The header of a message is (step counter, name). If it differs from the header that the
+receiver expects, the two roles no longer run the same program.
 
     ProtocolError
       Disagreement    two roles were started with different programs or parameters
-      OutOfStep       a role is at another step than its peer
+      OutOfStep       a role and its peer are at different steps
       PeerFailed      a role stopped with an error of its own
 """
 
@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-END = (0, "the end of the program")         # a header: the sender has come to its end
+END = (0, "the end of the program")         # a header: the sender has finished
 ADVICE = "decide on local values through broadcast() only"
 
 
 class ProtocolError(RuntimeError):
-    """The roles cannot go on together."""
+    """The roles cannot continue together."""
 
 
 class Disagreement(ProtocolError, ValueError):
@@ -30,7 +30,7 @@ class OutOfStep(ProtocolError):
 
 
 class PeerFailed(ProtocolError):
-    """Another role stopped; read its own error."""
+    """Another role stopped; its own error tells why."""
 
 
 class Parcel(NamedTuple):
@@ -46,7 +46,7 @@ class Link:
     """The base of all links: a subclass defines the first three methods."""
 
     def put(self, src: str, dst: str, header: tuple, payload: bytes) -> None:
-        """Send a message; never waits for the receiver to take this one."""
+        """Send a message without waiting until the receiver takes it."""
         raise NotImplementedError
 
     def get(self, src: str, dst: str, header: tuple) -> bytes | memoryview:

@@ -4,18 +4,18 @@
 ``mpiexec -n 4 python -m mpc.transport.mpi PROGRAM`` a user's program. Each process
 plays the role of its rank, 0 the server, and holds only the keys and shares of this
 role. Roles exchange bytes with a header; nothing is ever unpickled. MPI does not
-encrypt. The launcher's console shows the output of every role, after its name unless it
-is the server: a role that keeps a result to itself must write it to its own file.
+encrypt. The launcher's console shows the output of every role, prefixed with its name
+except for the server: to keep a result to itself, a role must write it to a file.
 
-Processes wait for each other as little as possible. Sending does not wait for the
+Processes rarely wait for each other. Sending does not wait for the
 receiver, so a role that receives little, such as the crypto provider, runs ahead of the
 others, by at most `AHEAD` messages to each. A waiting role sleeps between its polls:
 MPI's own receive would take a core from the roles that compute.
 
 No role waits forever. The `supervisor` of a role that fails ends the run. A role that
-reaches the end of its program says so and waits for the others. And roles that wait for
-a message that will never come, because their programs differ, find out: after a while
-each reports its wait, and the role that has passed this step raises `OutOfStep`.
+reaches the end of its program tells the others and waits for them. Roles that wait for
+a message that never comes, because their programs differ, detect it: after a while each
+reports its wait, and the role that has passed this step raises `OutOfStep`.
 
 Tested on Linux with MPICH; other Unix systems and MPIs should work. Windows has the
 simulation only.
@@ -53,10 +53,10 @@ from mpc.transport.link import (
 )
 from mpc.world import World, make_keys, role_names
 
-AHEAD = 64                      # messages on their way to one role at most
+AHEAD = 64                      # the most messages in transit to one role
 YIELD_TIME = 3e-4               # seconds in which a waiting role only yields its core
 POLL_INTERVAL = (2e-5, 1e-3)    # seconds between later polls: the first and the longest
-LONG_WAIT = 1.0                 # seconds of waiting before it reports its wait
+LONG_WAIT = 1.0                 # seconds of waiting before a role reports its wait
 MESSAGE, WAIT = 1, 2            # MPI tags
 SEND, RECEIVE = "send", "receive"       # kinds of wait
 _HEAD = struct.Struct("<QH")            # step counter, length of the name that follows
@@ -92,7 +92,7 @@ class Mailbox:
     def __init__(self, comm):
         self.comm, self.worlds, self._waits = comm, itertools.count(1), {}
         self._outbox = {rank: deque() for rank in range(comm.size)}
-        self._reports = []      # (request, message), which MPI may not have sent yet
+        self._reports = []      # (request, message) that MPI may not have sent yet
 
     def send(self, rank: int, header: tuple, message: bytes) -> None:
         """Send without waiting; the buffer lives until the message is received."""
@@ -100,7 +100,7 @@ class Mailbox:
         self._outbox[rank].append((header, request, message))
 
     def pending(self, rank: int) -> deque:
-        """(header, request, message) for all that `rank` has not begun to receive."""
+        """(header, request, message) of all that `rank` has not begun to receive."""
         queue = self._outbox[rank]
         while queue and queue[0][1].Test():
             queue.popleft()
@@ -169,7 +169,7 @@ class Mailbox:
 
 @functools.cache
 def mailbox() -> Mailbox:
-    """The `Mailbox` of this process; it lives as long, since MPI reads its buffers."""
+    """The `Mailbox` of this process; it is never freed, since MPI reads its buffers."""
     return Mailbox(mpi().COMM_WORLD)
 
 
@@ -185,8 +185,8 @@ class MpiLink(Link):
     def put(self, src: str, dst: str, header: tuple, payload: bytes) -> None:
         """Send without waiting, unless `ahead` messages of earlier steps are pending.
 
-        Only messages of earlier steps make it wait, so roles cannot wait in a circle:
-        the role that is furthest behind never waits.
+        Only messages of earlier steps make it wait, so there is no deadlock: the role
+        that is furthest behind never waits.
         """
         rank, header = self.roles.index(dst), self._of_this_world(header)
 
@@ -213,7 +213,7 @@ class MpiLink(Link):
         self.mailbox.wait_until_received()
 
     def _of_this_world(self, header):
-        """The header as it travels: from the second World on, the name shows it."""
+        """The header as it travels; from the second World on, it names the World."""
         if self.world == 1 or header == END:
             return header
         return header[0], f"{header[1]} of World {self.world}"
@@ -221,7 +221,7 @@ class MpiLink(Link):
     def _idle(self, me, peer, header, kind):
         """A callback for a long wait of `me` for `peer` at `header`.
 
-        It reports the wait to `peer`, once, and checks the waits of the others.
+        It reports the wait to `peer` once, and checks the waits of the others.
         """
         rank, reported = self.roles.index(peer), []
 
@@ -260,8 +260,8 @@ class MpiWorld(World):
 
     First all roles compare their programs and parameters, and each group of roles
     agrees on its key and confirms it. A program may make several Worlds, in the same
-    order in all roles. Start it by ``mpiexec -n 4 python -m mpc.transport.mpi
-    PROGRAM``, or run it by `as_role`, so that a role that fails ends the others.
+    order in all roles. Start it with ``mpiexec -n 4 python -m mpc.transport.mpi
+    PROGRAM`` or run it with `as_role`, so that a role that fails ends the others.
 
     Parameters
     ----------
@@ -270,7 +270,7 @@ class MpiWorld(World):
     public : dict, optional
         The public parameters of the program, as JSON: the same in all roles.
     ahead : int
-        How many messages may be on their way to one role before the sender waits.
+        The number of messages in transit to one role from which on the sender waits.
     """
 
     def __init__(self, n_workers: int = 2, *, seed: int | None = None, public=(),
@@ -291,11 +291,11 @@ class MpiWorld(World):
                          link=MpiLink(mailbox(), names, number, ahead), **options)
 
     def finish(self) -> None:
-        """End a program: check the bytes that passed, and compare all ledgers.
+        """End a program: check the number of bytes sent, and compare all ledgers.
 
-        This finds roles whose programs differ in their messages. A different public
-        factor or addend leaves no trace in a ledger: for that, the roles compared their
-        sources at the start (`handshake.versions`).
+        This detects roles whose programs differ in their messages. A different public
+        factor or addend leaves no trace in a ledger; to detect it, the roles compare
+        their sources at the start (`handshake.versions`).
         """
         me, = self.here
         sent, received = Counter[str](), Counter[str]()
@@ -333,7 +333,7 @@ def check_processes(names: tuple, n_workers: int, place: tuple) -> None:
         raise ValueError(
             "MpiWorld: no supervisor would end the other roles if this one failed; "
             f"start mpiexec -n {size} python -m mpc.transport.mpi PROGRAM, or run it "
-            "by as_role")
+            "with as_role")
 
 
 # ------------------------------------------------------------------ the process
@@ -347,7 +347,7 @@ def mpi():
             warnings.simplefilter("ignore", RuntimeWarning)
             from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
-        raise ValueError(f"MPI cannot be used ({error}); install it by python -m pip "
+        raise ValueError(f"MPI cannot be used ({error}); install it with python -m pip "
                          "install '.[mpi]'") from None
     return MPI
 
@@ -355,11 +355,11 @@ def mpi():
 def as_role(main, speakers: tuple | None = None) -> int:
     """Run ``main()``, which returns an exit status, as the role of this process.
 
-    Under a launcher, this process becomes the supervisor of a child, in which this
-    function returns. If `main` fails, the child ends here, and its supervisor reports
-    the error and ends the other processes. The supervisor starts only now, unless the
-    command was ``python -m mpc.transport.mpi``. Only the roles in `speakers` print;
-    None means all. Without a launcher, this is ``main()``.
+    Under a launcher, this process becomes the supervisor of a child, and this function
+    returns in the child. If `main` fails, the child ends here, and its supervisor
+    reports the error and ends the other processes. The supervisor starts only now,
+    unless the command was ``python -m mpc.transport.mpi``. Only the roles in `speakers`
+    print; None means all. Without a launcher, the function just calls ``main()``.
     """
     status = launcher.start_role()
     place = None if status else launched()
@@ -378,7 +378,7 @@ def as_role(main, speakers: tuple | None = None) -> int:
 
 
 def farewell() -> None:
-    """Tell all roles that the program has ended here, and wait until it ends there."""
+    """Tell all roles that the program has ended here, and wait until they end too."""
     comm = mpi().COMM_WORLD
     names = tuple(role_of(rank, comm.size) for rank in range(comm.size))
     me, link = names[comm.rank], MpiLink(mailbox(), names)

@@ -23,12 +23,12 @@ import time
 from array import array
 
 TURN = 1.0                  # seconds between the reports of successive roles
-GRACE_PERIOD = 2.0          # seconds more before a role reports that another one ended
+GRACE_PERIOD = 2.0          # further seconds before a role reports that another ended
 LAUNCHER_TIMEOUT = 10.0     # seconds for the launcher to read its pipes or end a run
 
 # Exit statuses of a role, besides 0, 1 for an error and 2 for bad input.
 CONSEQUENCE = 3     # it noticed the end of another role, whose supervisor knows why
-DISAGREEMENT = 4    # it noticed that two programs differ, as other roles may too
+DISAGREEMENT = 4    # it noticed that two programs differ; other roles may notice too
 INTERRUPTED = 130
 
 ENDED = "ended with the others"                 # the report of a role that ends well
@@ -50,7 +50,7 @@ def watch(role: str, pid: int, stderr: int, stdout: int, report: int) -> tuple:
     """Wait until the role ends; its status, and the lines to print about its end.
 
     Its standard output is passed on at once, and so is the server's standard error. The
-    standard error of other roles waits: it may only be a consequence.
+    standard error of other roles is held back: it may be a mere consequence.
     """
     held, shown = [], []
 
@@ -90,8 +90,8 @@ def say(stream: int, role: str, line: str) -> None:
 def verdict(status: int, held: list, reported: list, shown: bool) -> tuple:
     """The status of a role for the run, and the lines to print about its end.
 
-    `held` are lines of its standard error, `reported` those that it left for its end;
-    `shown` tells whether the console has lines of it already.
+    `held` are lines of its standard error, and `reported` those of its error report;
+    `shown` tells whether its lines have already appeared on the console.
     """
     if status == -signal.SIGINT:
         return INTERRUPTED, reported or ["interrupted"]
@@ -111,7 +111,7 @@ def verdict(status: int, held: list, reported: list, shown: bool) -> tuple:
 
 
 def delay(status: int, rank: int, size: int) -> float:
-    """Seconds in which other supervisors may report first and end the run.
+    """Seconds to wait, so that other supervisors may report first and end the run.
 
     A killed role is reported at once. Bad input, a disagreement or Ctrl-C may end all
     roles alike: the first rank reports it. Consequences come last.
@@ -127,7 +127,7 @@ def delay(status: int, rank: int, size: int) -> float:
 
 
 def end_run(status: int) -> None:
-    """End every process of the run, this one too."""
+    """End every process of the run, including this one."""
     for pid in other_roles():
         end_role(pid)
     wait_until_read()
@@ -154,7 +154,7 @@ def other_roles():
 def end_role(pid: int) -> None:
     """End a role that may wait for others, and unlink its shared memory.
 
-    The role is stopped first, so that it creates no more.
+    The role is stopped first, so that it creates no more of it.
     """
     with contextlib.suppress(OSError):
         os.kill(pid, signal.SIGSTOP)
@@ -187,7 +187,7 @@ def unlink_shared_memory(pid: int | str = "self") -> None:
 
 
 def wait_until_read() -> None:
-    """Wait until the launcher has read all output; it drops the rest at the end."""
+    """Wait until the launcher has read all output; it discards unread output."""
     import fcntl  # missing on Windows, which has no supervisors
     import termios
 

@@ -56,7 +56,7 @@ class Queues(Link):
         self.roles, self.timeout = roles, timeout
         pairs = itertools.permutations(roles, 2)
         self._queues: dict = {pair: queue.SimpleQueue() for pair in pairs}
-        self._failures: list = []       # shared by all endpoints: who stopped, and why
+        self._failures: list = []   # of roles that stopped; all endpoints share it
 
     def endpoint(self, *here: str) -> Queues:
         """The queues that these roles use; they cannot reach the others."""
@@ -87,7 +87,7 @@ class Queues(Link):
             if other != role:
                 self._queues[role, other].put(
                     PeerFailed(self._failures[-1]) if error else
-                    OutOfStep(f"{role} has come to its end and sends no more"))
+                    OutOfStep(f"{role} has finished and sends no more"))
 
     def finish(self) -> None:
         """Raise `OutOfStep` if a message was never received."""

@@ -206,10 +206,10 @@ def test_a_false_header_costs_no_memory(folder, pack):
 
 
 def test_requests_for_too_many_items_are_refused(folder):
-    assert_refused(folder, NAMES["images"], "holds 5 items, 6 were asked for",
+    assert_refused(folder, NAMES["images"], "holds 5 items, but 6 were asked for",
                    "ask for at most 5", n=6)
     assert_refused(EMBEDDED, f"{NAMES['images']}.gz",
-                   "holds 1,280 items, 1,281 were asked for",
+                   "holds 1,280 items, but 1,281 were asked for",
                    f"at most 1,280, or fetch all with {FETCH} and name DIR by "
                    "--data-dir, data_dir or MNIST_DIR", n=1281)
 

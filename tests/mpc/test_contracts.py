@@ -1,4 +1,4 @@
-"""Every protocol has a contract, and costs what it promises."""
+"""Every protocol has a contract, and costs the promised price."""
 
 import inspect
 from types import ModuleType
@@ -130,7 +130,7 @@ def test_a_formula_is_arithmetic_over_names_that_are_given():
             evaluate(text, {"n": 5, "f": int})
 
 
-# ---- what the decorator refuses
+# ---- refusals of the decorator
 
 REFUSED = [
     (lambda w, x: mpc.multiply(x, 3), TypeError, "multiply takes a Share, not a int"),

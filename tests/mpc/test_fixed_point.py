@@ -275,7 +275,7 @@ def test_the_same_program_everywhere():
     assert reconstruct(got["place"].value).tolist() == [[1, 0], [0, 1]]
 
 
-# ---- scales, and what a truncation costs
+# ---- scales, and the cost of a truncation
 
 PUBLIC = np.array([0.5, 2.0])
 

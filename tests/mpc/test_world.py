@@ -40,7 +40,7 @@ def sent(world, since=0):
     return totals
 
 
-# ---- roles and what lives where
+# ---- roles and their processes
 
 
 def test_the_roles_of_a_world_have_names_and_an_order():
@@ -587,7 +587,7 @@ def straying(role, stray):
 @pytest.mark.parametrize("stray", STRAYS)
 def test_a_role_that_branches_on_local_data_is_stopped_in_threads(role, stray):
     fails_soon(straying(role, STRAYS[stray]), OutOfStep,
-               r"through broadcast\(\) only|come to its end|ended")
+               r"through broadcast\(\) only|has finished|ended")
 
 
 @pytest.mark.parametrize("role", ["alice", "bob"])

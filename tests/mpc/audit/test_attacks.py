@@ -47,7 +47,7 @@ WRONG_LISTS = [
     ([0, 2**63], ValueError, "item 1 of the list has a size of "),
     ([-2**63, 0], ValueError, "item 0 of the list has a size of "),
 ]
-LONG = "the lists have 2 and 1 items; take two of one length"
+LONG = "the lists have 2 and 1 items; take two of equal length"
 
 
 @pytest.mark.parametrize("attack, arguments, error, told", [

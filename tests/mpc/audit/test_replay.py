@@ -1,4 +1,4 @@
-"""Replay: one role run alone on its messages must send exactly what it sent before."""
+"""Replay: one role run alone on its messages must send exactly its earlier messages."""
 
 import pytest
 from helpers import common, give, rows_of

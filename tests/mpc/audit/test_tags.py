@@ -129,7 +129,7 @@ def test_no_index_picks_among_the_holders(line, v):
 
 
 def test_a_refused_index_names_the_rule_and_the_remedy(v):
-    refused("share[0]", v, r"\[0\] picks among the holders of a share .*x\[:, i\]")
+    refused("share[0]", v, r"\[0\] selects holders of a share .*x\[:, i\]")
 
 
 @pytest.mark.parametrize("line", [
@@ -310,7 +310,7 @@ FOLDERS = {"train_mnist", "transport", "course"}        # no protocols there
 
 
 def functions_that_remove_tags(path):
-    """The functions of a file that call what NumPy does not report to `Tagged`."""
+    """The functions of a file that call NumPy past the hooks of `Tagged`."""
     for function in ast.walk(ast.parse(path.read_text())):
         if isinstance(function, ast.FunctionDef):
             calls = [ast.unparse(n.func) for n in ast.walk(function)

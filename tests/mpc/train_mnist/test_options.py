@@ -89,11 +89,11 @@ FOR_TWO = "a protocol for two workers, wrong for"
      "take 2 or more"),
     ("--save {tmp}/nowhere/model.npz", "cannot be written (No such file or directory)",
      "name another place"),
-    ("--save {tmp}", "--save {tmp}: this is no file that can be written",
+    ("--save {tmp}", "--save {tmp}: not a writable file",
      "name another"),
     (f"--save {{tmp}}/{'a' * 300}", "cannot be written (File name too long)",
      "name another place"),
-    ("--save {tmp}/new/", "--save {tmp}/new/: this is no file", "name another"),
+    ("--save {tmp}/new/", "--save {tmp}/new/: not a writable file", "name another"),
     *((f"{option} --arithmetic {arithmetic}", f"{option.split()[0]} has no effect with "
        f"--arithmetic {arithmetic}", "leave one of them out")
       for arithmetic, without in (("float", SPLIT + NUMBERS), ("fixed", SPLIT))

@@ -116,7 +116,7 @@ def test_only_a_writable_file_is_replaced(tmp_path, capsys, monkeypatch, kind):
         monkeypatch.setattr(os, "access", lambda path, mode: False)     # root may
     before = path.lstat()
     assert command(capsys, f"{IN_FLOATS} --save {path}") == (
-        2, "", f"train_mnist: --save {path}: this is no file that can be written; name "
+        2, "", f"train_mnist: --save {path}: not a writable file; name "
         "another\n")
     assert path.lstat() == before and list(tmp_path.iterdir()) == [path]
 

@@ -40,7 +40,7 @@ def test_a_command_says_which_file_stands_in_its_way(tmp_path, command, file):
     name = Path(file).parts[0].removesuffix(".py")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"train_mnist: {path} stands in the place of the package '{name}' in "
+        f"train_mnist: Python finds {path} instead of the package '{name}' in "
         f"{tmp_path}/installed; rename or uninstall it, or start from another folder\n")
 
 
@@ -66,20 +66,20 @@ def test_an_import_in_a_program_raises(tmp_path, words, name):
     last = done.stderr.splitlines()[-1]
     assert done.returncode == 1
     file = f"{tmp_path}/current/{name}.py"
-    assert last.startswith(f"ImportError: {file} stands in the place of ")
+    assert last.startswith(f"ImportError: Python finds {file} instead of ")
 
 
 def test_a_module_that_was_given_such_a_name_by_hand_is_noticed(monkeypatch):
     monkeypatch.setitem(sys.modules, "nn", torch_nn := types.ModuleType("torch.nn"))
-    with pytest.raises(ImportError, match="^a module without a file stands in .* 'nn'"):
+    with pytest.raises(ImportError, match="^Python finds a module without .*'nn'"):
         siblings.insist("mpc", "data", "nn")
     torch_nn.__file__ = "/torch/nn/__init__.py"
-    with pytest.raises(ImportError, match="^/torch/nn/__init__.py stands in the place"):
+    with pytest.raises(ImportError, match="^Python finds /torch/nn/__init__.py "):
         siblings.insist("nn")
 
 
 def test_a_package_that_is_not_there_is_noticed():
-    with pytest.raises(ImportError, match="^nothing stands in .* package 'nowhere'"):
+    with pytest.raises(ImportError, match="^Python finds nothing instead .*'nowhere'"):
         siblings.insist("nowhere")
 
 

@@ -131,7 +131,7 @@ def found_in(found, array):
 
 @pytest.fixture(scope="module")
 def roles():
-    """{role: (its World, what its program holds)} after a step in four threads."""
+    """{role: (its World, the values of its program)} after a step in four threads."""
     return run_threads(lambda world: (world, one_step(world)), seed=None)
 
 

@@ -127,7 +127,7 @@ def test_without_a_launcher_the_command_says_how_to_start_it(capsys):
     assert train_mnist.main(["--world", "mpi", "--workers", "3"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and one_line(err) == (
-        "train_mnist: --world mpi: no launcher of MPI started this process; start "
+        "train_mnist: --world mpi: no MPI launcher started this process; start "
         "mpiexec -n 5 python -m mpc.train_mnist")
 
 
