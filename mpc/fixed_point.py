@@ -361,9 +361,8 @@ class FixedPoint:
                              " 1 * 1; take truncation='provider', or fewer digits")
         held = self.value
         if not isinstance(held, Local):
-            role = world.server if owner is None else owner
-            held = world.private_input(role, self.shape, lambda: self.value.rows[0],
-                                       np.uint64)
+            rows, role = held.rows, world.server if owner is None else owner
+            held = world.private_input(role, self.shape, lambda: rows[0], np.uint64)
         if owner is not None and str(owner) != held.role:
             raise ValueError(f"share: {held.role} holds this value; drop the owner")
         share, = world.share(held.role, value=(held.rows, world.ring))

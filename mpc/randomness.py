@@ -27,10 +27,13 @@ def public_seed(seed: int) -> int:
     return int(seed)
 
 
-def lesson_key(seed: int, name: str) -> bytes:
-    """The key `name` of a repeatable run, for lessons: anyone can derive it."""
-    text = f"lesson key {public_seed(seed)} {name}"
-    return hashlib.shake_128(text.encode()).digest(KEY_BYTES)
+def lesson_key(seed: int | str, name: str) -> bytes:
+    """The key `name` of a repeatable run, for lessons: anyone can derive it.
+
+    A `seed` is an integer, or a text that a program makes of one.
+    """
+    seed = seed if isinstance(seed, str) else public_seed(seed)
+    return hashlib.shake_128(f"lesson key {seed!r} {name}".encode()).digest(KEY_BYTES)
 
 
 def stream(key: bytes, label: str, counter: int) -> Callable[[int], bytes]:

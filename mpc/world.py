@@ -35,7 +35,7 @@ import numpy as np
 
 from mpc.ledger import Ledger, check
 from mpc.masks import Mask, Use, hiding, spend
-from mpc.randomness import fresh_key, lesson_key, stream
+from mpc.randomness import fresh_key, lesson_key, public_seed, stream
 from mpc.ring import Ring, Z2k
 from mpc.share import Local, Share, shown
 
@@ -380,5 +380,6 @@ def key_groups(names: tuple[str, ...]) -> list[frozenset[str]]:
 
 def make_keys(names: tuple[str, ...], seed: int | None = None) -> dict:
     """One key for each of the `key_groups`; a `seed` makes them repeatable."""
+    seed = None if seed is None else public_seed(seed)
     return {g: fresh_key() if seed is None else lesson_key(seed, " ".join(sorted(g)))
             for g in key_groups(names)}

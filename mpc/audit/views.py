@@ -83,9 +83,10 @@ class Watched(World):
 
     def _exchange(self, messages):
         received = super()._exchange(messages)
-        for (src, dst, name, ring, _), rows in zip(messages, received, strict=True):
+        for src, dst, name, ring, _ in messages:
             if src != dst:
-                self.see(dst, rows, ring, self.ledger.label(name))
+                rows, label = received[src, dst, name], self.ledger.label(name)
+                self.see(dst, rows, ring, label)
         return received
 
     def see(self, role: str, rows: np.ndarray, ring: Ring, label: str = "") -> None:
