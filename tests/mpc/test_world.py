@@ -680,7 +680,7 @@ def test_a_world_in_a_forked_process_is_refused():
 def test_a_verb_takes_shares_of_its_own_world_only():
     world, x = World(seed=1), a_share(World(seed=1))
     for call in (lambda: world.open(x=x), lambda: world.gather("bob", x=x)):
-        with pytest.raises(ValueError, match="of this World's workers; share the value"):
+        with pytest.raises(ValueError, match="no Share of this World.s workers; share"):
             call()
 
 
