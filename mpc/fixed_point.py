@@ -2,8 +2,10 @@
 
 A real number is a raw integer over a scale. The *unit*, 1000 for three decimal digits,
 is the scale of an ordinary number; a comparison's bit has scale 1. A product has the
-product of both scales and is truncated once, when it is used. `mpc.public_factors` says
-where a public factor goes.
+product of both scales and is truncated once, when it is used: by `_operand` before a
+product or comparison, by `_alike` before a sum of two scales, by `_for_sum` if little
+room is left, and by `get` before it is revealed. `mpc.public_factors` says where a
+public factor goes.
 
 Every operation is correct within the ranges and errors of docs/NUMBERS.md. With R =
 15/16 of a quarter of the ring, `FixedPoint.limits` has the figures of
@@ -132,17 +134,17 @@ class FixedPoint:
     _rescaled = compared("rescaled", _at)
 
     def _operand(self):
-        """Ready for a product: truncated, if an earlier product left that to do."""
+        """Ready for a product: truncated first if a truncation is pending."""
         fits = self.scale <= self.unit * self.weight_scale
         return self if fits else self._at(self.unit)
 
     def _for_sum(self):
-        """At a scale that leaves the range of products."""
+        """At a scale that keeps the full range of products."""
         fits = self.scale <= self.unit**2 * self.weight_scale
         return self if fits and self.scale.denominator == 1 else self._at(self.unit)
 
     def rescaled_for(self, weight, x, c=1) -> FixedPoint:
-        """This gradient at the scale that makes ``x.T @ gradient * c`` meet `weight`.
+        """The gradient at a scale that gives ``x.T @ gradient * c`` that of `weight`.
 
         Unchanged if `weight` is no finer than other numbers, if `x` is, or if there is
         too little room: the product is truncated then.
@@ -342,7 +344,7 @@ class FixedPoint:
     # ------------------------------------------------------------------ parties
 
     def share(self, *workers, crypto_provider, owner=None) -> FixedPoint:
-        """A sharing among the `workers`, all those of the `crypto_provider`'s World.
+        """Share among the `workers`: all workers of the `crypto_provider`'s World.
 
         The `owner` of a public value is the server, or another role that is named here;
         a local value belongs to its role.
@@ -433,7 +435,7 @@ def _refusal(name):
 
 def fix_precision(array, precision_fractional: int = 3, base: int = 10, ring=None,
                   rounding_seed=None, weight_scale: int = 1) -> FixedPoint:
-    """Encode real numbers, or those of a `Local`, in fixed point: to the nearest.
+    """Encode real numbers, or those of a `Local`, rounded to the nearest.
 
     There are `precision_fractional` digits behind the point, in `base` 10 or 2. The
     scale of a weight may be larger by a whole factor `weight_scale`. The `ring` is

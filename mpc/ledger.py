@@ -21,7 +21,7 @@ class Message(NamedTuple):
 
     counter: int        # the World's step counter when it was sent
     round: int          # messages of one round travel at the same time
-    path: str           # the protocols it belongs to, outermost first: "relu/drelu/..."
+    path: str           # the protocols it belongs to: "drelu/share_convert/..."
     name: str           # the paper's letter for the value
     src: str
     dst: str

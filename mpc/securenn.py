@@ -13,10 +13,11 @@ and 2a = 18 = 3 has lowest bit 1.
 
 j is a worker's index (the paper's P0 and P1 are alice and bob), P2 the crypto provider.
 P2 takes part in every comparison and must learn nothing from it, so each element has
-coins of its own. Names are those of the paper, and numbers in brackets its lines. Where
-the whitepaper of February 2019 differs from this code it is wrong, as exhaustive tests
-on small rings show: its algorithm 3 detects x < r for beta = 0 and ignores r + 1 for
-beta = 1, and its algorithm 4 exchanges the signs of delta and eta.
+coins of its own. P2 receives a_tilde and d in share_convert and d in compute_msb, from
+each worker, and nothing else. Names are those of the paper, and numbers in brackets its
+lines. Where the whitepaper of February 2019 differs from this code, it is wrong, as
+exhaustive tests on small rings show: its algorithm 3 detects x < r for beta = 0 and
+ignores r + 1 for beta = 1, and its algorithm 4 swaps the signs of delta and eta.
 """
 
 from typing import NamedTuple

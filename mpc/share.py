@@ -164,7 +164,7 @@ class RingArray:
 
 
 class Share(RingArray):
-    """A secret: the workers' shares of it that live in this process."""
+    """A sharing: the shares of one secret that live in this process."""
 
 
 class Local:

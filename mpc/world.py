@@ -196,7 +196,8 @@ class World:
         """Reveal secrets to all workers: a tuple of common arrays (1 or 0, *shape).
 
         Rounds: 1. Bytes: each worker sends its share to every other worker.
-        Raises `MaskReused` unless fresh dealt coins hide the secrets (`mpc.masks`).
+        Raises `MaskReused` if a dealt mask in a share is used up or does not hide it; a
+        share that never had a mask is opened without complaint (`mpc.masks`).
         """
         return tuple(self._wrap(reduce(ring.add, rows), COMMON)
                      for ring, rows in self._collect(self._workers, shares))
