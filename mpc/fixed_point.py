@@ -278,10 +278,7 @@ class FixedPoint:
 
     def eq(self, other) -> FixedPoint:
         """[self == other], an integer 0 or 1."""
-        difference = self.__sub__(other)
-        if difference is NotImplemented:
-            raise TypeError(f"eq: a {type(other).__name__} is no number or array")
-        return difference._is_zero()
+        return (self - other)._is_zero()
 
     @partial(compared, "eq")
     def _is_zero(self):

@@ -98,6 +98,8 @@ def _sum(one, other, ring):
 
 def joined(shares: list, axis: int) -> dict:
     """The masks of shares that are joined along an `axis`: each hides a part."""
+    if len(shares) == 1:
+        return shares[0].masks
     masks, start = {}, 0
     for share in shares:
         for mask, use in moved(share.masks, "joined", axis, start).items():

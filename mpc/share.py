@@ -106,7 +106,9 @@ class RingArray:
 
     @property
     def T(self):
-        """The axes in reverse order, as in NumPy."""
+        """The axes in reverse order, as in NumPy; with fewer than two, the same."""
+        if self.ndim < 2:
+            return self
         transposed = self._moved(reversed_axes(self.rows), "T")
         transposed.transpose_of = self      # it shares our openings
         return transposed
@@ -130,8 +132,7 @@ class RingArray:
 
     def __repr__(self):
         lines = [f"{type(self).__name__}({self.ring}, shape {self.shape})"]
-        names = self.world.workers_here
-        for name, row in zip(names, np.asarray(self.rows), strict=True):
+        for name, row in zip(self.world.workers_here, np.array(self.rows), strict=True):
             text = np.array2string(row, threshold=6, edgeitems=2, prefix=" " * 8)
             lines.append(f"  -> {name}: {text}")
         return "\n".join(lines)
@@ -218,10 +219,10 @@ def behind(axis: int | tuple, ndim: int) -> tuple:
     axes = axis if isinstance(axis, tuple) else (axis,)
     if not all(map(is_integer, axes)):
         raise TypeError(f"an axis is a public integer, not {shown(axis)}")
-    places = {int(a) % ndim + 1 for a in axes if -ndim <= a < ndim}
-    if len(places) < len(axes):
+    places = [int(a) % ndim + 1 for a in axes if -ndim <= a < ndim]
+    if len(set(places)) < len(axes):
         raise ValueError(f"axis {shown(axis)} is not among {ndim}, or is named twice")
-    return tuple(sorted(places))
+    return tuple(places)
 
 
 def check_pair(x: RingArray, y: RingArray, name: str) -> None:

@@ -371,3 +371,27 @@ def test_a_public_array_takes_public_operands_and_is_copied_and_shown_as_a_share
         pickle.dumps(x)
     with pytest.raises(TypeError, match="does not meet a Share"):
         x + give(World(), [1, 2])
+
+
+@pytest.mark.parametrize("source, destination", [((1, 0), (0, 2)), ((2, 0), (0, 1))])
+def test_several_axes_move_as_in_numpy(world, source, destination):
+    values = np.arange(24, dtype=np.uint64).reshape(2, 3, 4)
+    moved = give(world, values).moveaxis(source, destination)
+    np.testing.assert_array_equal(
+        reconstruct(moved), np.moveaxis(values, source, destination))
+
+
+def test_the_transpose_of_a_vector_is_the_vector_and_is_opened_once(world):
+    x = give(world, [1, 2, 3])
+    z = multiply(x, x.T)
+    opened = [m.name for m in world.ledger.messages if not m.offline]
+    np.testing.assert_array_equal(reconstruct(z), [1, 4, 9])
+    assert opened.count("epsilon") == 2 and "delta" not in opened
+
+
+def test_one_share_joined_keeps_its_masks(world):
+    x, (old, _), (fresh, _) = (
+        give(world, [1, 2]), *(world.deal(world.ring, (2,), n) for n in ("r", "s")))
+    hidden = (x + old).times(np.ones((1, 2), np.uint64)) + fresh
+    opened, = world.open(v=concatenate([hidden]))
+    assert opened.shape == (1, 2)

@@ -411,7 +411,7 @@ def test_a_program_without_supervisors_is_refused(tmp_path):
     assert status == 1 and out == ""
     assert ("ValueError: MpiWorld: no supervisor would end the other roles if this one "
             "failed; start mpiexec -n 4 python -m mpc.transport.mpi PROGRAM, or run it "
-            "by as_role\n") in err
+            "with as_role\n") in err
 
 
 # ------------------------------------------------------------------ the console
