@@ -13,12 +13,12 @@ fingerprint of the order in which its elements lie. For a coin r these are
 
 The *newest* coin that did not cancel protects a share that is opened or gathered. Its
 factor must be invertible in the ring: 3 is, while 2 in Z_2^l would show a parity. And
-it must not have protected another value. Then each opened
-element has a coin element that no earlier opening used, so all opened values together
-are uniform, and older coins do not matter. So a protocol that deals a fresh
-coin accepts any operands, and spends none of the coins in them. A share joined from
-several needs all its coins, each of which hides a part. A share without coins may be
-opened; a share whose coins all cancelled may not.
+it must not have protected another value. Then each opened element has a coin element
+that no earlier opening used, so all opened values together are uniform, and older coins
+do not matter. So a protocol that deals a fresh coin accepts any operands, and spends
+none of the coins in them. A share joined from several needs all its coins, each of
+which hides a part. A share without coins may be opened; a share whose coins all
+cancelled may not.
 
 The ledger follows from the shapes and the lines of the program and never from a held
 value, so every role comes to the same verdict.

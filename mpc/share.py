@@ -221,7 +221,7 @@ def behind(axis: int | tuple, ndim: int) -> tuple:
         raise TypeError(f"an axis is a public integer, not {shown(axis)}")
     places = [int(a) % ndim + 1 for a in axes if -ndim <= a < ndim]
     if len(set(places)) < len(axes):
-        raise ValueError(f"axis {shown(axis)} is not among {ndim}, or is named twice")
+        raise ValueError(f"axis {shown(axis)} does not fit ndim {ndim}; name each once")
     return tuple(places)
 
 

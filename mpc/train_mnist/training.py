@@ -87,11 +87,15 @@ def train_batch(model: nn.Module, optimiser: nn.SGD, pictures, labels, rate: flo
 
 
 def make_step(arithmetic: Float, model: nn.Module, lr: float) -> Callable:
-    """A function of pictures and labels that takes one step and returns the loss."""
-    early, late = (lr, 1) if arithmetic.weight_scale > 1 else (1, lr)
-    optimiser = nn.SGD(model.parameters(), late)
+    """A function of pictures and labels that takes one step and returns the loss.
+
+    The learning rate goes into the backward pass if weights have a larger scale, so
+    that their update needs no truncation; else into the update.
+    """
+    backward_rate, step_rate = (lr, 1) if arithmetic.weight_scale > 1 else (1, lr)
+    optimiser = nn.SGD(model.parameters(), step_rate)
     return lambda pictures, labels: train_batch(
-        model, optimiser, pictures, labels, early)
+        model, optimiser, pictures, labels, backward_rate)
 
 
 def gradient_descent(
