@@ -11,7 +11,7 @@ blas.limit_threads()        # before NumPy is loaded, which reads their number o
 
 from mpc.audit.checked import OutOfRange
 from mpc.audit.tags import RoleError
-from mpc.beaver import matmul, multiply, refresh, square
+from mpc.beaver import matmul, multiply, refresh
 from mpc.comparison import all_pairs, drelu, equal, relu, tournament
 from mpc.fixed_point import FixedPoint, concatenate, fix_precision
 from mpc.masks import MaskReused
@@ -28,5 +28,5 @@ __all__ = [
     "PeerFailed", "ProtocolError", "Role", "RoleError", "Share", "World", "all_pairs",
     "compute_msb", "concatenate", "drelu", "equal", "fix_precision", "matmul",
     "multiply", "private_compare", "refresh", "relu", "run_threads", "select_share",
-    "share_convert", "square", "tournament", "truncate",
+    "share_convert", "tournament", "truncate",
 ]

@@ -1,4 +1,4 @@
-"""Products of two secrets, after Beaver: each spends a random product dealt in advance.
+"""Products of two secrets, after Beaver: each secret is opened once, under a mask.
 
 With shares of random a, b and c = a op b, the workers open epsilon = x - a and
 delta = y - b, which are uniform and so reveal nothing, and
@@ -7,11 +7,22 @@ delta = y - b, which are uniform and so reveal nothing, and
            = epsilon op delta + epsilon op b + a op delta + c
 
 is linear in the shares. `op` is any product that distributes over sums, elementwise or
-of matrices. A secret is opened once: `masked` keeps its mask and its epsilon, and every
-later product of the same secret uses them again.
+of matrices. From then on x is public except for a, a number that the provider has dealt
+and knows. Whatever is computed from x later starts from this one opening: its products
+with any partner, its quotient (`mpc.truncation`) and its sign (`mpc.carry_tree`).
+
+More generally, a secret is *opened* if the workers know all but dealt numbers of it:
+
+    x = constant + factor * s + factor' * s' + ...     the s dealt, the rest common
+
+An opened bit is m + (1 - 2 m) b, with m public and b dealt. The product of two opened
+secrets is again linear in dealt numbers and in their products, of which the provider
+can send shares in advance. So it takes no message online.
 """
 
-import weakref
+from __future__ import annotations
+
+from functools import cached_property, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -19,50 +30,57 @@ import numpy as np
 from mpc.ledger import step
 from mpc.masks import spoilt
 from mpc.ring import Ring
-from mpc.share import Share, check_broadcast, check_matmul, matched, reversed_axes
+from mpc.share import Notes, RingArray, Share, check_broadcast, check_matmul, matched
 from mpc.world import World
 
 
 @step(shares=2, rounds=1, online="(k - 1)*k*w*(x + y)", offline="w*z",
       source="Beaver, CRYPTO 1991")
 def multiply(x: Share, y: Share) -> Share:
-    """Shares of ``x * y``, for shapes that broadcast. Scales are up to the caller."""
+    """Shares of ``x * y``, for shapes that broadcast. Scales are up to the caller.
+
+    With x = C + sum f s and y = D + sum g t, the workers add C y, D sum f s and the
+    f g s t, of which the provider deals shares: one for each pair of s and t.
+    """
     check_broadcast(x.shape, y.shape, "multiply")
-    return _product(x, y, x.ring.mul)
+    ring, (left, right) = x.ring, opened(epsilon=x, delta=y)
+    pairs = [(s, t) for s in left.terms for t in right.terms]
+    names = ["c", *(f"c_{i}" for i in range(2, len(pairs) + 1))]
+    products = share_offline(x.world, **{
+        name: (ring.mul(*matched(s.value, t.value)), ring)
+        for name, (s, t) in zip(names, pairs, strict=True)})
+    z = ring.add(ring.mul(*matched(left.constant, y.rows)),
+                 ring.mul(*matched(left.dealt_rows(ring), right.constant)))
+    for (s, t), st in zip(pairs, products, strict=True):
+        factors = [f for f in (s.factor, t.factor) if f is not None]
+        z = ring.add(z, reduce(lambda v, f: ring.mul(*matched(v, f)), factors, st.rows))
+    return x._with(z, spoilt(x.masks | y.masks))
 
 
 @step(shares=2, rounds=1, online="(k - 1)*k*w*(x + y)", offline="w*z",
-      source="Mohassel and Zhang, S&P 2017: Beaver's product of matrices")
+      source="Mohassel and Zhang, S&P 2017, with one product for each worker")
 def matmul(x: Share, y: Share) -> Share:
-    """Shares of the matrix product ``x @ y``, of shapes (..., m, k) and (..., k, n)."""
-    check_matmul(x.shape, y.shape)
-    return _product(x, y, x.ring.matmul)
+    """Shares of ``k x @ y`` for k workers, of shapes (..., m, i) and (..., i, n).
 
+    The factor k belongs into the scale of the result. Beaver's formula takes two
+    products from each worker and one more for epsilon @ delta. Here worker j adds its
+    mask k times and multiplies once: (epsilon + k a_j) @ (delta + k b_j). These sum to
 
-def _product(x, y, op):
-    """The product of the module's docstring.
+        k (epsilon + a) @ (delta + b)  -  k (a @ b - k sum of a_j @ b_j)
 
-    Only one worker adds epsilon op delta: it adds delta to its share of b. In algorithm
-    1 of SecureNN as printed both subtract it, which gives x op y - 3 epsilon op delta.
+    The bracket depends on masks only, so the provider deals its shares. It is the sum
+    over j of (a_j - a_last) @ (b - k b_j): k - 1 products, since the last one is 0.
     """
-    ring, (a, a_value, _) = x.ring, mask(x, "a")
-    b, b_value, _ = mask(y, "b")
-    c, = share_offline(x.world, c=(op(*matched(a_value, b_value)), ring))
-    opened = _open(x.world, epsilon=x, **({} if x is y else {"delta": y}))
-    epsilon, delta = opened[0], opened[-1]
-    left, right = op(*matched(epsilon, b.plus(delta).rows)), op(*matched(a.rows, delta))
-    return c._with(ring.add(c.rows, ring.add(left, right)), spoilt(x.masks | y.masks))
-
-
-@step(rounds=1, online="(k - 1)*k*w*n", offline="w*n",
-      source="x^2 = epsilon^2 + 2 epsilon a + a^2, with a dealt pair (a, a^2)")
-def square(x: Share) -> Share:
-    """Shares of ``x * x``, with one opening instead of the two of a product."""
-    ring, (a, a_value, _) = x.ring, mask(x, "a")
-    c, = share_offline(x.world, c=(ring.mul(a_value, a_value), ring))
-    epsilon, = _open(x.world, epsilon=x)
-    rest = a.times(ring.add(epsilon, epsilon)).plus(ring.mul(epsilon, epsilon))
-    return c._with(ring.add(c.rows, rest.rows), spoilt(x.masks))
+    check_matmul(x.shape, y.shape)
+    ring, (left, right) = x.ring, masked(epsilon=x, delta=y)
+    k = len(x.world.workers)
+    a, b = left.dealer_rows, right.dealer_rows
+    rest = ring.sub(ring.sum(b, axis=1, keepdims=True), ring.mul(b[:, :-1], k))
+    bracket = ring.matmul(*matched(ring.sub(a[:, :-1], a[:, -1:]), rest))
+    bracket = ring.mul(ring.sum(bracket, axis=1), k)
+    c, = share_offline(x.world, c=(bracket, ring))
+    z = ring.matmul(*matched(left.operand(), right.operand()))
+    return c._with(ring.add(c.rows, z), spoilt(x.masks | y.masks))
 
 
 @step(secure="shares are uniform up to their sum, and independent of earlier shares",
@@ -75,63 +93,124 @@ def refresh(x: Share) -> Share:
     return x + x.world.zero_share(x.ring, x.shape, "zero")
 
 
-def deal(world: World, ring: Ring, shape: tuple, name: str):
-    """A random secret: a Share, and its value at the dealer (provider_here, *shape)."""
-    share, dealer_rows = world.deal(ring, shape, name)
-    return share, ring.sum(dealer_rows, axis=1)
-
-
 def share_offline(world: World, **values) -> tuple:
     """Shares of values of the provider that depend on no input, as in `World.share`."""
     with world.ledger.offline():
         return world.share(world.crypto_provider, **values)
 
 
-# ---- masked values
+# ---- opened secrets
 
 
-class Masked(NamedTuple):
-    """The mask `a` of a secret x, and epsilon = x - a once it is open.
+class Term(NamedTuple):
+    """A dealt number times a common factor; None is the factor 1."""
 
-    Every product of the same x may use epsilon again with another partner, since
-    nothing new is shown. Another value needs another mask.
+    factor: np.ndarray | None   # (1, *shape)
+    share: Share
+    value: np.ndarray           # at the provider, (provider_here, *shape)
+
+
+class Opened:
+    """A secret as a common constant and a sum of dealt numbers."""
+
+    def __init__(self, constant: np.ndarray, *terms: Term):
+        self.constant, self.terms = constant, terms
+
+    def dealt_rows(self, ring: Ring) -> np.ndarray:
+        """The workers' shares of the sum of all terms."""
+        return reduce(ring.add, (s.share.rows if s.factor is None
+                                 else ring.mul(s.share.rows, s.factor)
+                                 for s in self.terms))
+
+    def moved(self, move, like: Share) -> Opened:
+        """The same for a view of `like`, whose elements are in other places."""
+        def rows(array):
+            return None if array is None else _moved(array, move, like)
+        return Opened(rows(self.constant), *(
+            Term(rows(s.factor), move(s.share), rows(s.value)) for s in self.terms))
+
+
+class Masked(Opened):
+    """A secret x = epsilon + a under a mask a of its own."""
+
+    def __init__(self, epsilon: np.ndarray, a: Share, dealer_rows: np.ndarray):
+        self.constant, self.a = epsilon, a
+        self.dealer_rows = dealer_rows      # of a, (provider_here, n_workers, *shape)
+
+    @cached_property
+    def terms(self):
+        return Term(None, self.a, self.a.ring.sum(self.dealer_rows, axis=1)),
+
+    def operand(self) -> np.ndarray:
+        """What each of k workers multiplies in `matmul`, epsilon + k a_j."""
+        ring, k = self.a.ring, len(self.a.world.workers)
+        return ring.add(self.constant, ring.mul(self.a.rows, k))
+
+    def moved(self, move, like):
+        here, k, *shape = self.dealer_rows.shape
+        rows = _moved(self.dealer_rows.reshape(here * k, *shape), move, like)
+        return Masked(_moved(self.constant, move, like), move(self.a),
+                      rows.reshape(here, k, *rows.shape[1:]))
+
+
+def _moved(array, move, like):
+    return move(RingArray(like.world, like.ring, array)).rows
+
+
+_opened = Notes()
+
+
+def opened(kind: type[Opened] = Opened, /, **secrets: Share) -> list:
+    """Each secret in the opened form; one round opens those that are not open yet.
+
+    epsilon=x and delta=y name the messages. A view of a secret shares its opening.
     """
-
-    a: Share
-    mask_value: np.ndarray      # a as the provider knows it, (provider_here, *shape)
-    epsilon: np.ndarray | None = None
-
-
-_masked: dict[int, Masked] = {}     # by the id of a Share, as long as it lives
-
-
-def masked(x: Share) -> Masked | None:
-    """The mask of `x`, if it has one. The transpose of an opened secret is open too."""
-    known = _masked.get(id(x))
-    if known is None and x.transpose_of is not None:
-        original = masked(x.transpose_of)
-        if original and original.epsilon is not None:
-            return Masked(original.a.T, *map(reversed_axes, original[1:]))
-    return known
+    waiting: dict[str, Share] = {}
+    for name, x in secrets.items():
+        x = _original(x)
+        if not isinstance(_opened[x], kind) and all(x is not y for y in waiting.values()):
+            waiting[name] = x
+    if waiting:
+        world = next(iter(waiting.values())).world
+        dealt = {name: world.deal(x.ring, x.shape, MASKS[name])
+                 for name, x in waiting.items()}
+        epsilons = world.open(**{name: x - dealt[name][0] for name, x in waiting.items()})
+        for x, mask, epsilon in zip(waiting.values(), dealt.values(), epsilons, strict=True):
+            _opened[x] = Masked(epsilon, *mask)
+            _freeze(x.rows)
+    return [_form(x) for x in secrets.values()]
 
 
-def mask(x: Share, name: str) -> Masked:
-    """The mask of `x`; a freshly dealt one if it has none."""
-    known = masked(x)
-    if known is None:
-        known = _masked[id(x)] = Masked(*deal(x.world, x.ring, x.shape, name))
-        weakref.finalize(x, _masked.pop, id(x), None)
-        rows = x.rows
-        while isinstance(rows, np.ndarray):     # the mask serves these numbers alone
-            rows.flags.writeable = False
-            rows = rows.base
-    return known
+MASKS = {"epsilon": "a", "delta": "b"}
 
 
-def _open(world, **secrets):
-    """The epsilon of each masked secret; one round opens those not open yet."""
-    waiting = {name: x for name, x in secrets.items() if masked(x).epsilon is None}
-    opened = world.open(**{name: x - masked(x).a for name, x in waiting.items()})
-    for x, epsilon in zip(waiting.values(), opened, strict=True):
-        _masked[id(x)] = masked(x)._replace(epsilon=epsilon)
-    return [masked(x).epsilon for x in secrets.values()]
+def masked(**secrets: Share) -> list[Masked]:
+    """Each secret under a mask of its own, opened as by `opened`."""
+    return opened(Masked, **secrets)
+
+
+def as_share(form: Opened, like: Share) -> Share:
+    """An opened secret as a Share, with the masks of `like` spent on it."""
+    share = form.terms[0].share
+    share = share._with(form.dealt_rows(share.ring)).plus(form.constant)
+    share = share._with(share.rows, spoilt(like.masks))
+    _opened[share] = form
+    return share
+
+
+def _freeze(rows):
+    """A mask serves these numbers alone: nobody may write others in their place."""
+    while isinstance(rows, np.ndarray):
+        rows.flags.writeable = False
+        rows = rows.base
+
+
+def _original(x):
+    return x if x.view_of is None else _original(x.view_of[0])
+
+
+def _form(x):
+    if x.view_of is None:
+        return _opened[x]
+    original, move = x.view_of
+    return _form(original).moved(move, original)

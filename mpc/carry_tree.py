@@ -1,26 +1,29 @@
 """The carry tree, a parallel-prefix adder: comparison for any number of workers.
 
-A secret x is opened under a mask r whose bits the provider has shared: c = x + r is
-uniform, and x = c - r. The top bit of that difference is c's top bit, r's top bit and
-the borrow from the bits below, added mod 2. The borrow is a carry of c + not r + 1,
-which a tree of ANDs finds in log2 l levels. The provider receives nothing.
+An opened secret is x = epsilon + a: everybody knows epsilon, the provider the mask a.
+The top bit of a sum is the XOR of both top bits and of the carry out of the bits below.
+A group of bits *generates* a carry (g), or *propagates* the carry of the bits below it
+(p), or neither. Two neighbours combine into one group, so a tree of ANDs finds the
+carry in log2 levels. The provider receives nothing.
 
-In four bits, x = 5 and r = 13: c = 2, and 2 - 13 = 5 mod 16. The three low bits of c
-are 2 and those of r are 5: the subtraction borrows (1), c's top bit is 0 and r's is 1,
-and 1 + 0 + 1 = 0 mod 2 is the top bit of 5.
+The leaves are groups of four bits. Let u be those of epsilon and v those of the mask:
+u + v >= 16 generates a carry, u + v = 15 propagates one. The provider deals shares of
+the table [v > i], i = 0 .. 14, and the workers, who know u, look up i = 15 - u.
 
-A position of a sum *generates* a carry (g) if both bits are 1, and *propagates* one (p)
-if exactly one is. All bits are packed: the first axis runs over the l bits of a number,
-the last over bytes that hold the bits of eight elements each, so one AND of two arrays
-serves all of them. In the ring `Bits`, + and plus() are XOR; products are AND.
+In eight bits, x = 5 and a = 0xd3: epsilon = 0x32. The low group has 2 + 3 = 5: neither.
+The high one has three bits: 3 + 5 = 8 generates a carry. The top bits are 0 and 1, and
+0 + 1 + 1 = 0 mod 2 is the top bit of 5.
+
+All bits are packed: the first axis runs over the bits of a number, the last over bytes
+that hold the bits of eight elements each. In the ring `Bits`, + and plus() are XOR;
+products are AND.
 """
 
 import numpy as np
 
-from mpc.beaver import deal, multiply, share_offline
+from mpc.beaver import Opened, Term, as_share, masked, multiply, share_offline
 from mpc.ledger import step
 from mpc.ring import Bits, Z2k, bits_of, pack_bits, unpack_bits
-from mpc.securenn import xor_public
 from mpc.share import Share, concatenate, shown
 
 BITS = Bits()
@@ -39,20 +42,57 @@ def fold(x: Share, axis: int, combine) -> Share:
     return x[(slice(None),) * axis + (0,)]
 
 
-@step(over=Z2k, rounds=1, online="(k - 1)*k*w*n", offline="l*ceil(n/8)",
-      source="Catrina and de Hoogh, SCN 2010; edaBits (Escudero et al., CRYPTO 2020)")
-def masked_bits(x: Share) -> tuple[np.ndarray, Share]:
-    """Open c = x + r: the bits of c, which all workers know, and shares of those of r.
+# ---- the bits of an opened secret
 
-    For x (..., n), both packed: (l, ..., n / 8).
+
+def known_bits(x: Share, low: int = 0, less: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Packed bits of two numbers that sum to x - less: one public, one the provider's.
+
+    Both (holders, l - low, ..., n / 8) for x (..., n). If `low` bits are cut off, the
+    mask is rounded up: the sum is then x / 2^low, rounded up or down.
     """
     if x.ndim == 0:
-        raise ValueError("masked_bits: a single number has no axis; reshape it to (1,)")
-    l = x.ring.bits
-    r, r_value = deal(x.world, x.ring, x.shape, "r")
-    r_bits, = share_offline(x.world, r_bits=(pack_bits(bits_of(r_value, l)), BITS))
-    c, = x.world.open(c=x + r)
-    return pack_bits(bits_of(c, l)), r_bits
+        raise ValueError("a single number has no axis to pack; reshape it to (1,)")
+    ring, (secret,) = x.ring, masked(epsilon=x)
+    a, = (term.value for term in secret.terms)
+    numbers = ring.sub(secret.constant, less) >> low, (a >> low) + (a % 2**low > 0)
+    c, v = (pack_bits(bits_of(number, ring.bits - low)) for number in numbers)
+    return c, v
+
+
+def leaves(x: Share, c: np.ndarray, v: np.ndarray) -> tuple[Share, Share]:
+    """Shares of g and p of each group of four bits of c + v, (groups, ..., n / 8).
+
+    Bits missing from the lowest group propagate a carry, and none enters them.
+    """
+    missing = -c.shape[1] % 4
+
+    def grouped(bits, fill):                        # (holders, 4, groups, ..., n / 8)
+        pad = np.full((len(bits), missing, *bits.shape[2:]), fill, bits.dtype)
+        bits = np.concatenate([pad, bits], axis=1)
+        return bits.reshape(len(bits), -1, 4, *bits.shape[2:]).swapaxes(1, 2)
+
+    u, more_than = grouped(c, 255), thresholds(grouped(v, 0))
+    table, = share_offline(x.world, table=(more_than, BITS))
+    zero = table[:1].times(0)
+    at_least = concatenate([zero.plus(255), table, zero])       # [v >= i], i = 0 .. 16
+    pair = concatenate([at_least[None, 1:], at_least[None, :-1]])   # [v > i], [v >= i]
+    for bit in range(4):                                            # look up i = 15 - u
+        if_1, if_0 = pair[:, ::2], pair[:, 1::2]
+        pair = if_0 + (if_0 + if_1).times(u[:, bit])
+    g = pair[0, 0]
+    return g, g + pair[1, 0]
+
+
+def thresholds(v: np.ndarray) -> np.ndarray:
+    """[v > i] for all i < 2^b - 1, for b bits v (holders, b, ...), the lowest first."""
+    table: list[np.ndarray] = []
+    for bit in v.swapaxes(0, 1):
+        table = [*(bit | t for t in table), bit, *(bit & t for t in table)]
+    return np.stack(table, axis=1)
+
+
+# ---- the tree
 
 
 @step(shares=2, over=Bits, rounds="levels(l)", online="(k - 1)*k*3*(l - 1)*ceil(n/8)",
@@ -69,44 +109,50 @@ def carry(g: Share, p: Share) -> Share:
     return fold(concatenate([g[None], p[None]]), 1, node)[0]
 
 
-@step(over=Z2k, rounds="1 + levels(l - 1)", source="x = c + not r + 1, by `carry`",
-      online="(k - 1)*k*(w*n + 3*(l - 2)*ceil(n/8))", offline="(3*l - 4)*ceil(n/8)")
-def msb(x: Share) -> Share:
-    """XOR shares of the top bit of x (..., n), packed: exact over the whole ring."""
-    c, r = masked_bits(x)
-    top, not_r = x.ring.bits - 1, r.plus(255)
-    if top == 0:
-        return r[0].plus(c[:, 0])
-    low = c[:, :top]
-    g, p = not_r[:top].times(low), not_r[:top].plus(low)    # local, since c is known
-    g = concatenate([g[:1] + p[:1], g[1:]])     # carry-in 1: bit 0 carries if g or p
-    return (not_r[top] + carry(g, p)).plus(c[:, top])
+@step(over=Z2k, rounds="1 + levels(ceil((l - 1)/4))",
+      online="(k - 1)*k*(w*n + 3*(ceil((l - 1)/4) - 1)*ceil(n/8))",
+      offline="(17*ceil((l - 1)/4) - 1)*ceil(n/8)",
+      source="Catrina and de Hoogh, SCN 2010, with dealt tables for groups of four bits")
+def msb(x: Share, low: int = 0) -> Share:
+    """XOR shares of the top bit of x (..., n), packed: exact over the whole ring.
+
+    With `low` bits cut off, as many fewer are compared (l - low for l). The answer is
+    the sign of a quotient x / 2^low, rounded up or down: -2^low < x < 0 may be taken
+    for positive. The quotient of x by any multiple of 2^low is then 0.
+    """
+    c, v = known_bits(x, low)
+    top, = share_offline(x.world, top=(v[:, -1], BITS))
+    signs = top.plus(c[:, -1])
+    return signs + carry(*leaves(x, c[:, :-1], v[:, :-1])) if c.shape[1] > 1 else signs
 
 
 @step(over=Bits, rounds=1, online="(k - 1)*k*ceil(n/8)", offline="w*n",
       source="daBits (Rotaru and Wood, INDOCRYPT 2019): b XOR m = b + m - 2 b m")
 def bit_to_arithmetic(bits: Share, n: int, ring: Z2k) -> Share:
-    """Shares over `ring` of n packed bits, through a dealt bit b that nobody knows."""
+    """Shares over `ring` of n packed bits, opened under a dealt bit b nobody knows."""
     if not isinstance(n, int) or bits.shape[-1:] != (-(-n // 8),):
         raise ValueError(f"bit_to_arithmetic: shape {bits.shape} does not hold "
                          f"{shown(n)} packed bits; give one byte for each eight")
-    b, b_value = deal(bits.world, BITS, bits.shape, "b")
-    b_value = unpack_bits(b_value, n).astype(ring.dtype)
-    b_ring, = share_offline(bits.world, b=(b_value, ring))
+    b, b_rows = bits.world.deal(BITS, bits.shape, "b")
+    value = unpack_bits(BITS.sum(b_rows, axis=1), n).astype(ring.dtype)
+    share, = share_offline(bits.world, b=(value, ring))
     m, = bits.world.open(m=bits + b)
-    return xor_public(b_ring, unpack_bits(m, n))
+    m = unpack_bits(m, n).astype(ring.dtype)
+    return as_share(Opened(m, Term(ring.sub(1, m + m), share, value)), like=bits)
 
 
-@step(over=Z2k, rounds="2 + levels(l - 1)", offline="w*n + (3*l - 4)*ceil(n/8)",
-      online="(k - 1)*k*(w*n + (3*l - 5)*ceil(n/8))", source="`msb` and a daBit")
-def drelu(x: Share) -> Share:
+@step(over=Z2k, rounds="2 + levels(ceil((l - 1)/4))",
+      online="(k - 1)*k*(w*n + (3*ceil((l - 1)/4) - 2)*ceil(n/8))",
+      offline="w*n + (17*ceil((l - 1)/4) - 1)*ceil(n/8)", source="`msb` and a daBit")
+def drelu(x: Share, low: int = 0) -> Share:
     """Shares of [x >= 0], 0 or 1 without a scale, for any x; drelu(0) = 1.
 
-    At l = 64 each of two workers sends 31.4 bytes for an element.
+    `low` as in `msb`. At l = 64 each of two workers sends 13.75 bytes for an element, 8
+    of which open x. The bit is opened, so its products with opened secrets are free.
     """
     flat = x.reshape(-1)
-    bit = bit_to_arithmetic(msb(flat), flat.shape[0], x.ring)
-    return (-bit).plus(1).reshape(x.shape)
+    positive = msb(flat, low).plus(255)
+    return bit_to_arithmetic(positive, flat.shape[0], x.ring).reshape(x.shape)
 
 
 @step(over=Bits, rounds="levels(l)", online="(k - 1)*k*2*(l - 1)*ceil(n/8)",
@@ -116,14 +162,16 @@ def and_all(bits: Share) -> Share:
     return fold(bits, 0, multiply)
 
 
-@step(over=Z2k, rounds="2 + levels(l)", offline="w*n + (2*l - 1)*ceil(n/8)",
-      online="(k - 1)*k*(w*n + (2*l - 1)*ceil(n/8))", source="`and_all` and a daBit")
+@step(over=Z2k, rounds="2 + levels(ceil(l/4))", source="`and_all` and a daBit",
+      online="(k - 1)*k*(w*n + (2*ceil(l/4) - 1)*ceil(n/8))",
+      offline="w*n + (16*ceil(l/4) - 1)*ceil(n/8)")
 def is_zero(x: Share) -> Share:
-    """Shares of [x == 0]: then, and only then, x + r and r have the same bits.
+    """Shares of [x == 0]: then, and only then, x - 1 has ones alone.
 
-    At l = 64 each of two workers sends 23.9 bytes for an element, fewer than for drelu.
+    That is, all bits of epsilon - 1 and the mask propagate. At l = 64 each of two
+    workers sends 11.9 bytes for an element, fewer than for drelu.
     """
     flat = x.reshape(-1)
-    c, r = masked_bits(flat)
-    same = and_all(r.plus(c ^ 255))                             # not (c XOR r)
-    return bit_to_arithmetic(same, flat.shape[0], x.ring).reshape(x.shape)
+    _, p = leaves(flat, *known_bits(flat, less=1))
+    bit = bit_to_arithmetic(and_all(p), flat.shape[0], x.ring)
+    return bit.reshape(x.shape)

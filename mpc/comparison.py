@@ -4,7 +4,7 @@
                   |x| < 2^(l-2); for a ReLU each worker sends 176 bytes online, and the
                   provider 88
     carry-tree    any number of workers; the provider only deals in advance; any x; for
-                  a ReLU each of two workers sends 47 bytes, and the provider none
+                  a ReLU each of two workers sends 14 bytes, and the provider none
 """
 
 import numpy as np
@@ -15,19 +15,25 @@ from mpc.ledger import check, step
 from mpc.ring import Z2k
 from mpc.share import Share, concatenate
 
-DRELU = {"securenn": securenn.drelu, "carry-tree": carry_tree.drelu}
 AS_DRELU = "as drelu by the World's comparison"
 FEW = 64    # up to so many candidates, all pairs are compared: 14 rounds instead of 54
 
 
-def drelu(x: Share) -> Share:
-    """Shares of [x >= 0]: `securenn.drelu` or `carry_tree.drelu`."""
+def drelu(x: Share, divisor: int = 1) -> Share:
+    """Shares of [x >= 0]: `securenn.drelu` or `carry_tree.drelu`.
+
+    With a divisor, the answer is right for the product with ``truncate(x, divisor)``.
+    """
     check("drelu", (x,))
-    return DRELU[x.world.comparison](x)
+    if x.world.comparison == "securenn":
+        return securenn.drelu(x)
+    return carry_tree.drelu(x, low=(divisor & -divisor).bit_length() - 1)
 
 
-@step(over=Z2k, rounds="drelu + 1", online="drelu + 2*(k - 1)*k*w*n",
-      offline="drelu + w*n", secure=AS_DRELU, source="SecureNN, algorithm 7")
+@step(over=Z2k, secure=AS_DRELU, source="SecureNN, algorithm 7",
+      rounds={"securenn": "drelu + 1", "carry-tree": "drelu"},
+      online={"securenn": "drelu + 4*w*n", "carry-tree": "drelu"},
+      offline="drelu + w*n")
 def relu(x: Share) -> Share:
     """Shares of max(x, 0), at the scale of x."""
     return multiply(drelu(x), x)
@@ -55,9 +61,11 @@ def equal(x: Share, y: Share) -> Share:
 
 @step(secure=AS_DRELU, source="a knock-out tree", rounds="(drelu + 1)*levels(m)",
       online={"securenn": "n*(m - 1)*(11*w + 5*l + 2*w*(m + 2))",
-              "carry-tree": "(k - 1)*k*(n*(m - 1)*w*(m + 3) + (3*l - 5)*packed(n, m))"},
+              "carry-tree": "(k - 1)*k*(n*(m - 1)*w*(m + 2)"
+                            " + (3*ceil((l - 1)/4) - 2)*packed(n, m))"},
       offline={"securenn": "n*(m - 1)*(2*w + l + w*(m + 1))",
-               "carry-tree": "n*(m - 1)*w*(m + 2) + (3*l - 4)*packed(n, m)"})
+               "carry-tree": "n*(m - 1)*w*(m + 2)"
+                             " + (17*ceil((l - 1)/4) - 1)*packed(n, m)"})
 def tournament(x: Share) -> tuple[Share, Share]:
     """Of x (..., m): the maximum (...), and its one-hot place (..., m) without a scale.
 
@@ -76,13 +84,15 @@ def tournament(x: Share) -> tuple[Share, Share]:
 def _winner(left, right):
     """Of two rows (..., c) the one whose first entry is larger, or the left one."""
     lead = left - right
-    return right + multiply(drelu(lead[..., 0])[..., None], lead)
+    value = lead[..., :1] if lead.shape[-1] > 1 else lead       # one of one is opened once
+    return right + multiply(drelu(value), lead)
 
 
-@step(rounds="2 + levels(l - 1) + levels(m - 1)", source="CrypTen's pairwise maximum",
+@step(rounds="2 + levels(ceil((l - 1)/4)) + levels(m - 1)", source="CrypTen's pairwise maximum",
       online="(k - 1)*k*(w*n*m*(m - 1)//2"
-             " + (3*(l - 2)*m*(m - 1)//2 + (2*m - 3)*m)*ceil(n/8))",
-      offline="w*n*m + ((3*l - 4)*m*(m - 1)//2 + (m - 2)*m)*ceil(n/8)")
+             " + (3*(ceil((l - 1)/4) - 1)*m*(m - 1)//2 + (2*m - 3)*m)*ceil(n/8))",
+      offline="w*n*m + ((17*ceil((l - 1)/4) - 1)*m*(m - 1)//2"
+              " + (m - 2)*m)*ceil(n/8)")
 def all_pairs(x: Share) -> Share:
     """Of x (..., m): the one-hot place of the first maximum, without a scale.
 

@@ -17,6 +17,7 @@ class Limits(NamedTuple):
 
     value: float        # numbers that are encoded
     product: float      # products of two secrets
+    matmul: float       # matrix products of two secrets, all terms of an element
     public: float       # a value that meets a public factor, and their product
 
 

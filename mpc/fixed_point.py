@@ -2,7 +2,7 @@
 
 A real number is a raw integer over a scale. The *unit*, 1000 for three decimal digits,
 is the scale of an ordinary number; a comparison's bit has scale 1. A product has the
-product of both scales and is truncated once, when it is used: by `_operand` before a
+product of both scales and is truncated once, when it is used: by `operand` before a
 product or comparison, by `_alike` before a sum of two scales, by `_for_sum` if little
 room is left, and by `get` before it is revealed. `mpc.public_factors` says where a
 public factor goes.
@@ -11,22 +11,23 @@ Every operation is correct within the ranges and errors of docs/NUMBERS.md. With
 15/16 of a quarter of the ring, `FixedPoint.limits` has the figures of
 
     a value          |v| < R / (2 unit)             as `fix_precision` accepts it
-    a product        |x y| < R / (2 unit^2)         in a matrix product, all its terms
+    a product        |x y| < R / (2 unit^2)
+    a matrix product     of k workers' secrets: all its terms, < R / (2 k unit^2)
     a public factor  |x|, |x c| < R / (2 unit D)    D = max(unit, 1000)
 
 and sums of these may be twice as large. An operand whose scale would leave less room is
 truncated first. A checked World detects overflows that depend on the values.
 
 Updates are far smaller than their weights. So the scale of a weight may be larger by a
-whole factor, `weight_scale`, which narrows its ranges by the same factor. Its gradient
-g is rescaled before the product x.T @ g (`rescaled_for`): 64 x 128 elements are
-truncated instead of 784 x 128.
+whole factor, `weight_scale`, which narrows its ranges by the same factor. An update
+whose scale divides that of the weight is subtracted without a truncation (`less`).
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 from functools import partial, wraps
+from math import ceil
 
 import numpy as np
 
@@ -77,12 +78,11 @@ class FixedPoint:
     __iter__ = None             # else Python would index it until an IndexError
 
     def __init__(self, value, base: int = 10, precision: int = 3, scale=None,
-                 weight_scale: int = 1, is_bit: bool = False):
+                 weight_scale: int = 1, rest=None):
         self.value, self.base, self.precision = value, base, precision
         self.unit, self.weight_scale = base**precision, weight_scale
         self.scale = scale or self.unit * weight_scale      # of the raw values
-        self.is_bit = is_bit        # 0 or 1: a product with it is no larger
-        self._truncated = None      # the value at the unit, once a product needed it
+        self.rest = rest or self.scale      # the scale after a pending truncation
 
     shape = property(lambda self: self.value.shape)
     ndim = property(lambda self: self.value.ndim)
@@ -92,7 +92,9 @@ class FixedPoint:
     def limits(self) -> Limits:
         """The ranges of this format."""
         value = raw_limit(self.ring) / (2 * self.unit * self.weight_scale)
-        return Limits(value, value / self.unit, value / digit_base(self.unit))
+        workers = len(self.value.world.workers) if public.secret(self.value) else 1
+        return Limits(value, value / self.unit, value / self.unit / workers,
+                      value / digit_base(self.unit))
 
     @property
     def _number(self):
@@ -101,9 +103,9 @@ class FixedPoint:
             raise TypeError(f"fixed point: only {self.value.role} knows it; share() it")
         return self.value
 
-    def _with(self, value, scale=None, weight_scale=None, is_bit=False):
+    def _with(self, value, scale=None, weight_scale=None, rest=None):
         return FixedPoint(value, self.base, self.precision, scale or self.scale,
-                          weight_scale or self.weight_scale, is_bit)
+                          weight_scale or self.weight_scale, rest or self.rest)
 
     def __repr__(self) -> str:
         kind = "decimal" if self.base == 10 else f"base-{self.base}"
@@ -118,25 +120,15 @@ class FixedPoint:
     # ------------------------------------------------------------------ scales
 
     def _at(self, scale, weight_scale=1):
-        """The same number at another scale: multiplied for free, or truncated.
+        """The same number at another scale: multiplied for free, or truncated."""
+        ratio = Fraction(scale) / self.scale
+        value = public.times_integer(self._number, ratio.numerator)
+        value = public.scale_down(value, ratio.denominator)
+        return self._with(value, scale, weight_scale, scale)
 
-        A truncation to the unit is done once for all products of this number.
-        """
-        value = self._truncated if scale == self.unit else None
-        if value is None:
-            ratio = Fraction(scale) / self.scale
-            value = public.times_integer(self._number, ratio.numerator)
-            value = public.scale_down(value, ratio.denominator)
-        if scale == self.unit < self.scale:
-            self._truncated = value
-        return self._with(value, scale, weight_scale)
-
-    _rescaled = compared("rescaled", _at)
-
-    def _operand(self):
+    def operand(self):
         """Ready for a product: truncated first if a truncation is pending."""
-        fits = self.scale <= self.unit * self.weight_scale
-        return self if fits else self._at(self.unit)
+        return self if self.scale <= self.rest else self._at(self.rest)
 
     def _for_sum(self):
         """At a scale that keeps the full range of products."""
@@ -144,21 +136,23 @@ class FixedPoint:
         return self if fits and self.scale.denominator == 1 else self._at(self.unit)
 
     def rescaled_for(self, weight, x, c=1) -> FixedPoint:
-        """The gradient at a scale that gives ``x.T @ gradient * c`` that of `weight`.
+        """A gradient at the scale for an update of `weight` by ``x.T @ self * c``.
 
-        Unchanged if `weight` is no finer than other numbers, if `x` is, or if there is
-        too little room: the product is truncated then.
+        The update is then a whole multiple of the weight's raw values and needs no
+        truncation. Unchanged if `weight` is no finer than other numbers.
         """
-        finer = getattr(weight, "weight_scale", 1) > 1 and isinstance(x, FixedPoint)
-        if not finer or not c or x.unit < x.scale <= x.unit * x.weight_scale:
+        fixed = isinstance(weight, FixedPoint) and isinstance(x, FixedPoint)
+        if not fixed or weight.weight_scale == 1 or not c:
             return self
-        scale = weight.scale * abs(encoding.as_fraction(c)) / min(x.scale, x.unit)
+        finest = (weight.scale * abs(encoding.as_fraction(c)) / min(x.scale, x.rest)
+                  / public.matmul_factor(x.value, self.value))
+        scale = finest / ceil(finest / self.unit)
 
         def has_room(g):
             return g.scale * (scale / g.scale).numerator <= g.unit**2 * g.weight_scale
 
         g = self if has_room(self) else self._at(self.unit)
-        return g._rescaled(scale, weight.weight_scale) if has_room(g) else self
+        return g._at(scale) if has_room(g) else self
 
     def _encoded(self, numbers, scale):
         """Public `numbers` at a `scale`, as an operand of this value."""
@@ -197,6 +191,17 @@ class FixedPoint:
 
     def __neg__(self) -> FixedPoint:
         return self._with(-self._number)
+
+    @partial(compared, "updated")
+    def updated(self, gradient: FixedPoint, rate=1) -> FixedPoint:
+        """``self - rate * gradient``, at the scale of self, which may be a weight's."""
+        _same_format(self, gradient)
+        factor = Fraction(self.scale) / gradient.scale * encoding.as_fraction(rate)
+        if factor.denominator == 1:
+            change = public.times_integer(gradient._number, factor.numerator)
+        else:
+            change = (gradient * rate)._at(self.unit)._at(self.scale)._number
+        return self._with(public.add(self._number, -change))
 
     @partial(compared, "sum")
     def sum(self, axis=None, keepdims: bool = False) -> FixedPoint:
@@ -238,28 +243,43 @@ class FixedPoint:
         if isinstance(exponent, FixedPoint) or np.ndim(exponent) or exponent != 2:
             raise ValueError("fixed point: only ** 2 is provided; use products")
         x = self if self.scale <= self.unit else self._at(self.unit)
-        return x._with(public.square(x._number), x.scale**2)
+        return x._with(public.square(x._number), x.scale**2, rest=min(x.unit, x.rest))
 
     def _product(self, other, op):
         """`op` of two values, truncated first if they would leave too little room."""
         x, y = self, other
-        if x.scale * y.scale > x.unit**2 and not (x.is_bit or y.is_bit):
-            x, y = x._operand(), y._operand()
+        if x.scale * y.scale > x.unit**2:
+            x, y = x.operand(), y.operand()
             if x.weight_scale > 1 and y.weight_scale > 1:
                 y = y._at(y.unit)
-        return x._with(op(x._number, y._number), x.scale * y.scale,
-                       max(x.weight_scale, y.weight_scale))
+        value = op(x._number, y._number)
+        factor = public.matmul_factor(x.value, y.value) if op is public.matmul else 1
+        return x._with(value, x.scale * y.scale * factor,
+                       max(x.weight_scale, y.weight_scale) * factor,
+                       min(x.unit, x.rest, y.rest))
 
     # ------------------------------------------------------------------ comparisons
 
     @partial(compared, "drelu")
     def drelu(self) -> FixedPoint:
         """[self >= 0], an integer 0 or 1."""
-        return self._with(public.drelu(self._number), 1, 1, is_bit=True)
+        return self._with(public.drelu(self._number), 1, 1, self.unit)
 
+    @partial(compared, "relu")
     def relu(self) -> FixedPoint:
-        x = self._operand()
-        return x * x.drelu()
+        return self.relu_and_slope()[0]
+
+    def relu_and_slope(self) -> tuple[FixedPoint, FixedPoint]:
+        """The product x * slope, and the slope: [x >= 0] to within its rounding.
+
+        Where a pending truncation opens the value, the sign is read from that opening.
+        """
+        x, source = self.operand(), self
+        if getattr(self.value.world, "truncation", None) == "local":
+            source = x
+        slope = public.drelu(source._number, int(source.scale / x.scale) or 1)
+        slope = x._with(slope, 1, 1, self.unit)
+        return x * slope, slope
 
     def __ge__(self, other) -> FixedPoint:
         return _drelu(self.__sub__(other))
@@ -282,7 +302,7 @@ class FixedPoint:
 
     @partial(compared, "eq")
     def _is_zero(self):
-        return self._with(public.is_zero(self._number), 1, 1, is_bit=True)
+        return self._with(public.is_zero(self._number), 1, 1, self.unit)
 
     @partial(compared, "max")
     def max(self, axis: int | None = None) -> FixedPoint:
@@ -298,11 +318,11 @@ class FixedPoint:
         if not one_hot:
             index = np.arange(place.shape[-1], dtype=self.ring.dtype)
             place = place.times(index[None]).sum(-1)
-        return x._with(place, 1, 1)
+        return x._with(place, 1, 1, x.unit)
 
     def _axis_last(self, axis):
         """The same numbers with `axis` last, or all along one axis."""
-        x = self._operand()
+        x = self.operand()
         return x.reshape(-1) if axis is None else x._with(x._number.moveaxis(axis, -1))
 
     # ------------------------------------------------------------------ NumPy, shapes
@@ -330,10 +350,7 @@ class FixedPoint:
 
     @property
     def T(self) -> FixedPoint:
-        turned = self._with(self._number.T)
-        if self._truncated is not None:
-            turned._truncated = self._truncated.T
-        return turned
+        return self._with(self._number.T)
 
     def __getitem__(self, key) -> FixedPoint:
         return self._with(self._number[key])
@@ -369,7 +386,7 @@ class FixedPoint:
 
     def refresh(self) -> FixedPoint:
         """The same number under fresh shares, after any pending truncation."""
-        x = self._operand()
+        x = self.operand()
         return x._with(public.refresh(x._number))
 
     @partial(compared, "get")
@@ -449,10 +466,10 @@ def fix_precision(array, precision_fractional: int = 3, base: int = 10, ring=Non
                          "or 10, digits from 0 on and a weight_scale from 1 on")
     base, digits, weight_scale = int(base), int(digits), int(weight_scale)
     unit, scale, room = base**digits, base**digits * weight_scale, raw_limit(ring)
-    if 1 < weight_scale < unit or unit * scale >= room:
+    if 1 < weight_scale < unit or max(unit**2, scale) >= room:
         raise ValueError(f"fix_precision: {digits} digits in base {base}, weight_scale="
                          f"{weight_scale}, over {ring}; take fewer digits, or a "
-                         f"weight_scale of 1 or from {unit} to {room / unit**2:.0f}")
+                         f"weight_scale of 1 or from {unit} to {room / unit:.0f}")
     local = isinstance(array, Local)
     raw = encode(array.rows if local else real_array(array)[None], scale, ring)
     value = (Local(array.role, raw, ring) if local
@@ -473,12 +490,21 @@ def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
 
 
 def _alike(values):
-    """The same numbers at one scale, which leaves room for their sum."""
+    """The same numbers at one scale, which leaves room for their sum.
+
+    That is the scale of a pending product, to which others are multiplied for free.
+    """
     values = [v._for_sum() for v in values]
-    if len({(v.scale, v.weight_scale) for v in values}) > 1:
-        weight_scale = min(v.weight_scale for v in values)
-        values = [v._at(v.unit * weight_scale, weight_scale) for v in values]
-    return values
+    top = max(values, key=lambda v: v.scale)
+    scale, weight_scale = top.scale, min(v.weight_scale for v in values)
+    if any(v.scale != scale for v in values):
+        if top.scale > top.rest and all(scale % v.scale == 0 for v in values):
+            weight_scale = top.weight_scale
+        else:
+            scale = top.unit * weight_scale
+        values = [v._at(scale) for v in values]
+    rest = min(top.rest, *(v.rest for v in values)) if scale == top.scale else scale
+    return [v._with(v.value, scale, weight_scale, rest) for v in values]
 
 
 def _drelu(difference):

@@ -11,7 +11,7 @@ import numpy as np
 from mpc import beaver, comparison, masks
 from mpc.randomness import fresh_key, lesson_key, stream
 from mpc.ring import Z2k
-from mpc.share import RingArray, Share, check_matmul, matched
+from mpc.share import Notes, RingArray, Share, check_matmul, matched
 from mpc.truncation import truncate
 
 
@@ -58,6 +58,7 @@ def multiply(x: RingArray, y: RingArray) -> RingArray:
 
 
 def matmul(x: RingArray, y: RingArray) -> RingArray:
+    """A multiple of ``x @ y``, by `matmul_factor`."""
     if secret(x) and secret(y):
         return beaver.matmul(x, y)
     check_matmul(x.shape, y.shape)
@@ -66,14 +67,35 @@ def matmul(x: RingArray, y: RingArray) -> RingArray:
     return keeper._with(rows, masks.spoilt(keeper.masks))
 
 
+def matmul_factor(x: RingArray, y: RingArray) -> int:
+    return len(x.world.workers) if secret(x) and secret(y) else 1
+
+
 def times_integer(x: RingArray, n: int) -> RingArray:
     return x if n == 1 else x.times(n)
 
 
-def scale_down(x, d: int) -> RingArray:
-    """``x / d``, rounded up with the probability of the part cut off."""
-    if secret(x):
-        return truncate(x, d)
+_quotients = Notes()        # {divisor: quotient} of an array
+
+
+def scale_down(x: RingArray, d: int) -> RingArray:
+    """``x / d``, rounded up with the probability of the part cut off.
+
+    An array, or a view of it, has one quotient for each d, however often it is used.
+    """
+    if d == 1:
+        return x
+    if x.view_of is not None:
+        original, move = x.view_of
+        return move(scale_down(original, d))
+    quotients = _quotients[x] or {}
+    if d not in quotients:
+        quotients[d] = truncate(x, d) if secret(x) else _rounded(x, d)
+        _quotients[x] = quotients
+    return quotients[d]
+
+
+def _rounded(x, d):
     down, cut = np.divmod(x.ring.to_int(x.rows), np.int64(d))
     up = x.world.coins(x.rows.shape) % np.uint64(d) < cut.view(np.uint64)
     return x._with(x.ring.from_int(down + up))
@@ -81,14 +103,14 @@ def scale_down(x, d: int) -> RingArray:
 
 def _either(protocol, plain):
     """`protocol` for a Share; for a PublicArray `plain`, of its signed integers."""
-    def operation(x) -> RingArray:
+    def operation(x, *options) -> RingArray:
         if secret(x):
-            return protocol(x)
+            return protocol(x, *options)
         return x._with(x.ring.from_int(plain(x.ring.to_int(x.rows))))
     return operation
 
 
-square = _either(beaver.square, np.square)
+square = _either(lambda x: beaver.multiply(x, x), np.square)
 drelu = _either(comparison.drelu, lambda x: x >= 0)
 is_zero = _either(lambda x: comparison.equal(x, x.times(0)), lambda x: x == 0)
 refresh = _either(beaver.refresh, lambda x: x)

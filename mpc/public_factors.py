@@ -54,7 +54,7 @@ def times_array(x, c: np.ndarray, op):
     multiples = np.allclose(c / least, whole, rtol=1e-12, atol=0)
     if not multiples or np.abs(whole).max() > digit_base(x.unit):
         return _by_digits(x, c, op)
-    x = x._operand()
+    x = x.operand()
     product = x._with(op(x._number, x._encoded(whole, 1)))
     return times_number(product, exact_factor(least))
 

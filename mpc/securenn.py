@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mpc.beaver import deal, multiply, refresh, share_offline
+from mpc.beaver import multiply, refresh, share_offline
 from mpc.ledger import step
 from mpc.masks import spoilt
 from mpc.ring import Ring, Z2k, Z2kMinus1, Zm, bits_of, prime_above
@@ -148,8 +148,8 @@ def compute_msb(a: Share, ring: Z2k) -> Share:
     world, odd, P2 = a.world, a.ring, a.world.crypto_provider
     field = Zm(prime_above(odd.bits))
     coins = CompareCoins.draw(world, field, odd.bits, a.shape)
-    x, x_value = deal(world, odd, a.shape, "x")                                    # [1]
-    bits = bits_of(x_value, odd.bits)
+    x, x_rows = world.deal(odd, a.shape, "x")                                      # [1]
+    bits = bits_of(odd.sum(x_rows, axis=1), odd.bits)
     x_bits, x_lsb = share_offline(world, x_bits=(bits, field),
                                   x_lsb=(bits[:, 0].astype(ring.dtype), ring))     # [2]
     r, = world.open(r=a + a + x)                                                # [3, 4]

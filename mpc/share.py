@@ -12,6 +12,8 @@ is the Share itself.
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 
 from mpc import masks
@@ -40,7 +42,7 @@ class RingArray:
         self.world, self.ring, self.masks = world, ring, masks or {}
         self.shape, self.ndim, self._rows = rows.shape[1:], rows.ndim - 1, rows.view()
         self._rows.flags.writeable = False
-        self.transpose_of = None
+        self.view_of = None         # (array, move): these are move(array), all of it
 
     rows = property(lambda self: self._rows)        # not to be replaced
 
@@ -50,6 +52,12 @@ class RingArray:
     def _moved(self, rows, *how):
         """The elements in other places, or sums of them."""
         return self._with(rows, masks.moved(self.masks, self.shape, *how))
+
+    def _view(self, rows, move, *how):
+        """All elements in other places: what is known of them holds for the view."""
+        view = self._moved(rows, *how)
+        view.view_of = self, move
+        return view
 
     # ---- sums, and operands that all workers know: (1, *shape), for all holders
 
@@ -102,16 +110,15 @@ class RingArray:
         except (TypeError, ValueError):
             raise ValueError(f"reshape: {shown(shape)} does not fit {self.shape}; give "
                              "public sizes of as many elements") from None
-        return self._moved(self.rows.reshape(len(self.rows), *new), "reshape", new)
+        return self._view(self.rows.reshape(len(self.rows), *new),
+                          lambda x: x.reshape(new), "reshape", new)
 
     @property
     def T(self):
         """The axes in reverse order, as in NumPy; with fewer than two, the same."""
         if self.ndim < 2:
             return self
-        transposed = self._moved(reversed_axes(self.rows), "T")
-        transposed.transpose_of = self      # it shares our openings
-        return transposed
+        return self._view(reversed_axes(self.rows), lambda x: x.T, "T")
 
     def moveaxis(self, source: int, destination: int):
         places = behind(source, self.ndim), behind(destination, self.ndim)
@@ -181,6 +188,24 @@ class Local:
     def __repr__(self):
         here = np.asarray(self.rows)[0] if len(self.rows) else "not in this process"
         return f"Local({self.role}, shape {self.shape})\n  -> {self.role}: {here}"
+
+
+class Notes:
+    """Notes on arrays, by identity, for as long as an array lives.
+
+    Each module keeps its own, so nobody writes on another one's object.
+    """
+
+    def __init__(self):
+        self._notes = {}
+
+    def __getitem__(self, x):
+        return self._notes.get(id(x))
+
+    def __setitem__(self, x, note):
+        if id(x) not in self._notes:
+            weakref.finalize(x, self._notes.pop, id(x))
+        self._notes[id(x)] = note
 
 
 def concatenate(shares: list, axis: int = 0):

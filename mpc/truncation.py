@@ -8,7 +8,7 @@ about the cut-off digits.
 
 import numpy as np
 
-from mpc.beaver import deal, refresh, share_offline
+from mpc.beaver import Opened, Term, as_share, masked, refresh, share_offline
 from mpc.ledger import check, step
 from mpc.masks import spoilt
 from mpc.ring import Z2k
@@ -53,21 +53,31 @@ def truncate_locally(x: Share, d: int) -> Share:
 @step(over=Z2k, rounds=1, online="(k - 1)*k*w*n", offline="2*w*n",
       source="Dalskov, Escudero and Keller, eprint 2019/131, for any divisor")
 def truncate_with_provider(x: Share, d: int) -> Share:
-    """Open x + r under a mask r, divide it in public, and subtract a dealt r / d.
+    """Divide the opened epsilon in public, and add a dealt quotient of the mask.
 
-    x is first moved up by `off`, a multiple of d, so that its top bit is 0. Then the
-    top bits of r and of the opened number tell whether the sum wrapped around, and no x
-    in -off .. 2^(l-1) - off - 1 ever fails. The probability of rounding up is within
-    d / 2^l of the part cut off, and equal to it if d is a power of two.
+    off, a multiple of d, moves x to 0 <= x + off < 2^(l-1). Over the integers,
+    c = epsilon + off mod 2^l and the mask sum to x + off, or to 2^l more. They do
+    that (wrap = 1) if c's top bit e is 1, and otherwise if a's top bit t is, since the
+    top bit of x + off is 0: wrap = e + (1 - e) t. The result is opened, as it is
+
+        x / d  =  (c - 2^l wrap) div d  +  a / d rounded up  -  off / d
+               =  c div d  -  fall wrap  +  q  -  off / d
+
+    where fall is the difference of the quotients of c and c - 2^l, and the provider
+    deals t and q.
+
+    No x in -off .. 2^(l-1) - off - 1 ever fails. The probability of rounding up is
+    within d / 2^l of the part cut off, and equal to it if d is a power of two.
     """
-    ring = x.ring
+    ring, (secret,) = x.ring, masked(epsilon=x)
     top, off = ring.bits - 1, d * (ring.modulus // 4 // d)
-    r, r_value = deal(x.world, ring, x.shape, "r")
-    r_top, r_over_d = share_offline(x.world, r_top=(r_value >> top, ring),
-                                    r_over_d=(r_value // d, ring))
-    c, = x.world.open(c=(x + r).plus(off))
-    wrapped = r_top.times((c >> top) ^ 1)                       # x + off + r >= 2^l
+    a, = (term.value for term in secret.terms)
+    t, q = a >> top, a // d + (a % d > 0)
+    t_share, q_share = share_offline(x.world, t=(t, ring), q=(q, ring))
+    c = ring.add(secret.constant, off)
     whole, left = divmod(ring.modulus, d)
-    carried = ring.reduce((c % d + left) // d + whole % 2**64)  # 2^l more, over d
-    quotient = wrapped.times(carried) - r_over_d
-    return x._with(quotient.plus(c // d).plus(-(off // d)).rows, spoilt(x.masks))
+    fall = (whole + 1) % 2**64 - (c % d + (d - left)) // d
+    e = c >> top
+    constant = ring.reduce(c // d - e * fall - off // d)
+    return as_share(Opened(constant, Term(ring.reduce((e - 1) * fall), t_share, t),
+                           Term(None, q_share, q)), like=x)

@@ -114,7 +114,11 @@ def negative(x: Value) -> Unary:
 
 
 def power(x: Value, n: int) -> Unary:
-    """y = x ** n:  dx = n * x ** (n - 1) * g. For a square that is 2 * x * g."""
+    """y = x ** n:  dx = n * x ** (n - 1) * g. For a square that is 2 * x * g.
+
+    A fixed-point type may have to round x first: both passes use the rounded one.
+    """
+    x = x.operand() if hasattr(x, "operand") else x
     if n == 1:
         return x, lambda g, c: (g, c)
     return x ** n, lambda g, c: ((x if n == 2 else x ** (n - 1)) * g, c * n)
@@ -122,13 +126,12 @@ def power(x: Value, n: int) -> Unary:
 
 def relu(x: Value) -> Unary:
     """y = x * bit, bit = (x >= 0):  dx = g * bit. Both passes use one comparison."""
-    bit = x.drelu() if hasattr(x, "drelu") else (x >= 0).astype(np.float64)
-    return x * bit, lambda g, c: (g * bit, c)
-
-
-def refresh(x: Value) -> Unary:
-    """y = x with fresh randomness, if its type has any:  dx = g."""
-    return x.refresh() if hasattr(x, "refresh") else x, lambda g, c: (g, c)
+    if hasattr(x, "relu_and_slope"):
+        y, bit = x.relu_and_slope()
+    else:
+        bit = (x >= 0).astype(np.float64)
+        y = x * bit
+    return y, lambda g, c: (g * bit, c)
 
 
 # ---- products and sums
@@ -148,14 +151,15 @@ def matmul(a: Value, b: Value) -> Binary:
                          f"needs {a.shape[1]} rows, one per column of the first")
     y = a @ b                                           # (n, k) @ (k, m) -> (n, m)
 
+    def rescaled(g, c):
+        g = filled(g, y.shape)
+        return g.rescaled_for(b, a, float(c)) if hasattr(g, "rescaled_for") else g
+
     def rule_a(g, c):
-        return filled(g, y.shape) @ b.T, c              # (n, m) @ (m, k) -> (n, k)
+        return rescaled(g, c) @ b.T, c                  # (n, m) @ (m, k) -> (n, k)
 
     def rule_b(g, c):
-        g = filled(g, y.shape)
-        if hasattr(g, "rescaled_for"):
-            g = g.rescaled_for(b, a, float(c))
-        return a.T @ g, c                               # (k, n) @ (n, m) -> (k, m)
+        return a.T @ rescaled(g, c), c                  # (k, n) @ (n, m) -> (k, m)
 
     return y, rule_a, rule_b
 

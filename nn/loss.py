@@ -12,8 +12,7 @@ def mse_loss(output: Tensor, target: Any) -> Tensor:
 
     ``((output - target) ** 2).sum() / n`` for an `output` and a `target` of shape
     (n, ...), one row per item, such as one-hot labels. The divisor is n, not the number
-    of elements, as in the tutorial that this project re-makes. The loss is refreshed
-    before it is revealed, so its shares reveal nothing except their sum.
+    of elements, as in the tutorial that this project re-makes.
     """
     if not isinstance(output, Tensor):
         raise TypeError(f"mse_loss: the output is a {type(output).__name__}; "
@@ -26,4 +25,4 @@ def mse_loss(output: Tensor, target: Any) -> Tensor:
     if not output.ndim or not output.shape[0]:
         raise ValueError(f"mse_loss: an output of shape {output.shape} has no rows to "
                          "average over; give one row per item, and at least one")
-    return ((output - target) ** 2).sum().refresh() / output.shape[0]
+    return ((output - target) ** 2).sum() / output.shape[0]

@@ -47,7 +47,7 @@ class SGD:
                 raise ValueError(
                     f"SGD.step: parameter {i} has shape {parameter.shape} and its "
                     f"gradient {shape_of(parameter.grad)}; keep the gradient's shape")
-        moved = [p.value - p.grad * lr for p in self.parameters]
+        moved = [_updated(p.value, p.grad, lr) for p in self.parameters]
         for parameter, value in zip(self.parameters, moved, strict=True):
             parameter.value = value
 
@@ -55,3 +55,10 @@ class SGD:
         """Clear all gradients; without it, each backward pass adds to them."""
         for parameter in self.parameters:
             parameter.grad = None
+
+
+def _updated(value, grad, lr):
+    """Return value - lr * grad; a fixed-point type keeps the scale of the value."""
+    if hasattr(value, "updated") and hasattr(grad, "rescaled_for"):
+        return value.updated(grad, lr)
+    return value - grad * lr

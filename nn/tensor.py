@@ -125,10 +125,6 @@ class Tensor(Refusals):
         """Return ``x ** 2``, the cheap activation: no comparison."""
         return self ** 2
 
-    def refresh(self) -> Tensor:
-        """Return the value with fresh randomness, if its type has any."""
-        return _apply(gradients.refresh, self)
-
     # ---- backward
 
     def backward(self, seed: Any = 1) -> None:

@@ -54,8 +54,6 @@ def _is_fixed(x):
 
 def _step(name, result, operands):
     """The distance of two neighbouring numbers in the coarsest format involved."""
-    if name == "rescaled":
-        return 1 / float(result.scale)
     fixed = filter(_is_fixed, _flat((result, *operands)))
     return 1 / (result.unit * min(x.weight_scale for x in fixed))
 
@@ -154,9 +152,11 @@ REFERENCES = {
     ("@", True, False): _public_product(np.matmul),
     "r@": _public_product(lambda x, c: np.matmul(c, x)),
     "**": lambda ulp, x, n: _product(np.multiply)(ulp, x, x),
+    "updated": lambda ulp, x, g, rate=1: (
+        x - rate * g, (1.1e-6 + ROUNDING) * (np.abs(x) + np.abs(rate * g)) + 2 * ulp),
+    "relu": lambda ulp, x: (np.maximum(x, 0), ulp),
     "drelu": lambda ulp, x: ((x >= 0).astype(float), 0),
     "eq": lambda ulp, x: (x == 0, 0),
     "max": lambda ulp, x, axis=None: (x.max(axis), ulp), "argmax": _argmax,
-    "rescaled": lambda ulp, x, scale, weight_scale: (x, ulp),
     "get": lambda ulp, x, role=None: (x, ulp + ROUNDING * np.abs(x)),
 }

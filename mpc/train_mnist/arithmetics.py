@@ -53,6 +53,7 @@ class Fixed(Float):
         self.format = {"precision_fractional": digits, "base": options.base,
                        "ring": Z2k(options.ring_bits)}
         self.digits = math.ceil(digits * math.log10(options.base))
+        self.weight_scale = weight_scale(options)
         self.seeds = (          # every encoded value has its own rounding coins
             f"{options.seed}/{i}" if options.reproducible else None
             for i in itertools.count())
@@ -62,9 +63,12 @@ class Fixed(Float):
                                  weight_scale=weight_scale, **self.format)
 
     def model(self, model: nn.Module) -> nn.Module:
-        """The parameters in fixed point; weights have a larger scale, biases do not."""
-        return model.map(
-            lambda p: self.encode(p, self.weight_scale if p.ndim > 1 else 1))
+        """The parameters in fixed point: a bias has the scale of a layer's product."""
+        product = self.weight_scale * self.encode(0).unit
+        if self.world:
+            product *= len(self.world.workers)
+        return model.map(lambda p: self.encode(
+            p, self.weight_scale if p.ndim > 1 or self.weight_scale == 1 else product))
 
     def batch(self, load: Callable, shape: tuple, parts: Sequence):
         return self.encode(super().batch(load, shape, parts))
@@ -87,7 +91,6 @@ class Shared(Fixed):
     def __init__(self, options: Namespace, world: mpc.World | None = None):
         super().__init__(options)
         self.world = world or make_world(options)
-        self.weight_scale = weight_scale(options)
 
     def _share(self, value, **owner):
         return value.share(

@@ -14,28 +14,33 @@ from mpc.ring import Z2k, raw_limit
 WRAP_AROUND = 5e-9
 FURTHER = 4         # times as much if lr is not 1 / n: an update then truncates more
 ROOM = 200          # the largest number whose product must be truncated correctly
+OUTPUT = 100        # the largest output of a layer, its product with finer weights
+SPARE = 40          # times as large outputs have room where weights could be coarser
 
 
 def weight_scale(options: Namespace) -> int:
     """The factor by which weights have a larger scale, so updates need no truncation.
 
-    It exceeds 1 only if a truncation takes a message. The error of an output reaches a
-    weight multiplied by 2 lr / batch size, then rounded to one part in this scale: at
-    most as fine as other numbers, and within the room of the ring. The scale is a
-    multiple of the denominator, so numerators take no room, and at least the unit. If
-    the rounding exceeded a sixth of an output's error, accuracy would suffer; weights
-    then keep the ordinary scale.
+    An update is x.T @ g * rate, g being the gradient of a layer's output. If the
+    weight's scale is a multiple of its scale, it is subtracted as it is
+    (`FixedPoint.updated`). With g as fine as other numbers, that takes a factor of
+    `full`; with a g that is d times coarser, full / d. If the rounding of g exceeded a
+    sixth of an output's error, accuracy would suffer; weights then keep the ordinary
+    scale. Room that is left makes weights finer by a power of two: a ReLU's comparison
+    skips as many bits.
     """
     rates = [as_fraction(options.lr) * as_fraction(2 / size)
              for size in _batch_sizes(options)]
-    if (options.arithmetic != "shared" or truncates_locally(options)
-            or min(rates) < 1e-9):
+    if truncates_locally(options) or min(rates) < 1e-9:
         return 1
-    unit = options.base ** options.precision_fractional
-    step = math.lcm(*(rate.denominator for rate in rates))
-    room = int(raw_limit(Z2k(options.ring_bits))) // (unit**2 * _room(options))
-    most = min(int(unit / min(rates)), room) // step * step
-    return most if most >= unit and most * min(rates) >= min(6, unit) else 1
+    unit, workers = options.base ** options.precision_fractional, _workers(options)
+    full = math.lcm(*((workers * unit / rate).numerator for rate in rates))
+    room = int(raw_limit(Z2k(options.ring_bits))) // (unit**2 * workers * OUTPUT)
+    if full <= room:
+        return full << max((room // SPARE // full).bit_length() - 1, 0)
+    least = max(unit, math.ceil(6 * workers / min(rates)))
+    return next((full // d for d in range(-(-full // max(room, 1)), full // least + 1)
+                 if full % d == 0), 1)
 
 
 def check_range(options: Namespace) -> str | None:
@@ -60,7 +65,8 @@ def check_range(options: Namespace) -> str | None:
 def _problem(options: Namespace, digits: int) -> str | None:
     unit, ring = options.base**digits, Z2k(options.ring_bits)
     simple = as_fraction(options.lr).numerator == 1
-    size = unit * (unit if simple else digit_base(unit)) * _room(options)
+    size = max(unit * _workers(options), 1 if simple else digit_base(unit))
+    size *= unit * _room(options)
     if size >= raw_limit(ring):
         bits = math.ceil(math.log2(size / raw_limit(Z2k(2)))) + 2
         return f"products need {bits} bits"
@@ -80,6 +86,11 @@ def _problem(options: Namespace, digits: int) -> str | None:
 def truncates_locally(options: Namespace) -> bool:
     """Are products scaled down without a message?"""
     return options.arithmetic == "shared" and options.truncation == "local"
+
+
+def _workers(options: Namespace) -> int:
+    """The factor in a matrix product of secrets."""
+    return options.workers if options.arithmetic == "shared" else 1
 
 
 def _batch_sizes(options: Namespace) -> list[int]:
