@@ -45,7 +45,7 @@ class Setting(NamedTuple):
 
 
 SETTINGS = [Setting(comparison, *ring) for comparison in ("carry-tree", "securenn")
-            for ring in ((64, "local"), (44, "provider"))]
+            for ring in ((64, "provider"), (64, "local"), (44, "provider"))]
 
 
 def batch(world):

@@ -23,7 +23,7 @@ import numpy as np
 
 from mpc.beaver import Opened, Term, as_share, masked, multiply, share_offline
 from mpc.ledger import step
-from mpc.ring import Bits, Z2k, bits_of, pack_bits, unpack_bits
+from mpc.ring import Bits, Z2k, packed_bits_of, unpack_bits
 from mpc.share import Share, concatenate, shown
 
 BITS = Bits()
@@ -56,7 +56,7 @@ def known_bits(x: Share, low: int = 0, less: int = 0) -> tuple[np.ndarray, np.nd
     ring, (secret,) = x.ring, masked(epsilon=x)
     a, = (term.value for term in secret.terms)
     numbers = ring.sub(secret.constant, less) >> low, (a >> low) + (a % 2**low > 0)
-    c, v = (pack_bits(bits_of(number, ring.bits - low)) for number in numbers)
+    c, v = (packed_bits_of(number, ring.bits - low) for number in numbers)
     return c, v
 
 

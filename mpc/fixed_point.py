@@ -275,9 +275,11 @@ class FixedPoint:
         Where a pending truncation opens the value, the sign is read from that opening.
         """
         x, source = self.operand(), self
+        divisor = Fraction(self.scale) / x.scale
         if getattr(self.value.world, "truncation", None) == "local":
-            source = x
-        slope = public.drelu(source._number, int(source.scale / x.scale) or 1)
+            source, divisor = x, Fraction(1)
+        slope = public.drelu(
+            source._number, divisor.numerator if divisor.denominator == 1 else 1)
         slope = x._with(slope, 1, 1, self.unit)
         return x * slope, slope
 

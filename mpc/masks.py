@@ -82,6 +82,8 @@ def spread(masks: dict, shape: tuple, wider: tuple) -> dict:
 
 def added(x, y) -> dict:
     """The masks of ``x + y``."""
+    if not x.masks and not y.masks:
+        return {}
     shape = np.broadcast_shapes(x.shape, y.shape)
     masks, others = (spread(v.masks, v.shape, shape) for v in (x, y))
     return masks | {mask: _sum(masks.get(mask, Use(0)), use, x.ring)

@@ -237,6 +237,9 @@ class Bits(Ring):
     def neg(self, x):
         return x
 
+    def sum(self, x, axis, keepdims=False):
+        return np.bitwise_xor.reduce(x, axis=axis, keepdims=keepdims)
+
 
 def pack_bits(bits: np.ndarray) -> np.ndarray:
     """0 and 1 in (..., n) as bytes in (..., ceil(n / 8)); zeros fill the last one."""
@@ -246,6 +249,14 @@ def pack_bits(bits: np.ndarray) -> np.ndarray:
 def unpack_bits(packed: np.ndarray, n: int) -> np.ndarray:
     """The inverse of `pack_bits` for n elements."""
     return np.unpackbits(packed, axis=-1, count=n, bitorder="little")
+
+
+def packed_bits_of(x: np.ndarray, bits: int) -> np.ndarray:
+    """``pack_bits(bits_of(x, bits))``, from the bytes of the words (h, ..., n)."""
+    octets = np.moveaxis(np.ascontiguousarray(x)[..., None].view(np.uint8), -1, 1)
+    octets = np.ascontiguousarray(octets)
+    planes = np.stack([pack_bits(octets & (1 << i)) for i in range(8)], axis=2)
+    return planes.reshape(len(x), 64, *planes.shape[3:])[:, :bits]
 
 
 def prime_above(bits: int) -> int:

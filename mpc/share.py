@@ -40,7 +40,8 @@ class RingArray:
             raise TypeError(f"{type(self).__name__}: {shown(rows)} came, not elements "
                             f"of {ring} ({ring.dtype}) with an axis of holders")
         self.world, self.ring, self.masks = world, ring, masks or {}
-        self.shape, self.ndim, self._rows = rows.shape[1:], rows.ndim - 1, rows.view()
+        self.shape, self.ndim = rows.shape[1:], rows.ndim - 1
+        self._rows = rows.view() if rows.flags.writeable else rows
         self._rows.flags.writeable = False
         self.view_of = None         # (array, move): these are move(array), all of it
 
@@ -230,7 +231,9 @@ def matched(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def lead(rows: np.ndarray, ndim: int) -> np.ndarray:
     """`rows` with new axes *behind* the holders, up to `ndim`: (2, n) -> (2, 1, n)."""
-    missing = max(ndim - rows.ndim, 0)
+    missing = ndim - rows.ndim
+    if missing <= 0:
+        return rows
     return rows.reshape(rows.shape[:1] + (1,) * missing + rows.shape[1:])
 
 
