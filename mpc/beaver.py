@@ -75,9 +75,11 @@ def matmul(x: Share, y: Share) -> Share:
     ring, (left, right) = x.ring, masked(epsilon=x, delta=y)
     k = len(x.world.workers)
     a, b = left.dealer_rows, right.dealer_rows
-    rest = ring.sub(ring.sum(b, axis=1, keepdims=True), ring.mul(b[:, :-1], k))
-    bracket = ring.matmul(*matched(ring.sub(a[:, :-1], a[:, -1:]), rest))
-    bracket = ring.mul(ring.sum(bracket, axis=1), k)
+    b_sum, brackets = ring.sum(b, axis=1), []
+    for j in range(k - 1):
+        apart = ring.sub(a[:, j], a[:, -1]), ring.sub(b_sum, ring.mul(b[:, j], k))
+        brackets.append(ring.matmul(*matched(*apart)))
+    bracket = ring.mul(reduce(ring.add, brackets), k)
     c, = share_offline(x.world, c=(bracket, ring))
     z = ring.matmul(*matched(left.operand(), right.operand()))
     return c._with(ring.add(c.rows, z), spoilt(x.masks | y.masks))
@@ -147,10 +149,10 @@ class Masked(Opened):
         return ring.add(self.constant, ring.mul(self.a.rows, k))
 
     def moved(self, move, like):
-        here, k, *shape = self.dealer_rows.shape
-        rows = _moved(self.dealer_rows.reshape(here * k, *shape), move, like)
+        rows = [_moved(self.dealer_rows[:, j], move, like)
+                for j in range(self.dealer_rows.shape[1])]
         return Masked(_moved(self.constant, move, like), move(self.a),
-                      rows.reshape(here, k, *rows.shape[1:]))
+                      np.stack(rows, axis=1))
 
 
 def _moved(array, move, like):

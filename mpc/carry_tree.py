@@ -69,8 +69,8 @@ def leaves(x: Share, c: np.ndarray, v: np.ndarray) -> tuple[Share, Share]:
 
     def grouped(bits, fill):                        # (holders, 4, groups, ..., n / 8)
         pad = np.full((len(bits), missing, *bits.shape[2:]), fill, bits.dtype)
-        bits = np.concatenate([pad, bits], axis=1)
-        return bits.reshape(len(bits), -1, 4, *bits.shape[2:]).swapaxes(1, 2)
+        groups = len(bits), (missing + bits.shape[1]) // 4, 4, *bits.shape[2:]
+        return np.concatenate([pad, bits], axis=1).reshape(groups).swapaxes(1, 2)
 
     u, more_than = grouped(c, 255), thresholds(grouped(v, 0))
     table, = share_offline(x.world, table=(more_than, BITS))

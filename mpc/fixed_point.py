@@ -135,6 +135,7 @@ class FixedPoint:
         fits = self.scale <= self.unit**2 * self.weight_scale
         return self if fits and self.scale.denominator == 1 else self._at(self.unit)
 
+    @partial(compared, "rescaled")
     def rescaled_for(self, weight, x, c=1) -> FixedPoint:
         """A gradient at the scale for an update of `weight` by ``x.T @ self * c``.
 
@@ -388,7 +389,7 @@ class FixedPoint:
 
     def refresh(self) -> FixedPoint:
         """The same number under fresh shares, after any pending truncation."""
-        x = self.operand()
+        x = self if self.scale <= max(self.unit, self.rest) else self._at(self.unit)
         return x._with(public.refresh(x._number))
 
     @partial(compared, "get")
@@ -492,21 +493,13 @@ def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
 
 
 def _alike(values):
-    """The same numbers at one scale, which leaves room for their sum.
-
-    That is the scale of a pending product, to which others are multiplied for free.
-    """
+    """The same numbers at one scale, which leaves room for their sum."""
     values = [v._for_sum() for v in values]
-    top = max(values, key=lambda v: v.scale)
-    scale, weight_scale = top.scale, min(v.weight_scale for v in values)
+    weight_scale, scale = min(v.weight_scale for v in values), values[0].scale
     if any(v.scale != scale for v in values):
-        if top.scale > top.rest and all(scale % v.scale == 0 for v in values):
-            weight_scale = top.weight_scale
-        else:
-            scale = top.unit * weight_scale
-        values = [v._at(scale) for v in values]
-    rest = min(top.rest, *(v.rest for v in values)) if scale == top.scale else scale
-    return [v._with(v.value, scale, weight_scale, rest) for v in values]
+        values = [v._at(v.unit * weight_scale) for v in values]
+    rest = min(v.rest for v in values)
+    return [v._with(v.value, None, weight_scale, rest) for v in values]
 
 
 def _drelu(difference):

@@ -55,7 +55,7 @@ def _is_fixed(x):
 def _step(name, result, operands):
     """The distance of two neighbouring numbers in the coarsest format involved."""
     fixed = filter(_is_fixed, _flat((result, *operands)))
-    return 1 / (result.unit * min(x.weight_scale for x in fixed))
+    return 1 / float(min(min(x.unit * x.weight_scale, x.rest) for x in fixed))
 
 
 def _flat(values):
@@ -154,6 +154,7 @@ REFERENCES = {
     "**": lambda ulp, x, n: _product(np.multiply)(ulp, x, x),
     "updated": lambda ulp, x, g, rate=1: (
         x - rate * g, (1.1e-6 + ROUNDING) * (np.abs(x) + np.abs(rate * g)) + 2 * ulp),
+    "rescaled": lambda ulp, g, weight, x, c=1: (g, ulp),
     "relu": lambda ulp, x: (np.maximum(x, 0), ulp),
     "drelu": lambda ulp, x: ((x >= 0).astype(float), 0),
     "eq": lambda ulp, x: (x == 0, 0),
