@@ -22,7 +22,7 @@ can send shares in advance. So it takes no message online.
 
 from __future__ import annotations
 
-from functools import cached_property, reduce
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -45,15 +45,17 @@ def multiply(x: Share, y: Share) -> Share:
     check_broadcast(x.shape, y.shape, "multiply")
     ring, (left, right) = x.ring, opened(epsilon=x, delta=y)
     pairs = [(s, t) for s in left.terms for t in right.terms]
-    names = ["c", *(f"c_{i}" for i in range(2, len(pairs) + 1))]
     products = share_offline(x.world, **{
-        name: (ring.mul(*matched(s.value, t.value)), ring)
-        for name, (s, t) in zip(names, pairs, strict=True)})
+        f"c_{i}" if i else "c": (
+            ring.mul(*matched(ring.sum(s.parts, 1), ring.sum(t.parts, 1))), ring)
+        for i, (s, t) in enumerate(pairs)})
     z = ring.add(ring.mul(*matched(left.constant, y.rows)),
                  ring.mul(*matched(left.dealt_rows(ring), right.constant)))
     for (s, t), st in zip(pairs, products, strict=True):
-        factors = [f for f in (s.factor, t.factor) if f is not None]
-        z = ring.add(z, reduce(lambda v, f: ring.mul(*matched(v, f)), factors, st.rows))
+        for factor in (s.factor, t.factor):
+            if factor is not None:
+                st = st.times(factor)
+        z = ring.add(z, st.rows)
     return x._with(z, spoilt(x.masks | y.masks))
 
 
@@ -72,16 +74,16 @@ def matmul(x: Share, y: Share) -> Share:
     over j of (a_j - a_last) @ (b - k b_j): k - 1 products, since the last one is 0.
     """
     check_matmul(x.shape, y.shape)
-    ring, (left, right) = x.ring, masked(epsilon=x, delta=y)
-    k = len(x.world.workers)
-    a, b = left.dealer_rows, right.dealer_rows
-    b_sum, brackets = ring.sum(b, axis=1), []
+    ring, k, (left, right) = x.ring, len(x.world.workers), masked(epsilon=x, delta=y)
+    (_, a, a_parts), (_, b, b_parts) = left.terms[0], right.terms[0]
+    b_sum, bracket = ring.sum(b_parts, axis=1), np.zeros((), ring.dtype)
     for j in range(k - 1):
-        apart = ring.sub(a[:, j], a[:, -1]), ring.sub(b_sum, ring.mul(b[:, j], k))
-        brackets.append(ring.matmul(*matched(*apart)))
-    bracket = ring.mul(reduce(ring.add, brackets), k)
-    c, = share_offline(x.world, c=(bracket, ring))
-    z = ring.matmul(*matched(left.operand(), right.operand()))
+        bracket = ring.add(bracket, ring.matmul(*matched(
+            ring.sub(a_parts[:, j], a_parts[:, -1]),
+            ring.sub(b_sum, ring.mul(b_parts[:, j], k)))))
+    c, = share_offline(x.world, c=(ring.mul(bracket, k), ring))
+    z = ring.matmul(*matched(ring.add(left.constant, ring.mul(a.rows, k)),
+                             ring.add(right.constant, ring.mul(b.rows, k))))
     return c._with(ring.add(c.rows, z), spoilt(x.masks | y.masks))
 
 
@@ -105,18 +107,19 @@ def share_offline(world: World, **values) -> tuple:
 
 
 class Term(NamedTuple):
-    """A dealt number times a common factor; None is the factor 1."""
+    """A dealt number times a common factor, (1, *shape) or None for 1."""
 
-    factor: np.ndarray | None   # (1, *shape)
+    factor: np.ndarray | None
     share: Share
-    value: np.ndarray           # at the provider, (provider_here, *shape)
+    parts: np.ndarray       # of the number, at the provider, (provider_here, n, *shape)
 
 
-class Opened:
+class Opened(NamedTuple):
     """A secret as a common constant and a sum of dealt numbers."""
 
-    def __init__(self, constant: np.ndarray, *terms: Term):
-        self.constant, self.terms = constant, terms
+    constant: np.ndarray
+    terms: tuple[Term, ...]
+    is_masked: bool = False     # by a mask of its own: epsilon + a
 
     def dealt_rows(self, ring: Ring) -> np.ndarray:
         """The workers' shares of the sum of all terms."""
@@ -127,74 +130,54 @@ class Opened:
     def moved(self, move, like: Share) -> Opened:
         """The same for a view of `like`, whose elements are in other places."""
         def rows(array):
-            return None if array is None else _moved(array, move, like)
-        return Opened(rows(self.constant), *(
-            Term(rows(s.factor), move(s.share), rows(s.value)) for s in self.terms))
-
-
-class Masked(Opened):
-    """A secret x = epsilon + a under a mask a of its own."""
-
-    def __init__(self, epsilon: np.ndarray, a: Share, dealer_rows: np.ndarray):
-        self.constant, self.a = epsilon, a
-        self.dealer_rows = dealer_rows      # of a, (provider_here, n_workers, *shape)
-
-    @cached_property
-    def terms(self):
-        return Term(None, self.a, self.a.ring.sum(self.dealer_rows, axis=1)),
-
-    def operand(self) -> np.ndarray:
-        """What each of k workers multiplies in `matmul`, epsilon + k a_j."""
-        ring, k = self.a.ring, len(self.a.world.workers)
-        return ring.add(self.constant, ring.mul(self.a.rows, k))
-
-    def moved(self, move, like):
-        rows = [_moved(self.dealer_rows[:, j], move, like)
-                for j in range(self.dealer_rows.shape[1])]
-        return Masked(_moved(self.constant, move, like), move(self.a),
-                      np.stack(rows, axis=1))
-
-
-def _moved(array, move, like):
-    return move(RingArray(like.world, like.ring, array)).rows
+            return move(RingArray(like.world, like.ring, array)).rows
+        terms = (Term(f if f is None else rows(f), move(share),
+                      np.stack([rows(parts[:, j]) for j in range(parts.shape[1])], 1))
+                 for f, share, parts in self.terms)
+        return Opened(rows(self.constant), tuple(terms), self.is_masked)
 
 
 _opened = Notes()
+MASKS = {"epsilon": "a", "delta": "b"}      # message: mask
 
 
-def opened(kind: type[Opened] = Opened, /, **secrets: Share) -> list:
-    """Each secret in the opened form; one round opens those that are not open yet.
+def masked(**secrets: Share) -> list[Opened]:
+    """Each secret as epsilon + a; one round opens those that are not open yet.
 
     epsilon=x and delta=y name the messages. A view of a secret shares its opening.
     """
     waiting: dict[str, Share] = {}
     for name, x in secrets.items():
         x = _original(x)
-        if not isinstance(_opened[x], kind) and all(x is not y for y in waiting.values()):
+        known = _opened[x]
+        if not (known and known.is_masked or any(x is y for y in waiting.values())):
             waiting[name] = x
     if waiting:
         world = next(iter(waiting.values())).world
-        dealt = {name: world.deal(x.ring, x.shape, MASKS[name])
+        masks = {name: world.deal(x.ring, x.shape, MASKS[name])
                  for name, x in waiting.items()}
-        epsilons = world.open(**{name: x - dealt[name][0] for name, x in waiting.items()})
-        for x, mask, epsilon in zip(waiting.values(), dealt.values(), epsilons, strict=True):
-            _opened[x] = Masked(epsilon, *mask)
+        epsilons = world.open(
+            **{name: x - masks[name][0] for name, x in waiting.items()})
+        for (name, x), epsilon in zip(waiting.items(), epsilons, strict=True):
+            _opened[x] = Opened(epsilon, (Term(None, *masks[name]),), True)
             _freeze(x.rows)
     return [_form(x) for x in secrets.values()]
 
 
-MASKS = {"epsilon": "a", "delta": "b"}
+def opened(**secrets: Share) -> list[Opened]:
+    """Each secret in the form it is opened in; masked now if it is not open yet."""
+    masked(**{name: x for name, x in secrets.items() if not _opened[_original(x)]})
+    return [_form(x) for x in secrets.values()]
 
 
-def masked(**secrets: Share) -> list[Masked]:
-    """Each secret under a mask of its own, opened as by `opened`."""
-    return opened(Masked, **secrets)
+def as_share(constant: np.ndarray, *terms: tuple, like: Share) -> Share:
+    """An opened secret as a Share, from (factor, share, value at the provider).
 
-
-def as_share(form: Opened, like: Share) -> Share:
-    """An opened secret as a Share, with the masks of `like` spent on it."""
-    share = form.terms[0].share
-    share = share._with(form.dealt_rows(share.ring)).plus(form.constant)
+    The masks in `like`, from which it was computed, no longer hide it.
+    """
+    form = Opened(constant, tuple(Term(f, s, value[:, None]) for f, s, value in terms))
+    share = terms[0][1]
+    share = share._with(form.dealt_rows(share.ring)).plus(constant)
     share = share._with(share.rows, spoilt(like.masks))
     _opened[share] = form
     return share

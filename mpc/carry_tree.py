@@ -21,7 +21,7 @@ products are AND.
 
 import numpy as np
 
-from mpc.beaver import Opened, Term, as_share, masked, multiply, share_offline
+from mpc.beaver import as_share, masked, multiply, share_offline
 from mpc.ledger import step
 from mpc.ring import Bits, Z2k, packed_bits_of, unpack_bits
 from mpc.share import Share, concatenate, shown
@@ -54,7 +54,7 @@ def known_bits(x: Share, low: int = 0, less: int = 0) -> tuple[np.ndarray, np.nd
     if x.ndim == 0:
         raise ValueError("a single number has no axis to pack; reshape it to (1,)")
     ring, (secret,) = x.ring, masked(epsilon=x)
-    a, = (term.value for term in secret.terms)
+    a = ring.sum(secret.terms[0].parts, axis=1)
     numbers = ring.sub(secret.constant, less) >> low, (a >> low) + (a % 2**low > 0)
     c, v = (packed_bits_of(number, ring.bits - low) for number in numbers)
     return c, v
@@ -112,7 +112,7 @@ def carry(g: Share, p: Share) -> Share:
 @step(over=Z2k, rounds="1 + levels(ceil((l - 1)/4))",
       online="(k - 1)*k*(w*n + 3*(ceil((l - 1)/4) - 1)*ceil(n/8))",
       offline="(17*ceil((l - 1)/4) - 1)*ceil(n/8)",
-      source="Catrina and de Hoogh, SCN 2010, with dealt tables for groups of four bits")
+      source="Catrina and de Hoogh, SCN 2010, with a dealt table for each four bits")
 def msb(x: Share, low: int = 0) -> Share:
     """XOR shares of the top bit of x (..., n), packed: exact over the whole ring.
 
@@ -138,7 +138,7 @@ def bit_to_arithmetic(bits: Share, n: int, ring: Z2k) -> Share:
     share, = share_offline(bits.world, b=(value, ring))
     m, = bits.world.open(m=bits + b)
     m = unpack_bits(m, n).astype(ring.dtype)
-    return as_share(Opened(m, Term(ring.sub(1, m + m), share, value)), like=bits)
+    return as_share(m, (ring.sub(1, m + m), share, value), like=bits)
 
 
 @step(over=Z2k, rounds="2 + levels(ceil((l - 1)/4))",

@@ -84,11 +84,12 @@ def tournament(x: Share) -> tuple[Share, Share]:
 def _winner(left, right):
     """Of two rows (..., c) the one whose first entry is larger, or the left one."""
     lead = left - right
-    value = lead[..., :1] if lead.shape[-1] > 1 else lead       # one of one is opened once
+    value = lead[..., :1] if lead.shape[-1] > 1 else lead   # opened once, if it is all
     return right + multiply(drelu(value), lead)
 
 
-@step(rounds="2 + levels(ceil((l - 1)/4)) + levels(m - 1)", source="CrypTen's pairwise maximum",
+@step(rounds="2 + levels(ceil((l - 1)/4)) + levels(m - 1)",
+      source="CrypTen's pairwise maximum",
       online="(k - 1)*k*(w*n*m*(m - 1)//2"
              " + (3*(ceil((l - 1)/4) - 1)*m*(m - 1)//2 + (2*m - 3)*m)*ceil(n/8))",
       offline="w*n*m + ((17*ceil((l - 1)/4) - 1)*m*(m - 1)//2"

@@ -2,9 +2,10 @@
 
 A real number is a raw integer over a scale. The *unit*, 1000 for three decimal digits,
 is the scale of an ordinary number; a comparison's bit has scale 1. A product has the
-product of both scales and is truncated once, when it is used: by `operand` before a
-product or comparison, by `_alike` before a sum of two scales, by `_for_sum` if little
-room is left, and by `get` before it is revealed. `mpc.public_factors` says where a
+product of both scales, times k if k workers multiply matrices (`mpc.beaver`). It is
+truncated once, straight to the scale at which it is used next: by `operand` before a
+product or a ReLU, by `_alike` before a sum of two scales, by `_for_sum` if little room
+is left, and by `refresh` before it is revealed. `mpc.public_factors` says where a
 public factor goes.
 
 Every operation is correct within the ranges and errors of docs/NUMBERS.md. With R =
@@ -12,15 +13,16 @@ Every operation is correct within the ranges and errors of docs/NUMBERS.md. With
 
     a value          |v| < R / (2 unit)             as `fix_precision` accepts it
     a product        |x y| < R / (2 unit^2)
-    a matrix product     of k workers' secrets: all its terms, < R / (2 k unit^2)
+    a matrix product |x| @ |y| < R / (2 k unit^2)   of secrets; k = 1 if one is public
     a public factor  |x|, |x c| < R / (2 unit D)    D = max(unit, 1000)
 
 and sums of these may be twice as large. An operand whose scale would leave less room is
 truncated first. A checked World detects overflows that depend on the values.
 
 Updates are far smaller than their weights. So the scale of a weight may be larger by a
-whole factor, `weight_scale`, which narrows its ranges by the same factor. An update
-whose scale divides that of the weight is subtracted without a truncation (`less`).
+whole factor, `weight_scale`, which narrows its ranges by the same factor. Its gradient
+is truncated to the scale that makes the update a multiple of the weight's raw values
+(`rescaled_for`), so that the update is subtracted as it is (`updated`).
 """
 
 from __future__ import annotations
@@ -82,7 +84,7 @@ class FixedPoint:
         self.value, self.base, self.precision = value, base, precision
         self.unit, self.weight_scale = base**precision, weight_scale
         self.scale = scale or self.unit * weight_scale      # of the raw values
-        self.rest = rest or self.scale      # the scale after a pending truncation
+        self.rest = rest or self.scale      # the scale of an operand, once truncated
 
     shape = property(lambda self: self.value.shape)
     ndim = property(lambda self: self.value.ndim)
@@ -127,7 +129,7 @@ class FixedPoint:
         return self._with(value, scale, weight_scale, scale)
 
     def operand(self):
-        """Ready for a product: truncated first if a truncation is pending."""
+        """Ready for a product: truncated first, if a truncation is pending."""
         return self if self.scale <= self.rest else self._at(self.rest)
 
     def _for_sum(self):
@@ -271,9 +273,10 @@ class FixedPoint:
         return self.relu_and_slope()[0]
 
     def relu_and_slope(self) -> tuple[FixedPoint, FixedPoint]:
-        """The product x * slope, and the slope: [x >= 0] to within its rounding.
+        """max(self, 0) and the slope of each element, 0 or 1.
 
-        Where a pending truncation opens the value, the sign is read from that opening.
+        If a pending truncation opens the value, its sign comes from the same opening.
+        The slope of a negative number that is rounded to 0 may be 1.
         """
         x, source = self.operand(), self
         divisor = Fraction(self.scale) / x.scale

@@ -27,13 +27,13 @@ def matmul_mod(x: np.ndarray, y: np.ndarray, bits: int = 64) -> np.ndarray:
         half = x.shape[-1] // 2
         left = matmul_mod(x[..., :half], y[..., :half, :], bits)
         return left + matmul_mod(x[..., half:], y[..., half:, :], bits)
-    a, b, total = split_limbs(x, bits), split_limbs(y, bits), None
+    a, b, total = split_limbs(x, bits), split_limbs(y, bits), np.zeros((), np.uint64)
     for n in reversed(range(len(a))):
         bracket = a[0] @ b[n]
         for i in range(n):
             bracket += a[i + 1] @ b[n - i - 1]
-        bracket = bracket.astype(np.int64).view(np.uint64)
-        total = bracket if total is None else np.add(total << LIMB, bracket, out=bracket)
+        part = bracket.astype(np.int64).view(np.uint64)
+        total = np.add(total << LIMB, part, out=part)
     return total
 
 

@@ -90,7 +90,7 @@ def scale_down(x: RingArray, d: int) -> RingArray:
         return move(scale_down(original, d))
     quotients = _quotients[x] or {}
     if d not in quotients:
-        quotients[d] = truncate(x, d) if secret(x) else _rounded(x, d)
+        quotients[d] = truncate(x, d) if isinstance(x, Share) else _rounded(x, d)
         _quotients[x] = quotients
     return quotients[d]
 

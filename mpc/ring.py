@@ -20,6 +20,8 @@ import numpy as np
 
 from mpc.limbs import matmul_mod
 
+Words = np.ndarray | int        # elements, or a public integer in their place
+
 
 class Ring:
     """Arithmetic in words of dtype `wide` that `reduce` brings back to elements."""
@@ -35,17 +37,17 @@ class Ring:
         """Elements of the ring from any words."""
         return x
 
-    def add(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def add(self, x: Words, y: Words) -> np.ndarray:
         return self.reduce(np.add(x, y, dtype=self.wide))
 
-    def sub(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def sub(self, x: Words, y: Words) -> np.ndarray:
         return self.add(x, self.neg(y))
 
-    def neg(self, x: np.ndarray) -> np.ndarray:
+    def neg(self, x: Words) -> np.ndarray:
         # the modulus minus x; 2^64 is 0 in words
         return self.reduce(np.subtract(self.modulus % 2**64, x, dtype=self.wide))
 
-    def mul(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def mul(self, x: Words, y: Words) -> np.ndarray:
         return self.reduce(np.multiply(x, y, dtype=self.wide))
 
     def sum(self, x: np.ndarray, axis: int | tuple, keepdims=False) -> np.ndarray:

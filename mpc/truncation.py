@@ -8,7 +8,7 @@ about the cut-off digits.
 
 import numpy as np
 
-from mpc.beaver import Opened, Term, as_share, masked, refresh, share_offline
+from mpc.beaver import as_share, masked, refresh, share_offline
 from mpc.ledger import check, step
 from mpc.masks import spoilt
 from mpc.ring import Z2k
@@ -71,7 +71,7 @@ def truncate_with_provider(x: Share, d: int) -> Share:
     """
     ring, (secret,) = x.ring, masked(epsilon=x)
     top, off = ring.bits - 1, d * (ring.modulus // 4 // d)
-    a, = (term.value for term in secret.terms)
+    a = ring.sum(secret.terms[0].parts, axis=1)
     t, q = a >> top, a // d + (a % d > 0)
     t_share, q_share = share_offline(x.world, t=(t, ring), q=(q, ring))
     c = ring.add(secret.constant, off)
@@ -79,5 +79,5 @@ def truncate_with_provider(x: Share, d: int) -> Share:
     fall = (whole + 1) % 2**64 - (c % d + (d - left)) // d
     e = c >> top
     constant = ring.reduce(c // d - e * fall - off // d)
-    return as_share(Opened(constant, Term(ring.reduce((e - 1) * fall), t_share, t),
-                           Term(None, q_share, q)), like=x)
+    return as_share(constant, (ring.reduce((e - 1) * fall), t_share, t),
+                    (None, q_share, q), like=x)

@@ -80,8 +80,7 @@ def share(world: mpc.World, numbers: np.ndarray) -> mpc.FixedPoint:
 
 def measure(n_workers: int, comparison: str, task: Callable, runs: int = 3) -> Measured:
     """The cost of a task, with the truncation that the training command uses."""
-    world = mpc.World(n_workers, comparison=comparison,
-                      truncation="local" if n_workers == 2 else "provider")
+    world = mpc.World(n_workers, comparison=comparison)
     run, seconds = task(world), []
     for _ in range(runs):
         mark, start = len(world.ledger.messages), time.perf_counter()

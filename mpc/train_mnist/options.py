@@ -12,7 +12,7 @@ from mpc.train_mnist.save import check_place
 from mpc.transport.mpi import launched
 
 # The parser leaves these at None to show which were given; defaults are set later.
-DEFAULTS = {"workers": 2, "comparison": None, "truncation": None, "ring_bits": 64,
+DEFAULTS = {"workers": 2, "comparison": None, "truncation": "provider", "ring_bits": 64,
             "ledger": False, "precision_fractional": 3, "base": 10,
             "reproducible": False, "checked": False, "world": None}
 WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
@@ -57,8 +57,6 @@ class TrainingParser(Parser):
             elif name in WITHOUT_EFFECT[options.arithmetic]:
                 self.error(f"{flag(name)} has no effect with --arithmetic "
                            f"{options.arithmetic}; leave one of them out")
-        if options.truncation is None:
-            options.truncation = "local" if options.workers == 2 else "provider"
         try:
             options.world = options.world or ("mpi" if launched() else "simulation")
         except ValueError as error:
@@ -134,12 +132,12 @@ def parser(command: str = "train_mnist", description: str = DESCRIPTION,
         "only, and their default), or carry-tree (default for more), which sends less "
         "and needs the provider offline only")
     add("--truncation", choices=("local", "provider"),
-        help="how products are scaled down: local (two workers only, and their "
-        "default), without a message, or provider (default for more), in one round "
-        "and without wrap-around errors")
+        help="how products are scaled down: provider (default), without errors, or "
+        "local (two workers only), the tutorial's way, without a message and with rare "
+        "wrap-around errors")
     add("--ring-bits", type=whole(8, 64), metavar="L",
-        help="compute in the integers mod 2^L (default 64); with --truncation provider "
-        "44 bits are enough: shorter messages, half the floating-point products")
+        help="compute in the integers mod 2^L (default 64); 44 bits are enough, with "
+        "shorter messages and half the floating-point products")
     add("--data-dir", type=path_name, metavar="DIR",
         help="the folder of the four MNIST files (default: the folder in the "
         "environment variable MNIST_DIR, or the digits that come with the package)")
