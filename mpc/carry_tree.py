@@ -118,7 +118,8 @@ def msb(x: Share, low: int = 0) -> Share:
 
     With `low` bits cut off, as many fewer are compared (l - low for l). The answer is
     the sign of a quotient x / 2^low, rounded up or down: -2^low < x < 0 may be taken
-    for positive. The quotient of x by any multiple of 2^low is then 0.
+    for positive, and the quotient of x by any multiple of 2^low is then 0. Beyond the
+    range of that quotient, x > 2^(l-1) - 2^low may be taken for negative.
     """
     c, v = known_bits(x, low)
     top, = share_offline(x.world, top=(v[:, -1], BITS))
