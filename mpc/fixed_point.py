@@ -41,7 +41,6 @@ from mpc.ring import Z2k, raw_limit
 from mpc.share import Local, RingArray, shown
 from mpc.share import concatenate as join
 
-
 COARSEST = 6    # the least scale of a gradient: of an output's error, a sixth is lost
 
 

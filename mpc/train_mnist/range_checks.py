@@ -26,8 +26,9 @@ def weight_scale(options: Namespace) -> int:
     weight's scale is a multiple of its scale, it is subtracted as it is
     (`FixedPoint.updated`). With g as fine as other numbers, that takes a factor of
     `full`; with a g that is d times coarser, full / d. If g's scale had to be below
-    `COARSEST`, accuracy would suffer; weights then keep the ordinary scale. Room that is left makes weights finer by a power of two: a ReLU's comparison
-    skips as many bits.
+    `COARSEST`, accuracy would suffer; weights then keep the ordinary scale. Room that
+    is left makes weights finer by a power of two: a ReLU's comparison skips as many
+    bits.
     """
     rates = [as_fraction(options.lr) * as_fraction(2 / size)
              for size in _batch_sizes(options)]
