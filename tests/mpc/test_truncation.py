@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from helpers import (
-    Injected,
     every_sharing,
     everywhere,
     give,
     reconstruct,
     rows_of,
+    under_every_mask,
     with_rows,
 )
 
@@ -211,15 +211,10 @@ def test_truncate_is_the_same_in_every_way_to_run_it(n_workers, truncation):
 
 def rounded_up(values, d, bits=16, n_workers=2):
     """The excess of ``x / d`` over its floor, (len(values), 2^bits): for every mask."""
-    values = np.asarray(values)[:, None]
-    masks = np.arange(n_workers * 2**bits).reshape(n_workers, 1, -1) % 2**bits
-    masks[0] -= masks[1:].sum(axis=0)                       # the sum takes every value
-    world = World(n_workers, seed=1, ring_bits=bits, coins=Injected(
-        {"truncate_with_provider/a": masks % 2**bits}))
-    x = give(world, np.broadcast_to(values % 2**bits, (len(values), 2**bits)))
-    quotients = world.ring.to_int(reconstruct(truncate_with_provider(x, d)))
-    assert not world.coins.unused
-    return quotients - values // d
+    x = under_every_mask(values, "truncate_with_provider/a", bits, n_workers)
+    quotients = x.ring.to_int(reconstruct(truncate_with_provider(x, d)))
+    assert not x.world.coins.unused
+    return quotients - np.asarray(values)[:, None] // d
 
 
 def valid(d, bits):
