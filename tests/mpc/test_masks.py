@@ -72,6 +72,13 @@ ALONE = {
     "a coin added twice to packed bits": lambda w, s: (
         lambda r: r + r)(coin(w, ring=Bits())),
     "packed bits AND a number": lambda w, s: coin(w, ring=Bits()).times(255),
+    "a coin times a secret": lambda w, s: mpc.multiply(s + coin(w), s),
+    "a coin times itself": lambda w, s: (lambda r: mpc.multiply(r, r))(coin(w)),
+    "a coin in a product of matrices": lambda w, s: mpc.matmul(
+        coin(w, (1, 3)), s.reshape(3, 1)),
+    "a coin, truncated": lambda w, s: mpc.truncate(s + coin(w), 10),
+    "a coin, truncated, times a secret": lambda w, s: (
+        lambda q: mpc.multiply(q, q))(mpc.truncate(s + coin(w), 10)),
 }
 
 
