@@ -120,8 +120,8 @@ def msb(x: Share, low: int = 0) -> Share:
 
     With `low` bits cut off, as many fewer are compared (l - low for l). The answer is
     the sign of a quotient x / 2^low, rounded up or down: -2^low < x < 0 may be taken
-    for positive, and the 2^low - 1 largest x for negative. The quotient of x by any
-    multiple of 2^low is rounded alike, so it is 0 for such a negative x.
+    for positive, and the quotient of x by any multiple of 2^low is then 0. Beyond the
+    range of that quotient, x > 2^(l-1) - 2^low may be taken for negative.
     """
     c, v = known_bits(x, low)
     top, = share_offline(x.world, top=(v[:, -1], BITS))
