@@ -41,6 +41,8 @@ from mpc.ring import Z2k, raw_limit
 from mpc.share import Local, RingArray, shown
 from mpc.share import concatenate as join
 
+COARSEST = 6    # the least scale of a gradient: of an output's error, a sixth is lost
+
 
 def compared(name: str, operation):
     """The `operation`, which a checked World repeats on plain numbers."""
@@ -141,21 +143,18 @@ class FixedPoint:
     def rescaled_for(self, weight, x, c=1) -> FixedPoint:
         """A gradient at the scale for an update of `weight` by ``x.T @ self * c``.
 
-        The update is then a whole multiple of the weight's raw values and needs no
-        truncation. Unchanged if `weight` is no finer than other numbers.
+        The raw update is then a fraction of the weight's, and needs no truncation.
+        Unchanged if the weight is no finer than other numbers, or if the scale would
+        be below `COARSEST`.
         """
         fixed = isinstance(weight, FixedPoint) and isinstance(x, FixedPoint)
         if not fixed or weight.weight_scale == 1 or not c:
             return self
         finest = (weight.scale * abs(encoding.as_fraction(c)) / min(x.scale, x.rest)
                   / public.matmul_factor(x.value, self.value))
-        scale = finest / ceil(finest / self.unit)
-
-        def has_room(g):
-            return g.scale * (scale / g.scale).numerator <= g.unit**2 * g.weight_scale
-
-        g = self if has_room(self) else self._at(self.unit)
-        return g._at(scale) if has_room(g) else self
+        step = (finest / self.scale).denominator
+        scale = self.scale / Fraction(step * ceil(self.scale / (self.unit * step)))
+        return self._at(scale) if scale >= COARSEST else self
 
     def _encoded(self, numbers, scale):
         """Public `numbers` at a `scale`, as an operand of this value."""

@@ -6,6 +6,7 @@ import math
 from argparse import Namespace
 
 from mpc.encoding import as_fraction, digit_base
+from mpc.fixed_point import COARSEST
 from mpc.ring import Z2k, raw_limit
 
 # Local truncation of x is wrong with probability |x| / 2^l (`mpc.truncation`). Over all
@@ -24,10 +25,10 @@ def weight_scale(options: Namespace) -> int:
     An update is x.T @ g * rate, g being the gradient of a layer's output. If the
     weight's scale is a multiple of its scale, it is subtracted as it is
     (`FixedPoint.updated`). With g as fine as other numbers, that takes a factor of
-    `full`; with a g that is d times coarser, full / d. If the rounding of g exceeded a
-    sixth of an output's error, accuracy would suffer; weights then keep the ordinary
-    scale. Room that is left makes weights finer by a power of two: a ReLU's comparison
-    skips as many bits.
+    `full`; with a g that is d times coarser, full / d. If g's scale had to be below
+    `COARSEST`, accuracy would suffer; weights then keep the ordinary scale. Room that
+    is left makes weights finer by a power of two: a ReLU's comparison skips as many
+    bits.
     """
     rates = [as_fraction(options.lr) * as_fraction(2 / size)
              for size in _batch_sizes(options)]
@@ -38,7 +39,7 @@ def weight_scale(options: Namespace) -> int:
     room = int(raw_limit(Z2k(options.ring_bits))) // (unit**2 * workers * OUTPUT)
     if full <= room:
         return full << max((room // SPARE // full).bit_length() - 1, 0)
-    least = max(unit, math.ceil(6 * workers / min(rates)))
+    least = max(unit, math.ceil(COARSEST * workers / min(rates)))
     return next((full // d for d in range(-(-full // max(room, 1)), full // least + 1)
                  if full % d == 0), 1)
 
