@@ -279,7 +279,7 @@ class FixedPoint:
         """
         x, source = self.operand(), self
         divisor = Fraction(self.scale) / x.scale
-        if getattr(self.value.world, "truncation", None) == "local":
+        if getattr(self._number.world, "truncation", None) == "local":
             source, divisor = x, Fraction(1)
         slope = public.drelu(
             source._number, divisor.numerator if divisor.denominator == 1 else 1)
@@ -485,6 +485,8 @@ def fix_precision(array, precision_fractional: int = 3, base: int = 10, ring=Non
 @partial(compared, "concatenate")
 def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
     """FixedPoints of one format, all secret or all public, joined along an `axis`."""
+    if not len(values):
+        raise ValueError("concatenate: nothing to join; give one value or more")
     for v in values:
         if not isinstance(v, FixedPoint):
             raise TypeError(f"concatenate: a {type(v).__name__} is no FixedPoint")
