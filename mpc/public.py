@@ -86,8 +86,8 @@ def scale_down(x: RingArray, d: int) -> RingArray:
     if d == 1:
         return x
     if x.view_of is not None:
-        original, move = x.view_of
-        return move(scale_down(original, d))
+        original, *view = x.view_of
+        return scale_down(original, d)._view(*view)
     quotients = _quotients[x] or {}
     if d not in quotients:
         quotients[d] = truncate(x, d) if isinstance(x, Share) else _rounded(x, d)

@@ -43,7 +43,7 @@ class RingArray:
         self.shape, self.ndim = rows.shape[1:], rows.ndim - 1
         self._rows = rows.view() if rows.flags.writeable else rows
         self._rows.flags.writeable = False
-        self.view_of = None         # (array, move): these are move(array), all of it
+        self.view_of = None     # (array, move, ...): its rows in other places, by move
 
     rows = property(lambda self: self._rows)        # not to be replaced
 
@@ -54,10 +54,10 @@ class RingArray:
         """The elements in other places, or sums of them."""
         return self._with(rows, masks.moved(self.masks, self.shape, *how))
 
-    def _view(self, rows, move, *how):
-        """All elements in other places: what is known of them holds for the view."""
-        view = self._moved(rows, *how)
-        view.view_of = self, move
+    def _view(self, move, *how):
+        """All elements, in other places: what is known of them holds for the view."""
+        view = self._moved(move(self.rows), *how)
+        view.view_of = self, move, *how
         return view
 
     # ---- sums, and operands that all workers know: (1, *shape), for all holders
@@ -111,15 +111,14 @@ class RingArray:
         except (TypeError, ValueError):
             raise ValueError(f"reshape: {shown(shape)} does not fit {self.shape}; give "
                              "public sizes of as many elements") from None
-        return self._view(self.rows.reshape(len(self.rows), *new),
-                          lambda x: x.reshape(new), "reshape", new)
+        return self._view(lambda x: x.reshape(len(x), *new), "reshape", new)
 
     @property
     def T(self):
         """The axes in reverse order, as in NumPy; with fewer than two, the same."""
         if self.ndim < 2:
             return self
-        return self._view(reversed_axes(self.rows), lambda x: x.T, "T")
+        return self._view(reversed_axes, "T")
 
     def moveaxis(self, source: int, destination: int):
         places = behind(source, self.ndim), behind(destination, self.ndim)
