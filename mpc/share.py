@@ -190,22 +190,19 @@ class Local:
         return f"Local({self.role}, shape {self.shape})\n  -> {self.role}: {here}"
 
 
-class Notes:
+class Notes(dict):
     """Notes on arrays, by identity, for as long as an array lives.
 
     Each module keeps its own, so nobody writes on another one's object.
     """
 
-    def __init__(self):
-        self._notes = {}
-
     def __getitem__(self, x):
-        return self._notes.get(id(x))
+        return self.get(id(x))
 
     def __setitem__(self, x, note):
-        if id(x) not in self._notes:
-            weakref.finalize(x, self._notes.pop, id(x))
-        self._notes[id(x)] = note
+        if id(x) not in self:
+            weakref.finalize(x, self.pop, id(x))
+        super().__setitem__(id(x), note)
 
 
 def concatenate(shares: list, axis: int = 0):
