@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import partial, wraps
+from math import ceil
 
 import numpy as np
 
@@ -502,8 +503,9 @@ def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
     at the unit. If g has the scale |c| * unit * n for a divisor n of `finer`, neither
     the factor c (`mpc.public_factors`) nor the update takes a truncation.
     """
-    most = min(int(1 / abs(c)), int(finer))
-    return abs(c) * unit * next((n for n in range(most, 0, -1) if finer % n == 0), 0)
+    least = ceil(max(finer * abs(c), 1))        # finer / n
+    parts = (finer / d for d in range(least, least + 1000))
+    return abs(c) * unit * next((n for n in parts if n.denominator == 1), 0)
 
 
 def _alike(values):

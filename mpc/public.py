@@ -87,8 +87,8 @@ def scale_down(x: RingArray, d: int, n: int = 1) -> RingArray:
     if d == 1:
         return times_integer(x, n)
     if x.view_of is not None:
-        original, move = x.view_of
-        return move(scale_down(original, d, n))
+        original, *view = x.view_of
+        return scale_down(original, d, n)._view(*view)
     quotients = _quotients[x] or {}
     if (d, n) not in quotients:
         x_n = times_integer(x, n)
