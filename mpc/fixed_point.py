@@ -500,12 +500,12 @@ def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
     """The largest scale up to the unit of a g for an update by ``x.T @ g * c``, or 0.
 
     The weight's raw values are `finer` times as fine as those of ``x.T @ g`` with a g
-    at the unit. If g has the scale |c| * unit * n for a divisor n of `finer`, neither
-    the factor c (`mpc.public_factors`) nor the update takes a truncation.
+    at the unit. A g of scale |c| unit finer / d, for a whole number d, makes the update
+    a d-th of that, and a factor c for which there is room (`mpc.public_factors`).
     """
-    least = ceil(max(finer * abs(c), 1))        # finer / n
-    parts = (finer / d for d in range(least, least + 1000))
-    return abs(c) * unit * next((n for n in parts if n.denominator == 1), 0)
+    least = max(1, ceil(finer * abs(c)))
+    scales = (unit * finer / d for d in range(least, least + 1000))
+    return abs(c) * next((s for s in scales if s.denominator == 1), Fraction(0))
 
 
 def _alike(values):
