@@ -54,7 +54,7 @@ def known_bits(x: Share, low: int = 0, less: int = 0) -> tuple[np.ndarray, np.nd
     if x.ndim == 0:
         raise ValueError("a single number has no axis to pack; reshape it to (1,)")
     ring, (secret,) = x.ring, masked(epsilon=x)
-    a = ring.sum(secret.terms[0].parts, axis=1)
+    a = secret.terms[0].value
     numbers = ring.sub(secret.constant, less) >> low, (a >> low) + (a % 2**low > 0)
     c, v = (packed_bits_of(number, ring.bits - low) for number in numbers)
     return c, v
