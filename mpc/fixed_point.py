@@ -503,7 +503,7 @@ def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
     at the unit. If g has the scale |c| * unit * n for a divisor n of `finer`, neither
     the factor c (`mpc.public_factors`) nor the update takes a truncation.
     """
-    least = ceil(max(finer * abs(c), 1))        # finer / n
+    least = ceil(max(finer * abs(c), Fraction(1)))      # finer / n
     parts = (finer / d for d in range(least, least + 1000))
     return abs(c) * unit * next((n for n in parts if n.denominator == 1), 0)
 
