@@ -6,6 +6,8 @@ truncation and comparison of secrets are protocols; those of public arrays are p
 NumPy with the same rule of rounding.
 """
 
+from fractions import Fraction
+
 import numpy as np
 
 from mpc import beaver, comparison, masks
@@ -71,23 +73,21 @@ def matmul_factor(x: RingArray, y: RingArray) -> int:
     return len(x.world.workers) if secret(x) and secret(y) else 1
 
 
-def times_integer(x: RingArray, n: int) -> RingArray:
-    return x if n == 1 else x.times(n)
-
-
 _quotients = Notes()        # {divisor: quotient} of an array
 
 
-def scale_down(x: RingArray, d: int) -> RingArray:
-    """``x / d``, rounded up with the probability of the part cut off.
+def scaled(x: RingArray, factor: Fraction) -> RingArray:
+    """``x * factor``, rounded up with the probability of the part cut off.
 
-    An array, or a view of it, has one quotient for each d, however often it is used.
+    An array, or a view of it, has one quotient by each d, however often it is used.
     """
+    n, d = factor.as_integer_ratio()
+    x = x if n == 1 else x.times(n)
     if d == 1:
         return x
     if x.view_of is not None:
         original, *view = x.view_of
-        return scale_down(original, d)._view(*view)
+        return scaled(original, Fraction(1, d))._view(*view)
     quotients = _quotients[x] or {}
     if d not in quotients:
         quotients[d] = truncate(x, d) if isinstance(x, Share) else _rounded(x, d)
@@ -110,7 +110,6 @@ def _either(protocol, plain):
     return operation
 
 
-square = _either(lambda x: beaver.multiply(x, x), np.square)
 drelu = _either(comparison.drelu, lambda x: x >= 0)
 is_zero = _either(lambda x: comparison.equal(x, x.times(0)), lambda x: x == 0)
 refresh = _either(beaver.refresh, lambda x: x)

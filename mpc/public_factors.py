@@ -39,7 +39,7 @@ def times_number(x, c: Fraction):
         return x._with(x._number if p > 0 else -x._number, scale)
     if q > 1 and (x.scale * part > _widest(x) or x.scale * q > most):
         return _by_digits(x, np.float64(c), public.multiply)
-    return x._with(public.times_integer(x._number, p), x.scale * q)
+    return x._with(public.scaled(x._number, Fraction(p)), x.scale * q)
 
 
 def times_array(x, c: np.ndarray, op):
@@ -72,7 +72,7 @@ def _by_digits(x, c, op):
     total = op(x._number, x._encoded(digits.pop(), 1))
     for digit in reversed(digits):
         product = op(x._number, x._encoded(digit, 1))
-        total = public.add(public.scale_down(total, base), product)
+        total = public.add(public.scaled(total, Fraction(1, base)), product)
     return x._with(total, x.scale * base)
 
 
