@@ -91,6 +91,7 @@ class FixedPoint:
     shape = property(lambda self: self.value.shape)
     ndim = property(lambda self: self.value.ndim)
     ring = property(lambda self: self.value.ring)
+    T = property(lambda self: self._with(self._number.T))
 
     @property
     def limits(self) -> Limits:
@@ -346,10 +347,6 @@ class FixedPoint:
 
     def reshape(self, *shape) -> FixedPoint:
         return self._with(self._number.reshape(*shape))
-
-    @property
-    def T(self) -> FixedPoint:
-        return self._with(self._number.T)
 
     def __getitem__(self, key) -> FixedPoint:
         return self._with(self._number[key])

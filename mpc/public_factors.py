@@ -13,8 +13,6 @@ as long as the product has the range of docs/NUMBERS.md; an operand whose scale 
 too little is truncated first.
 """
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 import numpy as np
