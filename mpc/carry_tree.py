@@ -19,6 +19,8 @@ that hold the bits of eight elements each. In the ring `Bits`, + and plus() are 
 products are AND.
 """
 
+from math import prod
+
 import numpy as np
 
 from mpc.beaver import as_share, masked, multiply, share_offline
@@ -45,7 +47,7 @@ def fold(x: Share, axis: int, combine) -> Share:
 # ---- the bits of an opened secret
 
 
-def known_bits(x: Share, low: int = 0, less: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def known_bits(x: Share, low: int = 0, less: int = 0) -> list[np.ndarray]:
     """Packed bits of two numbers that sum to x - less: one public, one the provider's.
 
     Both (holders, l - low, ..., n / 8) for x (..., n). If `low` bits are cut off, the
@@ -56,8 +58,7 @@ def known_bits(x: Share, low: int = 0, less: int = 0) -> tuple[np.ndarray, np.nd
     ring, (secret,) = x.ring, masked(epsilon=x)
     a = secret.terms[0].value
     numbers = ring.sub(secret.constant, less) >> low, (a >> low) + (a % 2**low > 0)
-    c, v = (packed_bits_of(number, ring.bits - low) for number in numbers)
-    return c, v
+    return [packed_bits_of(number, ring.bits - low) for number in numbers]
 
 
 def leaves(x: Share, c: np.ndarray, v: np.ndarray) -> tuple[Share, Share]:
@@ -65,13 +66,10 @@ def leaves(x: Share, c: np.ndarray, v: np.ndarray) -> tuple[Share, Share]:
 
     Bits missing from the lowest group propagate a carry, and none enters them.
     """
-    missing = -c.shape[1] % 4
-
     def grouped(bits, fill):                        # (holders, 4, groups, ..., n / 8)
-        new = (missing, 0), *[(0, 0)] * (bits.ndim - 2)
-        bits = np.pad(bits, ((0, 0), *new), constant_values=fill)
-        groups = len(bits), bits.shape[1] // 4, 4, *bits.shape[2:]
-        return bits.reshape(groups).swapaxes(1, 2)
+        missing = (0, 0), (-bits.shape[1] % 4, 0), *[(0, 0)] * (bits.ndim - 2)
+        bits = np.pad(bits, missing, constant_values=fill)
+        return np.stack([bits[:, i::4] for i in range(4)], axis=1)
 
     u, more_than = grouped(c, 255), thresholds(grouped(v, 0))
     table, = share_offline(x.world, table=(more_than, BITS))
@@ -153,9 +151,8 @@ def drelu(x: Share, low: int = 0) -> Share:
     `low` as in `msb`. At l = 64 each of two workers sends 13.75 bytes for an element, 8
     of which open x. The bit is opened, so its products with opened secrets are free.
     """
-    flat = x.reshape(-1)
-    positive = msb(flat, low).plus(255)
-    return bit_to_arithmetic(positive, flat.shape[0], x.ring).reshape(x.shape)
+    positive = msb(x.reshape(-1), low).plus(255)
+    return bit_to_arithmetic(positive, prod(x.shape), x.ring).reshape(x.shape)
 
 
 @step(over=Bits, rounds="levels(l)", online="(k - 1)*k*2*(l - 1)*ceil(n/8)",
@@ -174,7 +171,5 @@ def is_zero(x: Share) -> Share:
     That is, all bits of epsilon - 1 and the mask propagate. At l = 64 each of two
     workers sends 11.9 bytes for an element, fewer than for drelu.
     """
-    flat = x.reshape(-1)
-    _, p = leaves(flat, *known_bits(flat, less=1))
-    bit = bit_to_arithmetic(and_all(p), flat.shape[0], x.ring)
-    return bit.reshape(x.shape)
+    _, p = leaves(x, *known_bits(x.reshape(-1), less=1))
+    return bit_to_arithmetic(and_all(p), prod(x.shape), x.ring).reshape(x.shape)

@@ -91,6 +91,7 @@ class FixedPoint:
     shape = property(lambda self: self.value.shape)
     ndim = property(lambda self: self.value.ndim)
     ring = property(lambda self: self.value.ring)
+    T = property(lambda self: self._with(self._number.T))
 
     @property
     def limits(self) -> Limits:
@@ -125,8 +126,7 @@ class FixedPoint:
 
     def _at(self, scale, weight_scale=1):
         """The same number at another scale: multiplied for free, or truncated."""
-        ratio = Fraction(scale) / self.scale
-        value = public.scale_down(self._number, ratio.denominator, ratio.numerator)
+        value = public.scaled(self._number, Fraction(scale) / self.scale)
         return self._with(value, scale, weight_scale, scale)
 
     def operand(self):
@@ -200,7 +200,7 @@ class FixedPoint:
         _same_format(self, gradient)
         factor = Fraction(self.scale) / gradient.scale * encoding.as_fraction(rate)
         if factor.denominator == 1:
-            change = public.times_integer(gradient._number, factor.numerator)
+            change = public.scaled(gradient._number, factor)
         else:
             change = (gradient * rate)._at(self.unit)._at(self.scale)._number
         return self._with(public.add(self._number, -change))
@@ -214,10 +214,8 @@ class FixedPoint:
 
     @partial(_operator, "*")
     def __mul__(self, other) -> FixedPoint:
-        if isinstance(other, FixedPoint):
+        if isinstance(other, FixedPoint) or np.ndim(other):
             return self._product(other, public.multiply)
-        if np.ndim(other):
-            return times_array(self, other, public.multiply)
         return times_number(self, encoding.exact_factor(other))
 
     __rmul__ = __mul__
@@ -232,23 +230,23 @@ class FixedPoint:
 
     @partial(_operator, "@")
     def __matmul__(self, other) -> FixedPoint:
-        if isinstance(other, FixedPoint):
-            return self._product(other, public.matmul)
-        return times_array(self, real_array(other), public.matmul)
+        return self._product(other, public.matmul)
 
     @partial(_operator, "r@")
     def __rmatmul__(self, other) -> FixedPoint:
-        return times_array(self, real_array(other), lambda x, c: public.matmul(c, x))
+        return self._product(other, lambda x, c: public.matmul(c, x))
 
     @partial(compared, "**")
     def __pow__(self, exponent) -> FixedPoint:
         if isinstance(exponent, FixedPoint) or np.ndim(exponent) or exponent != 2:
             raise ValueError("fixed point: only ** 2 is provided; use products")
         x = self if self.scale <= self.unit else self._at(self.unit)
-        return x._with(public.square(x._number), x.scale**2, rest=min(x.unit, x.rest))
+        return x * x
 
     def _product(self, other, op):
         """`op` of two values, truncated first if they would leave too little room."""
+        if not isinstance(other, FixedPoint):
+            return times_array(self, real_array(other), op)
         x, y = self, other
         if x.scale * y.scale > x.unit**2:
             x, y = x.operand(), y.operand()
@@ -277,13 +275,11 @@ class FixedPoint:
         If a pending truncation opens the value, its sign comes from the same opening.
         The slope of a negative number that is rounded to 0 may be 1.
         """
-        x, source = self.operand(), self
-        divisor = Fraction(self.scale) / x.scale
-        if getattr(self._number.world, "truncation", None) == "local":
-            source, divisor = x, Fraction(1)
-        slope = public.drelu(
-            source._number, divisor.numerator if divisor.denominator == 1 else 1)
-        slope = x._with(slope, 1, 1, self.unit)
+        x = self.operand()
+        local = getattr(x._number.world, "truncation", None) == "local"
+        source = x if local else self
+        divisor = 1 if source.scale % x.scale else source.scale // x.scale
+        slope = x._with(public.drelu(source._number, divisor), 1, 1, self.unit)
         return x * slope, slope
 
     def __ge__(self, other) -> FixedPoint:
@@ -353,10 +349,6 @@ class FixedPoint:
     def reshape(self, *shape) -> FixedPoint:
         return self._with(self._number.reshape(*shape))
 
-    @property
-    def T(self) -> FixedPoint:
-        return self._with(self._number.T)
-
     def __getitem__(self, key) -> FixedPoint:
         return self._with(self._number[key])
 
@@ -386,8 +378,7 @@ class FixedPoint:
             held = world.private_input(role, self.shape, lambda: rows[0], np.uint64)
         if owner is not None and str(owner) != held.role:
             raise ValueError(f"share: {held.role} holds this value; drop the owner")
-        share, = world.share(held.role, value=(held.rows, world.ring))
-        return self._with(share)
+        return self._with(*world.share(held.role, value=(held.rows, world.ring)))
 
     def refresh(self) -> FixedPoint:
         """The same number under fresh shares, after any pending truncation."""
@@ -492,8 +483,7 @@ def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
             raise TypeError(f"concatenate: a {type(v).__name__} is no FixedPoint")
         _same_format(values[0], v)
     values = _alike(values)
-    joined = join([v._number for v in values], axis)
-    return values[0]._with(joined)
+    return values[0]._with(join([v._number for v in values], axis))
 
 
 def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
