@@ -130,8 +130,9 @@ class FixedPoint:
         return self._with(value, scale, weight_scale, scale)
 
     def operand(self):
-        """Ready for a product: truncated first, if a truncation is pending."""
-        return self if self.scale <= self.rest else self._at(self.rest)
+        """Ready for a product: truncated, if that is pending or 1 * 1 had no room."""
+        rest = self.rest if self.rest * self.unit < raw_limit(self.ring) else self.unit
+        return self if self.scale <= rest else self._at(rest)
 
     def _for_sum(self):
         """At a scale that keeps the full range of products."""

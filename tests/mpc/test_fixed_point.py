@@ -481,6 +481,20 @@ def test_a_bias_at_the_scale_of_a_layers_product_is_added_without_a_truncation(
     np.testing.assert_allclose(decode(moved), b - 0.05 * x.sum(0)[:3])
 
 
+@pytest.mark.parametrize("line", ["b * s", "s * b", "b * b", "b ** 2", "b @ s.T",
+                                  "b.T @ b", "b.relu() * s", "b.max(1) * 2", "b * 0.3"])
+@pytest.mark.parametrize("kind", ["secret", "public"])
+def test_a_bias_that_leaves_no_room_for_a_product_is_truncated_first(line, kind):
+    world = World(seed=1, checked=True)
+    make = share if kind == "secret" else lambda world, array, **how: fix_precision(
+        array, **how)
+    s, b = numbers(2, 3), numbers(2, 3) / 8
+    values = {"s": make(world, s), "b": make(world, b, weight_scale=4 * 10**13)}
+    assert values["b"].limits.product < 1
+    due = eval(line.replace("b.relu()", "np.maximum(b, 0)"), {"s": s, "b": b, "np": np})
+    np.testing.assert_allclose(decode(eval(line, values)), due, atol=0.01)
+
+
 @pytest.mark.parametrize("n_workers", [2, 3, 5])
 def test_matrix_products_up_to_their_limit_are_right(n_workers):
     """A quarter of it for each of two terms would be too much for twice as many."""
