@@ -248,6 +248,24 @@ def bytes_of_a_batch(answer):
 
 
 @check
+def one_product_to_deal(function):
+    """Three products in all: one for each worker, and this one for the provider."""
+    for a, b in (([1, 2], [3, 1]), ([5, -4], [2, 9]), ([0, 7], [-6, 6])):
+        found = function(a, b)
+        due = 2 * sum(a) * sum(b) - 4 * (a[0] * b[0] + a[1] * b[1])
+        if found == due:
+            continue
+        said = f"a = {a} and b = {b} need {due}, not {found}"
+        if found == -due:
+            return f"{said}; look at the sign"
+        if 2 * found == due:
+            return f"{said}; that is half of it"
+        if found == due + 4 * (a[0] * b[0] + a[1] * b[1]):
+            return f"{said}; the products of each worker must be subtracted"
+        return said
+
+
+@check
 def a_word_too_many(function):
     """The mask and the opened value reveal the secret: never tell the dealer."""
     ring, secret = Z2k(64), np.array([0, 18, 253], np.uint64)
