@@ -184,6 +184,50 @@ def half_of_bob(function):
             return f"{x} / 10 is {abs(mean):.1f} too {side} on average"
 
 
+class _Shared:
+    """A number of which one has a share: known numbers multiply it, and sums."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __add__(self, other):
+        return _Shared(self.value + getattr(other, "value", other))
+
+    def __mul__(self, other):
+        if isinstance(other, _Shared):
+            raise TypeError("the product of two shares is no share of a product")
+        return _Shared(self.value * other)
+
+    def __sub__(self, other):
+        return self + -1 * other
+
+    def __rsub__(self, other):
+        return self * -1 + other
+
+    def __neg__(self):
+        return self * -1
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+@check
+def wrapped_around(function):
+    """A common number, and a common number times a share: linear, so it is free."""
+    for a in range(16):
+        for x in range(8):
+            c = (x - a) % 16
+            e, t = c >> 3, a >> 3
+            found = getattr(bit := function(e, _Shared(t)), "value", bit)
+            if found == (c + a >= 16):
+                continue
+            said = f"l = 4, x = {x}, a = {a}, c = {c}, so e = {e} and t = {t}"
+            if found not in (0, 1):
+                return f"{said}: {found} came, but a bit is 0 or 1"
+            if c + a >= 16:
+                return f"{said}: it wrapped around; one top bit of 1 is enough"
+            return f"{said}: {c} + {a} is below 16, so it did not wrap around"
+
+
 @check
 def bits_of_the_ring(answer):
     """2^54 is the first power of two above 10^16."""
@@ -643,23 +687,6 @@ def bytes_of_an_opening(function):
         if found == 8 * (k - 1) * n:
             return f"{said}; one worker sends that, but all workers send"
         return f"{said}; these are elements, not bytes" if 8 * found == due else said
-
-
-@check
-def went_round(function):
-    """Only a sum that wraps around goes from the upper half to the lower one."""
-    for r in range(16):
-        for x in range(8):
-            c = (r + x) % 16
-            found, due = int(function(r >> 3, c >> 3)), r + x >= 16
-            if found == due:
-                continue
-            said = f"l = 4, r = {r}, x = {x}, c = {c}: "
-            if due:
-                return said + "it wrapped around"
-            if r >> 3:
-                return said + "it stayed in the upper half"
-            return said + "half a turn from the lower half ends in the upper half"
 
 
 @check
