@@ -424,6 +424,37 @@ def explains(function):
             return f"c = {c} and d = {d}: no s does that"
 
 
+class _SharedBit:
+    """A bit in shares: its XOR with another one is free, and nothing else is."""
+
+    def __init__(self, bit):
+        self.bit = bit
+
+    def __xor__(self, other):
+        return _SharedBit(self.bit ^ other.bit)
+
+    def __bool__(self):
+        raise TypeError("nobody knows this bit; combine bits by ^ alone")
+
+
+@check
+def look_up(function):
+    """Two look-ups and an XOR: each worker does that on its own shares."""
+    for v in range(16):
+        for u in range(16):
+            line = [_SharedBit(int(v >= i)) for i in range(17)]
+            g, p = (bit.bit for bit in function(line, u))
+            said = f"u = {u}, v = {v}: "
+            if g != (u + v >= 16):
+                if u + v == 15:
+                    return said + "u + v reaches 15 only, which generates no carry"
+                return said + f"u + v is {u + v}; from 16 on it generates a carry"
+            if p != (u + v == 15):
+                if g and p:
+                    return said + "this group generates a carry by itself, so let p = 0"
+                return said + f"u + v is {u + v}; 15 alone propagates"
+
+
 # ------------------------------------------------------------ 5. Who sees what
 
 
