@@ -198,7 +198,7 @@ CARRY_TREE_NOTES = {
     "carry/multiply/c": "bob: random shares of products of masks",
     "b": "bob: a random share of the bit b",
     "m": "alice and bob: the sign under the mask b",
-    "relu/multiply/c": "bob: a random share of a b",
+    "multiply/c": "bob: a random share of a b",
 }
 
 
