@@ -22,9 +22,10 @@ from mpc.ring import Bits, Ring, is_integer
 # The counterparts of NumPy functions, where they have other names.
 INSTEAD = {
     "add": "x + y, or x.plus(value)", "multiply": "mpc.multiply(x, y), x.times(value)",
-    "matmul": "mpc.matmul(x, y)", "square": "mpc.multiply(x, x)", "max": "mpc.tournament(x)",
-    "where": "mpc.select_share()", "argmax": "mpc.tournament(x)",
-    "concatenate": "mpc.share.concatenate()", "equal": "mpc.equal(x, y)",
+    "matmul": "mpc.matmul(x, y)", "square": "mpc.multiply(x, x)",
+    "max": "mpc.tournament(x)", "where": "mpc.select_share()",
+    "argmax": "mpc.tournament(x)", "concatenate": "mpc.share.concatenate()",
+    "equal": "mpc.equal(x, y)",
 }
 
 
