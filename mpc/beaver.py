@@ -30,7 +30,7 @@ import numpy as np
 from mpc.ledger import step
 from mpc.masks import spoilt
 from mpc.ring import Ring
-from mpc.share import Notes, RingArray, Share, check_broadcast, check_matmul, matched
+from mpc.share import Notes, Share, check_broadcast, check_matmul, matched
 from mpc.world import World
 
 
@@ -44,18 +44,18 @@ def multiply(x: Share, y: Share) -> Share:
     """
     check_broadcast(x.shape, y.shape, "multiply")
     ring, (left, right) = x.ring, opened(epsilon=x, delta=y)
+
+    def times(one, other):
+        return ring.mul(*matched(one, other))
+
     pairs = [(s, t) for s in left.terms for t in right.terms]
-    products = share_offline(x.world, **{
-        f"c_{i}" if i else "c": (
-            ring.mul(*matched(ring.sum(s.parts, 1), ring.sum(t.parts, 1))), ring)
-        for i, (s, t) in enumerate(pairs)})
-    z = ring.add(ring.mul(*matched(left.constant, y.rows)),
-                 ring.mul(*matched(left.dealt_rows(ring), right.constant)))
-    for (s, t), st in zip(pairs, products, strict=True):
-        for factor in (s.factor, t.factor):
-            if factor is not None:
-                st = st.times(factor)
-        z = ring.add(z, st.rows)
+    products = {f"c_{i}" if i else "c": (times(s.value, t.value), ring)
+                for i, (s, t) in enumerate(pairs)}
+    z = ring.add(times(left.constant, y.rows),
+                 times(left.dealt_rows(ring), right.constant))
+    for (s, t), st in zip(pairs, share_offline(x.world, **products), strict=True):
+        factors = [f for f in (s.factor, t.factor) if f is not None]
+        z = ring.add(z, reduce(times, factors, st.rows))
     return x._with(z, spoilt(x.masks | y.masks))
 
 
@@ -75,13 +75,11 @@ def matmul(x: Share, y: Share) -> Share:
     """
     check_matmul(x.shape, y.shape)
     ring, k, (left, right) = x.ring, len(x.world.workers), masked(epsilon=x, delta=y)
-    (_, a, a_parts), (_, b, b_parts) = left.terms[0], right.terms[0]
-    b_sum, bracket = ring.sum(b_parts, axis=1), np.zeros((), ring.dtype)
-    for j in range(k - 1):
-        bracket = ring.add(bracket, ring.matmul(*matched(
-            ring.sub(a_parts[:, j], a_parts[:, -1]),
-            ring.sub(b_sum, ring.mul(b_parts[:, j], k)))))
-    c, = share_offline(x.world, c=(ring.mul(bracket, k), ring))
+    (_, a, _), (_, b, b_sum) = left.terms[0], right.terms[0]
+    brackets = [ring.matmul(*matched(ring.sub(a_j, left.parts[-1]),
+                                     ring.sub(b_sum, ring.mul(b_j, k))))
+                for a_j, b_j in zip(left.parts[:-1], right.parts, strict=False)]
+    c, = share_offline(x.world, c=(ring.mul(reduce(ring.add, brackets), k), ring))
     z = ring.matmul(*matched(ring.add(left.constant, ring.mul(a.rows, k)),
                              ring.add(right.constant, ring.mul(b.rows, k))))
     return c._with(ring.add(c.rows, z), spoilt(x.masks | y.masks))
@@ -111,30 +109,27 @@ class Term(NamedTuple):
 
     factor: np.ndarray | None
     share: Share
-    parts: np.ndarray       # of the number, at the provider, (provider_here, n, *shape)
+    value: np.ndarray       # of the number, at the provider, (provider_here, *shape)
 
 
 class Opened(NamedTuple):
     """A secret as a common constant and a sum of dealt numbers."""
 
     constant: np.ndarray
-    terms: tuple[Term, ...]
-    is_masked: bool = False     # by a mask of its own: epsilon + a
+    terms: list[Term]
+    parts: tuple = ()       # of a, if this is epsilon + a: each worker's, like a value
 
     def dealt_rows(self, ring: Ring) -> np.ndarray:
         """The workers' shares of the sum of all terms."""
-        return reduce(ring.add, (s.share.rows if s.factor is None
-                                 else ring.mul(s.share.rows, s.factor)
-                                 for s in self.terms))
+        rows = (s.share.rows if s.factor is None else ring.mul(s.share.rows, s.factor)
+                for s in self.terms)
+        return reduce(ring.add, rows)
 
-    def moved(self, move, like: Share) -> Opened:
-        """The same for a view of `like`, whose elements are in other places."""
-        def rows(array):
-            return move(RingArray(like.world, like.ring, array)).rows
-        terms = (Term(f if f is None else rows(f), move(share),
-                      np.stack([rows(parts[:, j]) for j in range(parts.shape[1])], 1))
-                 for f, share, parts in self.terms)
-        return Opened(rows(self.constant), tuple(terms), self.is_masked)
+    def moved(self, move, *how) -> Opened:
+        """The same for a view, whose elements are in other places."""
+        terms = [Term(f if f is None else move(f), share._view(move, *how), move(value))
+                 for f, share, value in self.terms]
+        return Opened(move(self.constant), terms, tuple(map(move, self.parts)))
 
 
 _opened = Notes()
@@ -146,21 +141,19 @@ def masked(**secrets: Share) -> list[Opened]:
 
     epsilon=x and delta=y name the messages. A view of a secret shares its opening.
     """
-    waiting: dict[str, Share] = {}
+    new: dict[str, tuple] = {}
     for name, x in secrets.items():
         x = _original(x)
         known = _opened[x]
-        if not (known and known.is_masked or any(x is y for y in waiting.values())):
-            waiting[name] = x
-    if waiting:
-        world = next(iter(waiting.values())).world
-        masks = {name: world.deal(x.ring, x.shape, MASKS[name])
-                 for name, x in waiting.items()}
-        epsilons = world.open(
-            **{name: x - masks[name][0] for name, x in waiting.items()})
-        for (name, x), epsilon in zip(waiting.items(), epsilons, strict=True):
-            _opened[x] = Opened(epsilon, (Term(None, *masks[name]),), True)
-            _freeze(x.rows)
+        if not (known and known.parts or any(x is y for y, *_ in new.values())):
+            new[name] = x, *x.world.deal(x.ring, x.shape, MASKS[name])
+    differences = {name: x - a for name, (x, a, _) in new.items()}
+    epsilons = x.world.open(**differences) if new else ()
+    for (x, a, at_provider), epsilon in zip(new.values(), epsilons, strict=True):
+        parts = tuple(at_provider[:, j] for j in range(len(x.world.workers)))
+        mask = Term(None, a, x.ring.sum(at_provider, axis=1))
+        _opened[x] = Opened(epsilon, [mask], parts)
+        _freeze(x.rows)
     return [_form(x) for x in secrets.values()]
 
 
@@ -175,10 +168,8 @@ def as_share(constant: np.ndarray, *terms: tuple, like: Share) -> Share:
 
     The masks in `like`, from which it was computed, no longer hide it.
     """
-    form = Opened(constant, tuple(Term(f, s, value[:, None]) for f, s, value in terms))
-    share = terms[0][1]
-    share = share._with(form.dealt_rows(share.ring)).plus(constant)
-    share = share._with(share.rows, spoilt(like.masks))
+    form, share = Opened(constant, [Term(*term) for term in terms]), terms[0][1]
+    share = share._with(form.dealt_rows(share.ring), spoilt(like.masks)).plus(constant)
     _opened[share] = form
     return share
 
@@ -197,5 +188,5 @@ def _original(x):
 def _form(x):
     if x.view_of is None:
         return _opened[x]
-    original, move = x.view_of
-    return _form(original).moved(move, original)
+    original, *view = x.view_of
+    return _form(original).moved(*view)

@@ -54,7 +54,7 @@ def known_bits(x: Share, low: int = 0, less: int = 0) -> tuple[np.ndarray, np.nd
     if x.ndim == 0:
         raise ValueError("a single number has no axis to pack; reshape it to (1,)")
     ring, (secret,) = x.ring, masked(epsilon=x)
-    a = ring.sum(secret.terms[0].parts, axis=1)
+    a = secret.terms[0].value
     numbers = ring.sub(secret.constant, less) >> low, (a >> low) + (a % 2**low > 0)
     c, v = (packed_bits_of(number, ring.bits - low) for number in numbers)
     return c, v
@@ -68,9 +68,10 @@ def leaves(x: Share, c: np.ndarray, v: np.ndarray) -> tuple[Share, Share]:
     missing = -c.shape[1] % 4
 
     def grouped(bits, fill):                        # (holders, 4, groups, ..., n / 8)
-        pad = np.full((len(bits), missing, *bits.shape[2:]), fill, bits.dtype)
-        groups = len(bits), (missing + bits.shape[1]) // 4, 4, *bits.shape[2:]
-        return np.concatenate([pad, bits], axis=1).reshape(groups).swapaxes(1, 2)
+        new = (missing, 0), *[(0, 0)] * (bits.ndim - 2)
+        bits = np.pad(bits, ((0, 0), *new), constant_values=fill)
+        groups = len(bits), bits.shape[1] // 4, 4, *bits.shape[2:]
+        return bits.reshape(groups).swapaxes(1, 2)
 
     u, more_than = grouped(c, 255), thresholds(grouped(v, 0))
     table, = share_offline(x.world, table=(more_than, BITS))
@@ -87,7 +88,8 @@ def leaves(x: Share, c: np.ndarray, v: np.ndarray) -> tuple[Share, Share]:
 def thresholds(v: np.ndarray) -> np.ndarray:
     """[v > i] for all i < 2^b - 1, for b bits v (holders, b, ...), the lowest first."""
     table: list[np.ndarray] = []
-    for bit in v.swapaxes(0, 1):
+    for i in range(v.shape[1]):
+        bit = v[:, i]
         table = [*(bit | t for t in table), bit, *(bit & t for t in table)]
     return np.stack(table, axis=1)
 
@@ -118,7 +120,8 @@ def msb(x: Share, low: int = 0) -> Share:
 
     With `low` bits cut off, as many fewer are compared (l - low for l). The answer is
     the sign of a quotient x / 2^low, rounded up or down: -2^low < x < 0 may be taken
-    for positive. The quotient of x by any multiple of 2^low is then 0.
+    for positive, and the quotient of x by any multiple of 2^low is then 0. Beyond the
+    range of that quotient, x > 2^(l-1) - 2^low may be taken for negative.
     """
     c, v = known_bits(x, low)
     top, = share_offline(x.world, top=(v[:, -1], BITS))

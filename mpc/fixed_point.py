@@ -41,6 +41,8 @@ from mpc.ring import Z2k, raw_limit
 from mpc.share import Local, RingArray, shown
 from mpc.share import concatenate as join
 
+COARSEST = 6    # the least scale of a gradient: of an output's error, a sixth is lost
+
 
 def compared(name: str, operation):
     """The `operation`, which a checked World repeats on plain numbers."""
@@ -124,8 +126,7 @@ class FixedPoint:
     def _at(self, scale, weight_scale=1):
         """The same number at another scale: multiplied for free, or truncated."""
         ratio = Fraction(scale) / self.scale
-        value = public.times_integer(self._number, ratio.numerator)
-        value = public.scale_down(value, ratio.denominator)
+        value = public.scale_down(self._number, ratio.denominator, ratio.numerator)
         return self._with(value, scale, weight_scale, scale)
 
     def operand(self):
@@ -135,27 +136,25 @@ class FixedPoint:
     def _for_sum(self):
         """At a scale that keeps the full range of products."""
         fits = self.scale <= self.unit**2 * self.weight_scale
-        return self if fits and self.scale.denominator == 1 else self._at(self.unit)
+        return self if fits else self._at(self.unit)
 
     @partial(compared, "rescaled")
     def rescaled_for(self, weight, x, c=1) -> FixedPoint:
         """A gradient at the scale for an update of `weight` by ``x.T @ self * c``.
 
         The update is then a whole multiple of the weight's raw values and needs no
-        truncation. Unchanged if `weight` is no finer than other numbers.
+        truncation. Unchanged if the weight is no finer than other numbers, if there is
+        no room, or if the scale would be below `COARSEST`.
         """
         fixed = isinstance(weight, FixedPoint) and isinstance(x, FixedPoint)
         if not fixed or weight.weight_scale == 1 or not c:
             return self
-        finest = (weight.scale * abs(encoding.as_fraction(c)) / min(x.scale, x.rest)
-                  / public.matmul_factor(x.value, self.value))
-        scale = finest / ceil(finest / self.unit)
-
-        def has_room(g):
-            return g.scale * (scale / g.scale).numerator <= g.unit**2 * g.weight_scale
-
-        g = self if has_room(self) else self._at(self.unit)
-        return g._at(scale) if has_room(g) else self
+        factor = public.matmul_factor(x.value, self.value) * self.unit
+        scale = gradient_scale(Fraction(weight.scale) / min(x.scale, x.rest) / factor,
+                               encoding.as_fraction(c), self.unit)
+        largest = self.scale * (scale / self.scale).numerator
+        has_room = largest <= self.unit**2 * self.weight_scale
+        return self._at(scale) if has_room and scale >= COARSEST else self
 
     def _encoded(self, numbers, scale):
         """Public `numbers` at a `scale`, as an operand of this value."""
@@ -170,7 +169,7 @@ class FixedPoint:
         numbers, x = real_array(other), self._for_sum()
         self._encoded(numbers, self.unit * self.weight_scale)   # refuses large numbers
         largest = np.abs(numbers.astype(float)).max(initial=0)
-        if (largest * x.scale >= raw_limit(x.ring) / 2
+        if (largest * x.scale >= raw_limit(x.ring) / 2 or x.scale.denominator > 1
                 or x.scale < x.unit and not encoding.are_whole(numbers)):
             x = x._at(x.unit)
         return x, x._encoded(numbers, x.scale)
@@ -280,7 +279,7 @@ class FixedPoint:
         """
         x, source = self.operand(), self
         divisor = Fraction(self.scale) / x.scale
-        if getattr(self.value.world, "truncation", None) == "local":
+        if getattr(self._number.world, "truncation", None) == "local":
             source, divisor = x, Fraction(1)
         slope = public.drelu(
             source._number, divisor.numerator if divisor.denominator == 1 else 1)
@@ -486,6 +485,8 @@ def fix_precision(array, precision_fractional: int = 3, base: int = 10, ring=Non
 @partial(compared, "concatenate")
 def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
     """FixedPoints of one format, all secret or all public, joined along an `axis`."""
+    if not len(values):
+        raise ValueError("concatenate: nothing to join; give one value or more")
     for v in values:
         if not isinstance(v, FixedPoint):
             raise TypeError(f"concatenate: a {type(v).__name__} is no FixedPoint")
@@ -493,6 +494,18 @@ def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
     values = _alike(values)
     joined = join([v._number for v in values], axis)
     return values[0]._with(joined)
+
+
+def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
+    """The largest scale up to the unit of a g for an update by ``x.T @ g * c``, or 0.
+
+    The weight's raw values are `finer` times as fine as those of ``x.T @ g`` with a g
+    at the unit. A g of scale |c| unit finer / d, for a whole number d, makes the update
+    a d-th of that, and a factor c for which there is room (`mpc.public_factors`).
+    """
+    least = max(1, ceil(finer * abs(c)))
+    scales = (unit * finer / d for d in range(least, least + 1000))
+    return abs(c) * next((s for s in scales if s.denominator == 1), Fraction(0))
 
 
 def _alike(values):

@@ -75,24 +75,27 @@ def times_integer(x: RingArray, n: int) -> RingArray:
     return x if n == 1 else x.times(n)
 
 
-_quotients = Notes()        # {divisor: quotient} of an array
+_quotients = Notes()        # {(divisor, factor): quotient} of an array
 
 
-def scale_down(x: RingArray, d: int) -> RingArray:
-    """``x / d``, rounded up with the probability of the part cut off.
+def scale_down(x: RingArray, d: int, n: int = 1) -> RingArray:
+    """``x n / d``, rounded up with the probability of the part cut off.
 
-    An array, or a view of it, has one quotient for each d, however often it is used.
+    An array, or a view of it, has one quotient for each n / d, however often it is
+    used.
     """
     if d == 1:
-        return x
+        return times_integer(x, n)
     if x.view_of is not None:
-        original, move = x.view_of
-        return move(scale_down(original, d))
+        original, *view = x.view_of
+        return scale_down(original, d, n)._view(*view)
     quotients = _quotients[x] or {}
-    if d not in quotients:
-        quotients[d] = truncate(x, d) if isinstance(x, Share) else _rounded(x, d)
+    if (d, n) not in quotients:
+        x_n = times_integer(x, n)
+        quotients[d, n] = (
+            truncate(x_n, d) if isinstance(x_n, Share) else _rounded(x_n, d))
         _quotients[x] = quotients
-    return quotients[d]
+    return quotients[d, n]
 
 
 def _rounded(x, d):

@@ -255,8 +255,7 @@ def unpack_bits(packed: np.ndarray, n: int) -> np.ndarray:
 
 def packed_bits_of(x: np.ndarray, bits: int) -> np.ndarray:
     """``pack_bits(bits_of(x, bits))``, from the bytes of the words (h, ..., n)."""
-    octets = np.moveaxis(np.ascontiguousarray(x)[..., None].view(np.uint8), -1, 1)
-    octets = np.ascontiguousarray(octets)
+    octets = np.moveaxis(x.copy()[..., None].view(np.uint8), -1, 1).copy()
     planes = np.stack([pack_bits(octets & (1 << i)) for i in range(8)], axis=2)
     return planes.reshape(len(x), 64, *planes.shape[3:])[:, :bits]
 

@@ -23,9 +23,9 @@ from mpc.ring import Bits, Ring, is_integer
 INSTEAD = {
     "add": "x + y, or x.plus(value)", "multiply": "mpc.multiply(x, y), x.times(value)",
     "matmul": "mpc.matmul(x, y)", "square": "mpc.multiply(x, x)",
-    "max": "mpc.tournament(x)", "where": "mpc.select_share()",
-    "argmax": "mpc.tournament(x)", "concatenate": "mpc.share.concatenate()",
-    "equal": "mpc.equal(x, y)",
+    "max": "mpc.tournament(x)", "argmax": "mpc.tournament(x)",
+    "where": "mpc.select_share()", "equal": "mpc.equal(x, y)",
+    "concatenate": "mpc.share.concatenate()",
 }
 
 
@@ -44,7 +44,7 @@ class RingArray:
         self.shape, self.ndim = rows.shape[1:], rows.ndim - 1
         self._rows = rows.view() if rows.flags.writeable else rows
         self._rows.flags.writeable = False
-        self.view_of = None         # (array, move): these are move(array), all of it
+        self.view_of = None     # (array, move, ...): its rows in other places, by move
 
     rows = property(lambda self: self._rows)        # not to be replaced
 
@@ -55,10 +55,10 @@ class RingArray:
         """The elements in other places, or sums of them."""
         return self._with(rows, masks.moved(self.masks, self.shape, *how))
 
-    def _view(self, rows, move, *how):
-        """All elements in other places: what is known of them holds for the view."""
-        view = self._moved(rows, *how)
-        view.view_of = self, move
+    def _view(self, move, *how):
+        """All elements, in other places: what is known of them holds for the view."""
+        view = self._moved(move(self.rows), *how)
+        view.view_of = self, move, *how
         return view
 
     # ---- sums, and operands that all workers know: (1, *shape), for all holders
@@ -112,15 +112,14 @@ class RingArray:
         except (TypeError, ValueError):
             raise ValueError(f"reshape: {shown(shape)} does not fit {self.shape}; give "
                              "public sizes of as many elements") from None
-        return self._view(self.rows.reshape(len(self.rows), *new),
-                          lambda x: x.reshape(new), "reshape", new)
+        return self._view(lambda x: x.reshape(len(x), *new), "reshape", new)
 
     @property
     def T(self):
         """The axes in reverse order, as in NumPy; with fewer than two, the same."""
         if self.ndim < 2:
             return self
-        return self._view(reversed_axes(self.rows), lambda x: x.T, "T")
+        return self._view(reversed_axes, "T")
 
     def moveaxis(self, source: int, destination: int):
         places = behind(source, self.ndim), behind(destination, self.ndim)
@@ -192,22 +191,19 @@ class Local:
         return f"Local({self.role}, shape {self.shape})\n  -> {self.role}: {here}"
 
 
-class Notes:
+class Notes(dict):
     """Notes on arrays, by identity, for as long as an array lives.
 
     Each module keeps its own, so nobody writes on another one's object.
     """
 
-    def __init__(self):
-        self._notes = {}
-
     def __getitem__(self, x):
-        return self._notes.get(id(x))
+        return self.get(id(x))
 
     def __setitem__(self, x, note):
-        if id(x) not in self._notes:
-            weakref.finalize(x, self._notes.pop, id(x))
-        self._notes[id(x)] = note
+        if id(x) not in self:
+            weakref.finalize(x, self.pop, id(x))
+        super().__setitem__(id(x), note)
 
 
 def concatenate(shares: list, axis: int = 0):

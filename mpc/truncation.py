@@ -71,7 +71,7 @@ def truncate_with_provider(x: Share, d: int) -> Share:
     """
     ring, (secret,) = x.ring, masked(epsilon=x)
     top, off = ring.bits - 1, d * (ring.modulus // 4 // d)
-    a = ring.sum(secret.terms[0].parts, axis=1)
+    a = secret.terms[0].value
     t, q = a >> top, a // d + (a % d > 0)
     t_share, q_share = share_offline(x.world, t=(t, ring), q=(q, ring))
     c = ring.add(secret.constant, off)

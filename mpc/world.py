@@ -27,7 +27,6 @@ from __future__ import annotations
 import operator
 import os
 import threading
-import weakref
 from functools import reduce
 from itertools import combinations
 
@@ -37,7 +36,7 @@ from mpc.ledger import Ledger, check
 from mpc.masks import Mask, Use, hiding, spend
 from mpc.randomness import fresh_key, lesson_key, public_seed, stream
 from mpc.ring import Ring, Z2k
-from mpc.share import Local, Share, shown
+from mpc.share import Local, Notes, Share, shown
 
 SHARE, COMMON = "share", "common"       # kinds of value; the third is `local(role)`
 
@@ -51,10 +50,8 @@ class Role:
     def __repr__(self):
         return self.name
 
-    def __deepcopy__(self, memo=None):
-        return self             # a copied model computes with the same parties
-
-    __copy__ = __deepcopy__
+    # a copied model computes with the same parties
+    __copy__ = __deepcopy__ = lambda self, memo=None: self
 
 
 class World:
@@ -95,7 +92,7 @@ class World:
         keys = make_keys(names, seed) if keys is None else keys
         self._keys = {g: key for g, key in keys.items() if g & set(self.here)}
         self._home = os.getpid(), threading.get_ident()
-        self._drawn: dict[int, Mask] = {}
+        self._drawn = Notes()
 
     def __repr__(self):
         return (f"{type(self).__name__}({len(self.workers)} workers, {self.ring}, "
@@ -141,8 +138,7 @@ class World:
         rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
         mask = Mask(self.ledger.label(name), self.counter)
         known = np.stack([row[:self.has(dealer)] for row in rows], axis=1)
-        share = self._share(ring, rows, {mask: Use(1)})
-        return share, self._wrap(known, local(dealer))
+        return self._share(ring, rows, {mask: Use(1)}), self._wrap(known, local(dealer))
 
     def zero_share(self, ring: Ring, shape: tuple, name: str) -> Share:
         """A fresh Share of zero, uniform to any coalition that leaves out two workers.
@@ -258,12 +254,11 @@ class World:
 
     def spend(self, *coins: np.ndarray | Share) -> None:
         """Enter into the mask ledger that these coins hide a value; only once each."""
-        spend([self._drawn[id(coin)] for coin in coins if id(coin) in self._drawn])
+        spend([mask for coin in coins if (mask := self._drawn[coin])])
 
     def _remember(self, coins, name):
         """Keep the mask of freshly drawn `coins` for `spend`, while the coins exist."""
-        self._drawn[id(coins)] = Mask(self.ledger.label(name), self.counter)
-        weakref.finalize(coins, self._drawn.pop, id(coins))
+        self._drawn[coins] = Mask(self.ledger.label(name), self.counter)
         return coins
 
     def _exchange(self, messages):
