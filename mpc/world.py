@@ -341,8 +341,7 @@ def _exactly(loaded, shape, dtype, role):
         with np.errstate(invalid="ignore"):
             array = got.astype(dtype, copy=False)
             back = array.astype(got.dtype, copy=False)
-        same_signs = np.array_equal(array < 0, got < 0)
-        if same_signs and np.array_equal(back, got, equal_nan=True):
+        if all(np.array_equal(a, got, equal_nan=True) for a in (array, back)):
             return array
     raise ValueError(f"private_input: {role} loaded {got.dtype} {got.shape}, not "
                      f"exactly {dtype} {shape}; convert it or broadcast() its size")
