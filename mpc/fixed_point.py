@@ -41,7 +41,7 @@ from mpc.ring import Z2k, raw_limit
 from mpc.share import Local, RingArray, shown
 from mpc.share import concatenate as join
 
-COARSEST = 6    # the least scale of a gradient: of an output's error, a sixth is lost
+COARSEST = 6    # the least scale of a gradient: steps of a sixth of an output's error
 
 
 def compared(name: str, operation):
@@ -492,10 +492,13 @@ def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
 
     The weight's raw values are `finer` times as fine as those of ``x.T @ g`` with a g
     at the unit. A g of scale |c| unit finer / d, for a whole number d, makes the update
-    a d-th of that, and a factor c for which there is room (`mpc.public_factors`).
+    a d-th of that, and a factor c for which there is room (`mpc.public_factors`). Round
+    numbers d are tried.
     """
     least = max(1, ceil(finer * abs(c)))
-    scales = (unit * finer / d for d in range(least, least + 1000))
+    step = 2 ** max(least.bit_length() - 8, 0)
+    tried = range(-(-least // step) * step, 2 * least, step)
+    scales = (unit * finer / d for d in tried)
     return abs(c) * next((s for s in scales if s.denominator == 1), Fraction(0))
 
 
