@@ -459,28 +459,6 @@ def ideal_drelu(a, divisor=1):
     return _fresh(a.world, a.ring, clear, "bit")
 
 
-def _fresh_bits(world, clear, name):
-    """XOR shares of packed bits: all but the last are coins of their workers."""
-    *others, last = world.workers_here
-    groups = [frozenset([w]) for w in others]
-    rows = np.concatenate(world._draw(groups, carry_tree.BITS, clear.shape, name))
-    rest = np.bitwise_xor.reduce(rows, axis=0) ^ clear
-    world.see(last, rest[None], carry_tree.BITS, name)
-    return Share(world, carry_tree.BITS, np.concatenate([rows, rest[None]]))
-
-
-def ideal_and(x, y):
-    """The workers get fresh XOR shares of the packed bits x AND y."""
-    clear = x.ring.sum(x.rows, axis=0) & y.ring.sum(y.rows, axis=0)
-    return _fresh_bits(x.world, clear, "and")
-
-
-def ideal_msb(x):
-    """The workers get fresh XOR shares of the top bit of x, packed."""
-    clear = x.ring.sum(x.rows, axis=0) >> np.uint64(x.ring.bits - 1)
-    return _fresh_bits(x.world, pack_bits(clear.astype(np.uint8)), "msb")
-
-
 # --------------------------------------------------------------- the inputs to compare
 
 

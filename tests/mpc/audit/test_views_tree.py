@@ -12,7 +12,6 @@ import pytest
 import view_steps as steps
 from view_steps import (
     ALICE,
-    BOB,
     P2,
     GivenOwnShares,
     coalitions,
@@ -109,10 +108,10 @@ def test_a_node_of_the_tree_hides_its_bits(workers, coalition):
     """p_hi meets g_lo and p_lo under one mask; bits shared by XOR; under all coins."""
     experiment = Experiment(steps.bits_and, ["a", "b", "c"], 2, workers)
     x, y = [[1], [0], [1]], [[[0], [1]], [[1], [1]], [[0], [0]]]
-    cases = [{**one, **two} for one in outsider_varies(workers, coalition, [[0], [1]], x=x)
-             for two in outsider_varies(workers, coalition,
-                                        [[[g], [p]] for g in (0, 1) for p in (0, 1)], y=y)]
-    assert hidden(experiment, coalition, cases)
+    p_hi = outsider_varies(workers, coalition, [[0], [1]], x=x)
+    lo = outsider_varies(
+        workers, coalition, [[[g], [p]] for g, p in product(range(2), repeat=2)], y=y)
+    assert hidden(experiment, coalition, [{**one, **two} for one in p_hi for two in lo])
 
 
 @pytest.mark.parametrize("bits, low", [(2, 0), (3, 0), (3, 1), (4, 0), (5, 2), (6, 0),
