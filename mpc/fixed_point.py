@@ -500,10 +500,12 @@ def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
 
     The weight's raw values are `finer` times as fine as those of ``x.T @ g`` with a g
     at the unit. If g has the scale |c| * unit * n for a divisor n of `finer`, neither
-    the factor c (`mpc.public_factors`) nor the update takes a truncation.
+    the factor c (`mpc.public_factors`) nor the update takes a truncation. To get there,
+    g may be multiplied by a number up to the unit first.
     """
-    most = min(int(1 / abs(c)), int(finer))
-    return abs(c) * unit * next((n for n in range(most, 0, -1) if finer % n == 0), 0)
+    c, most = abs(c), min(int(1 / abs(c)), int(finer))
+    return c * unit * next((n for n in range(most, 0, -1) if finer % n == 0
+                            and (c * n).numerator <= unit), 0)
 
 
 def _alike(values):

@@ -44,8 +44,8 @@ def weight_scale(options: Namespace) -> int:
         near = range(room, max(room - 10_000, 0), -1)
         choice = [*(n for n in near if full % n == 0), *near[:1]]
     for finer in choice:
-        scales = [gradient_scale(Fraction(finer), rate, unit) for rate in rates]
-        if all(s >= COARSEST and (s / unit).numerator <= unit for s in scales):
+        scales = (gradient_scale(Fraction(finer), rate, unit) for rate in rates)
+        if min(scales) >= COARSEST:
             return finer * unit * workers
     return 1
 
