@@ -10,9 +10,9 @@ The leaves are groups of four bits. Let u be those of epsilon and v those of the
 u + v >= 16 generates a carry, u + v = 15 propagates one. The provider deals shares of
 the table [v > i], i = 0 .. 14, and the workers, who know u, look up i = 15 - u.
 
-In eight bits, x = 5 and a = 0xd3: epsilon = 0x32. The low group has 2 + 3 = 5: neither.
-The high one has three bits: 3 + 5 = 8 generates a carry. The top bits are 0 and 1, and
-0 + 1 + 1 = 0 mod 2 is the top bit of 5.
+In eight bits, x = 5 and a = 0xd3 = 1 1010 011: epsilon = 0x32 = 0 0110 010. The lowest
+group has three bits, and 2 + 3 is neither 8 nor 7. The next generates a carry: 6 + 10 =
+16. The top bits are 0 and 1, and 0 + 1 + 1 = 0 mod 2 is the top bit of 5.
 
 All bits are packed: the first axis runs over the bits of a number, the last over bytes
 that hold the bits of eight elements each. In the ring `Bits`, + and plus() are XOR;
@@ -118,7 +118,8 @@ def msb(x: Share, low: int = 0) -> Share:
 
     With `low` bits cut off, as many fewer are compared (l - low for l). The answer is
     the sign of a quotient x / 2^low, rounded up or down: -2^low < x < 0 may be taken
-    for positive. The quotient of x by any multiple of 2^low is then 0.
+    for positive, and the quotient of x by any multiple of 2^low is then 0. Beyond the
+    range of that quotient, x > 2^(l-1) - 2^low may be taken for negative.
     """
     c, v = known_bits(x, low)
     top, = share_offline(x.world, top=(v[:, -1], BITS))

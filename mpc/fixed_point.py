@@ -130,30 +130,32 @@ class FixedPoint:
         return self._with(value, scale, 1, scale)
 
     def operand(self):
-        """Ready for a product: truncated first, if a truncation is pending."""
-        return self if self.scale <= self.rest else self._at(self.rest)
+        """Ready for a product: truncated, if that is pending or 1 * 1 had no room."""
+        rest = self.rest if self.rest * self.unit < raw_limit(self.ring) else self.unit
+        return self if self.scale <= rest else self._at(rest)
 
     def _for_sum(self):
         """At a scale that keeps the full range of products."""
         fits = self.scale <= self.unit**2 * self.weight_scale
-        return self if fits and self.scale.denominator == 1 else self._at(self.unit)
+        return self if fits else self._at(self.unit)
 
     @partial(compared, "rescaled")
     def rescaled_for(self, weight, x, c=1) -> FixedPoint:
         """A gradient at the scale for an update of `weight` by ``x.T @ self * c``.
 
-        The raw update is then a fraction of the weight's, and needs no truncation.
-        Unchanged if the weight is no finer than other numbers, or if the scale would
-        be below `COARSEST`.
+        The update is then a whole multiple of the weight's raw values and needs no
+        truncation. Unchanged if the weight is no finer than other numbers, if there is
+        no room, or if the scale would be below `COARSEST`.
         """
         fixed = isinstance(weight, FixedPoint) and isinstance(x, FixedPoint)
         if not fixed or weight.weight_scale == 1 or not c:
             return self
-        finest = (weight.scale * abs(encoding.as_fraction(c)) / min(x.scale, x.rest)
-                  / public.matmul_factor(x.value, self.value))
-        step = (finest / self.scale).denominator
-        scale = self.scale / Fraction(step * ceil(self.scale / (self.unit * step)))
-        return self._at(scale) if scale >= COARSEST else self
+        factor = public.matmul_factor(x.value, self.value) * self.unit
+        scale = gradient_scale(Fraction(weight.scale) / min(x.scale, x.rest) / factor,
+                               encoding.as_fraction(c), self.unit)
+        largest = self.scale * (scale / self.scale).numerator
+        has_room = largest <= self.unit**2 * self.weight_scale
+        return self._at(scale) if has_room and scale >= COARSEST else self
 
     def _encoded(self, numbers, scale):
         """Public `numbers` at a `scale`, as an operand of this value."""
@@ -168,7 +170,7 @@ class FixedPoint:
         numbers, x = real_array(other), self._for_sum()
         self._encoded(numbers, self.unit * self.weight_scale)   # refuses large numbers
         largest = np.abs(numbers.astype(float)).max(initial=0)
-        if (largest * x.scale >= raw_limit(x.ring) / 2
+        if (largest * x.scale >= raw_limit(x.ring) / 2 or x.scale.denominator > 1
                 or x.scale < x.unit and not encoding.are_whole(numbers)):
             x = x._at(x.unit)
         return x, x._encoded(numbers, x.scale)
@@ -483,6 +485,18 @@ def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
         _same_format(values[0], v)
     values = _alike(values)
     return values[0]._with(join([v._number for v in values], axis))
+
+
+def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
+    """The largest scale up to the unit of a g for an update by ``x.T @ g * c``, or 0.
+
+    The weight's raw values are `finer` times as fine as those of ``x.T @ g`` with a g
+    at the unit. A g of scale |c| unit finer / d, for a whole number d, makes the update
+    a d-th of that, and a factor c for which there is room (`mpc.public_factors`).
+    """
+    least = max(1, ceil(finer * abs(c)))
+    scales = (unit * finer / d for d in range(least, least + 1000))
+    return abs(c) * next((s for s in scales if s.denominator == 1), Fraction(0))
 
 
 def _alike(values):

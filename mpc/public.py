@@ -73,26 +73,28 @@ def matmul_factor(x: RingArray, y: RingArray) -> int:
     return len(x.world.workers) if secret(x) and secret(y) else 1
 
 
-_quotients = Notes()        # {divisor: quotient} of an array
+_quotients = Notes()        # {factor: quotient} of an array
 
 
 def scaled(x: RingArray, factor: Fraction) -> RingArray:
     """``x * factor``, rounded up with the probability of the part cut off.
 
-    An array, or a view of it, has one quotient by each d, however often it is used.
+    An array, or a view of it, has one quotient by each factor, however often it is
+    used.
     """
     n, d = factor.as_integer_ratio()
-    x = x if n == 1 else x.times(n)
     if d == 1:
-        return x
+        return x if n == 1 else x.times(n)
     if x.view_of is not None:
         original, *view = x.view_of
-        return scaled(original, Fraction(1, d))._view(*view)
+        return scaled(original, factor)._view(*view)
     quotients = _quotients[x] or {}
-    if d not in quotients:
-        quotients[d] = truncate(x, d) if isinstance(x, Share) else _rounded(x, d)
+    if factor not in quotients:
+        multiple = x if n == 1 else x.times(n)
+        quotients[factor] = (truncate(multiple, d) if isinstance(multiple, Share)
+                             else _rounded(multiple, d))
         _quotients[x] = quotients
-    return quotients[d]
+    return quotients[factor]
 
 
 def _rounded(x, d):

@@ -1,4 +1,13 @@
-"""The values of a Tensor: real numbers as float64, or any type like an array."""
+"""The values of a Tensor: real numbers as float64, or any type like an array.
+
+A fixed-point type may have methods that save comparisons and rounding. Arrays do
+without:
+
+    x.relu_and_slope()      max(x, 0) and the slope of each element, 0 or 1
+    x.operand()             x, rounded for a product; both passes use the same
+    g.rescaled_for(w, x, c) the gradient g, rounded for the update of w by c * x.T @ g
+    w.updated(g, rate)      w - rate * g, at the scale of w
+"""
 
 from __future__ import annotations
 

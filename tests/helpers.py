@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mpc import FixedPoint, Local, Share, run_threads
+from mpc import FixedPoint, Local, Share, World, run_threads
 from mpc.audit.replay import RecordedWorld
 from mpc.audit.tags import TaggedWorld, strip
 from mpc.share import RingArray
@@ -96,6 +96,21 @@ def every_sharing(world, values, ring=None):
     elements = np.arange(ring.modulus).astype(ring.dtype)
     values, first = np.meshgrid(np.asarray(values, ring.dtype), elements, indexing="ij")
     return with_rows(world, [first, ring.sub(values, first)], ring)
+
+
+def under_every_mask(values, label, bits, n_workers=2):
+    """A Share of signed `values`, (len(values), 2^bits): of each under every mask.
+
+    `label` is that of the mask, whose shares sum to 0 in the first column, then to 1.
+    """
+    columns = np.arange(2**bits)
+    masks = np.stack([columns * (j + 3) % 2**bits for j in range(n_workers)])
+    masks[0] += columns - masks.sum(axis=0)
+    coins = Injected({label: masks[:, None] % 2**bits})
+    world = World(n_workers, seed=1, ring_bits=bits, comparison="carry-tree",
+                  coins=coins)
+    values = np.repeat(np.asarray(values)[:, None], 2**bits, axis=1)
+    return give(world, world.ring.from_int(values))
 
 
 class Injected:

@@ -5,9 +5,10 @@ import math
 import operator
 
 import mpc
-from mpc import carry_tree, comparison
+from mpc import carry_tree, securenn
 
 COLUMNS = ("rounds", "online", "offline")
+DRELU = {"securenn": securenn.drelu, "carry-tree": carry_tree.drelu}
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
              ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv}
 
@@ -31,11 +32,13 @@ def evaluate(formula, names):
 def promised(protocol, world, **sizes):
     """(rounds, online bytes, offline bytes) by the contract, for a call of these sizes.
 
-    The names in the formulas are those of docs/COSTS.md.
+    The names in the formulas are those of docs/COSTS.md. The bits l are those of the
+    ring, unless `sizes` say that fewer are compared.
     """
-    names = dict(sizes, k=len(world.workers), l=world.ring.bits, w=world.ring.width,
-                 ceil=math.ceil, levels=lambda n: (n - 1).bit_length(), packed=packed)
-    inner = {"drelu": comparison.DRELU[world.comparison], "is_zero": carry_tree.is_zero}
+    names = {"k": len(world.workers), "l": world.ring.bits, "w": world.ring.width,
+             "ceil": math.ceil, "levels": lambda n: (n - 1).bit_length(),
+             "packed": packed, **sizes}
+    inner = {"drelu": DRELU[world.comparison], "is_zero": carry_tree.is_zero}
 
     def price(function, column):
         formula = formula_for(function.contract, column, world.comparison)

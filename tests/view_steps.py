@@ -11,7 +11,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from mpc import beaver, carry_tree, comparison, securenn, truncation
+from mpc import FixedPoint, beaver, carry_tree, comparison, securenn, truncation
 from mpc.audit.views import Experiment
 from mpc.ring import Z2kMinus1, Zm, pack_bits, prime_above, unpack_bits
 from mpc.securenn import CompareCoins
@@ -32,38 +32,81 @@ class GivenOwnCoins(Experiment):
     stronger statement than the table over all of them, for the values that `own` (a
     number) picks, and small enough for three workers. Coins named in `ignored` are
     fixed although they are hidden: a leak, unless nothing in the view depends on them.
-    Mutants apply as in every experiment.
+    Coins named in `free` are enumerated in full, although the coalition holds a part.
     """
 
-    def __init__(self, step, coalition, case, own=0, ignored=(), mutants=None,
-                 extra=None, **options):
-        super().__init__(step, [], **options)
-        drawn = self.coins(**case)
-        self.extra = dict(extra or {})
-        for number, coin in enumerate(drawn):
-            if any(coin.matches(name) for name in ignored):
-                continue
-            name = f"{coin.label}#{coin.count}"
-            digits = np.arange(np.prod(coin.digits, dtype=int)).reshape(coin.digits)
-            size = len(coin.values)
-            self.fixed[name] = coin.values[(own * (3 + number + 2 * digits)) % size]
-            hidden = [i for i, holders in enumerate(coin.groups)
-                      if not holders & set(coalition)]
-            if hidden:
-                places = [(i, *rest) for i in hidden
-                          for rest in np.ndindex(coin.digits[1:])]
-                self.extra.update({f"{name} {place}": size for place in places})
-                self.mutants[name] = self._enumerated(name, coin, places)
-        self.mutants.update(mutants or {})
+    def __init__(self, step, coalition, own=0, ignored=(), free=(), **options):
+        super().__init__(step, free, **options)
+        self.coalition, self.own, self.ignored = coalition, own, ignored
 
-    @staticmethod
-    def _enumerated(name, coin, places):
-        def fill(v, coins):
-            v = v.copy()
-            for place in places:
-                v[place] = coin.values[coins[f"{name} {place}"]]
-            return v
-        return fill
+    def _free(self, coin):
+        free = super()._free(coin)
+        if not any(coin.matches(name) for name in self.ignored):
+            free[self._hidden(coin)] = True
+        return free
+
+    def _hidden(self, coin):
+        """The rows of a coin that nobody in the coalition holds."""
+        return [i for i, holders in enumerate(coin.groups)
+                if not holders & set(self.coalition)]
+
+    def _constant(self, coin, total):
+        seed = f"{coin.name} {self.own}".encode()
+        rng = np.random.default_rng([*seed])
+        return np.repeat(rng.choice(coin.values, (*coin.digits, 1)), total, axis=-1)
+
+
+class GivenOwnShares(GivenOwnCoins):
+    """Moreover, this fixes every share that the coalition is dealt of a known value.
+
+    The coalition lacks one worker, whose share of a value that the provider shares is a
+    coin used for nothing else, unless that worker is the last one. So the last worker's
+    share, the value less all coins, is uniform and independent of the value. With this
+    share fixed too, the outsider's coin follows from the value, and the outsider's
+    shares of masks are the only coins left to enumerate.
+
+    A first run finds the values: there the outsider's coins are 0. A coin in `free` is
+    enumerated instead, as it must be if a mutant changes it by more than writing other
+    coins over it.
+    """
+
+    def __init__(self, step, coalition, own=0, **options):
+        super().__init__(step, coalition, own, **options)
+        self.options["comparison"] = "carry-tree"
+        self._dealt = None
+
+    def run(self, **inputs):
+        self._dealt = {}
+        self._dealt = self._last_shares(super().run(**inputs)[0])
+        world, outputs = super().run(**inputs)
+        if world.workers_here[-1] in self.coalition and not self.mutants:
+            for share in self._last_shares(world).values():
+                assert np.all(share == share[..., :1])
+        return world, outputs
+
+    def _last_shares(self, world):
+        """The last worker's share (*digits, assignments) of each value."""
+        last, shares = world.workers_here[-1], {}
+        for coin in filter(self._follows, world.drawn):
+            seen = [(array, ring) for label, array, ring in world.seen[last]
+                    if label == coin.label]
+            shares[coin.name] = world._elements_last(*seen[coin.count - 1])
+        return shares
+
+    def _follows(self, coin):
+        """Is it for the sharing of a value that the provider knows?"""
+        dealt = P2 in coin.groups[0] and len(coin.groups) < self.options["n_workers"]
+        return dealt and not any(map(coin.matches, self.free))
+
+    def _free(self, coin):
+        return super()._free(coin) & (not self._follows(coin))
+
+    def _constant(self, coin, total):
+        values = super()._constant(coin, total)
+        for i in self._hidden(coin) if self._follows(coin) else ():
+            known = self._dealt.get(coin.name, values[i])
+            values[i] = coin.ring.sub(known, values[i])
+        return values
 
 
 def coalitions(workers):
@@ -71,15 +114,16 @@ def coalitions(workers):
     return list(combinations(WORKERS[:workers], workers - 1))
 
 
-def outsider_varies(workers, coalition, rows, values, name="x"):
-    """The one outsider's share takes all `values`; the others keep their `rows`."""
+def outsider_varies(workers, coalition, values, **inputs):
+    """The one outsider's share of each input takes all `values`; other rows stay."""
     outside = next(i for i in range(workers) if WORKERS[i] not in coalition)
-    cases = []
-    for value in values:
-        mine = list(rows[:workers])
-        mine[outside] = value
-        cases.append({name: tuple(mine)})
-    return cases
+
+    def case(theirs):
+        rows = [list(shares[:workers]) for shares in inputs.values()]
+        for mine, value in zip(rows, theirs, strict=True):
+            mine[outside] = value
+        return dict(zip(inputs, map(tuple, rows), strict=True))
+    return [case(theirs) for theirs in product(values, repeat=len(inputs))]
 
 
 def less_bits(step):
@@ -131,12 +175,6 @@ def product_revealed(world, x, y):
     return z
 
 
-def multiply_reused(world, x, y, y2):
-    """One x, opened once, in products with two partners."""
-    secret = world.given(x)
-    return tuple(beaver.multiply(secret, world.given(v)) for v in (y, y2))
-
-
 def multiply_twice(world, x, x2, y):
     """Two different secrets in two products: W before and after an update."""
     partner = world.given(y)
@@ -144,13 +182,28 @@ def multiply_twice(world, x, x2, y):
 
 
 def matmul(world, x, y):
-    """(1, 2) @ (2, 1)."""
-    return beaver.matmul(world.given(np.reshape(x, (-1, 1, 2))),
-                         world.given(np.reshape(y, (-1, 2, 1))))
+    """(1, i) @ (i, 1), times the number of workers."""
+    i = np.size(x) // len(x)
+    return beaver.matmul(world.given(np.reshape(x, (-1, 1, i))),
+                         world.given(np.reshape(y, (-1, i, 1))))
+
+
+def outer(world, x, y):
+    """(2, 1) @ (1, 2): each entry of an operand meets two others."""
+    return beaver.matmul(world.given(np.reshape(x, (-1, 2, 1))),
+                         world.given(np.reshape(y, (-1, 1, 2))))
+
+
+def matmul_twice(world, x, x2, y):
+    """Two different secrets in two products: W before and after an update."""
+    y = world.given(np.reshape(y, (-1, 1, 1)))
+    return tuple(beaver.matmul(world.given(np.reshape(v, (-1, 1, 1))), y)
+                 for v in (x, x2))
 
 
 def square(world, x):
-    return beaver.square(world.given(x))
+    x = world.given(x)
+    return beaver.multiply(x, x)
 
 
 def select_share(world, alpha, x, y):
@@ -204,39 +257,47 @@ def equal(world, x, y):
 
 
 def provider_truncation(d):
+    """Of one element or of several: the last axis of x runs over assignments."""
     def step(world, x):
-        return truncation.truncate_with_provider(world.given(x), d)
+        x = world.given(x, axis=np.ndim(x) - 1)
+        return truncation.truncate_with_provider(x, d)
     return step
 
 
-def masked_bits(world, x):
-    return carry_tree.masked_bits(world.given(x))[1]
+def leaves(low=0, less=0):
+    """A group's g and p, of the bits of x above the `low` ones."""
+    def step(world, x):
+        x = world.given(x)
+        return carry_tree.leaves(x, *carry_tree.known_bits(x, low, less))
+    return step
 
 
-def masked_pair(world, x):
-    """Two elements of each assignment: the last axis runs over assignments."""
-    return carry_tree.masked_bits(world.given(x, axis=1))[1]
+def tree_drelu(low=0):
+    def step(world, x):
+        bit = carry_tree.drelu(world.given(x), low)
+        clear = _signed(world, x)
+        assert np.all((_sum(bit) == (clear >= 0)) | _rounded(world, clear, low))
+        return bit
+    return step
 
 
-def tree_drelu(world, x):
-    bit = carry_tree.drelu(world.given(x))
-    clear = world.ring.to_int(np.array(sum(x) % world.ring.modulus, np.uint64)[None])
-    assert np.array_equal(bit.ring.sum(bit.rows, axis=0),
-                          np.broadcast_to(clear >= 0, bit.shape))
-    return bit
+def tree_msb(low=0):
+    """Of one element or of several: the last axis of x runs over assignments."""
+    def step(world, x):
+        bit = carry_tree.msb(world.given(x, axis=np.ndim(x) - 1), low)
+        clear = _signed(world, x)[..., None]
+        right = unpack_bits(_sum(bit), world.n) == (clear < 0)
+        assert np.all(right | _rounded(world, clear, low))
+        return bit
+    return step
 
 
-def tree_msb(world, x):
-    bit = carry_tree.msb(world.given(x))
-    clear = sum(x) % world.ring.modulus >> (world.ring.bits - 1)
-    assert np.all(unpack_bits(bit.ring.sum(bit.rows, axis=0), world.n) == clear)
-    return bit
-
-
-def is_zero(world, x):
-    bit = carry_tree.is_zero(world.given(x))
-    assert np.all(bit.ring.sum(bit.rows, axis=0) == (sum(x) % world.ring.modulus == 0))
-    return bit
+def is_zero(world, **inputs):
+    """[x == 0] of each input, one call after another."""
+    bits = [carry_tree.is_zero(world.given(x)) for x in inputs.values()]
+    for bit, x in zip(bits, inputs.values(), strict=True):
+        assert np.all(_sum(bit) == (_signed(world, x) == 0))
+    return tuple(bits)
 
 
 def bits_and(world, x, y):
@@ -248,16 +309,15 @@ def and_all(world, x):
     """The AND of bits whose XOR shares are `x`, (workers, l)."""
     bit = carry_tree.and_all(_packed(world, x))
     clear = np.bitwise_xor.reduce(np.array(x, np.uint8), axis=0).all()
-    assert np.all(unpack_bits(bit.ring.sum(bit.rows, axis=0), world.n) == clear)
+    assert np.all(unpack_bits(_sum(bit), world.n) == clear)
     return bit
 
 
 def all_pairs(world, x):
     """The first maximum's place among the candidates with shares `x`, (workers, m)."""
     place = comparison.all_pairs(world.given(x))
-    clear = world.ring.to_int(np.array(x, np.uint64).sum(axis=0) % world.ring.modulus)
-    assert np.all(place.ring.sum(place.rows, axis=0)
-                  == (np.arange(len(clear)) == np.argmax(clear)))
+    clear = _signed(world, x)
+    assert np.all(_sum(place) == (np.arange(len(clear)) == np.argmax(clear)))
     return place
 
 
@@ -278,6 +338,90 @@ def one_hot_step(world, bit, pair):
 
 def _clear(world, rows):
     return np.asarray(sum(np.asarray(rows)) % world.ring.modulus)
+
+
+def _signed(world, rows):
+    """The numbers behind the shares `rows`, as integers with a sign."""
+    return world.ring.to_int(_clear(world, rows).astype(np.uint64))
+
+
+def _rounded(world, x, low):
+    """May the sign of x be that of the next multiple of 2^low?"""
+    return (-2**low < x) & (x < 0) | (x > world.ring.modulus // 2 - 2**low)
+
+
+def _sum(share):
+    return share.ring.sum(share.rows, axis=0)
+
+
+# ------------------------------------------------ several protocols read one opening
+
+
+def products(world, x, y, y2):
+    """x in two products, with y and with y2; of matrices, and elementwise."""
+    x, y, y2 = (world.given(v) for v in (x, y, y2))
+    column = (world.n, 1, 1)
+    return (beaver.matmul(x.reshape(column), y.reshape(column)),
+            beaver.multiply(x, y2))
+
+
+def through_views(world, x, y):
+    """The first view of x opens it; the others meet this opening."""
+    x, y = world.given([[v] for v in x], axis=1), world.given(y)
+    assert x.shape == (1, world.n) or world.n == 1
+    return (beaver.multiply(x.T, y.reshape(-1, 1)), beaver.multiply(x.reshape(-1), y),
+            beaver.multiply(x, x))
+
+
+def all_of_one(d):
+    """Both products, the quotient by d and the sign of x, with one partner y."""
+    def step(world, x, y):
+        x, y, column = world.given(x), world.given(y), (world.n, 1, 1)
+        return (beaver.multiply(x, y),
+                beaver.matmul(x.reshape(column), y.reshape(column)),
+                truncation.truncate_with_provider(x, d), carry_tree.drelu(x))
+    return step
+
+
+def quotient_products(d):
+    """A quotient times itself, and times y."""
+    def step(world, x, y):
+        q = truncation.truncate_with_provider(world.given(x), d)
+        return beaver.multiply(q, q), beaver.multiply(q, world.given(y))
+    return step
+
+
+def bit_products(world, bit, x, y):
+    """A bit, opened under a dealt one, times itself, a quotient and a masked y."""
+    bit = carry_tree.bit_to_arithmetic(_packed(world, bit), world.n, world.ring)
+    q = truncation.truncate_with_provider(world.given(x), 2)
+    return (beaver.multiply(bit, bit), beaver.multiply(bit, q),
+            beaver.multiply(world.given(y), bit))
+
+
+def fixed_relu(d):
+    """ReLUs of fixed point: truncation by d, sign and product from one opening each."""
+    def step(world, **inputs):
+        results = []
+        for x in inputs.values():
+            number = FixedPoint(world.given(x), d, 1, scale=d * d, rest=d)
+            y, slope = number.relu_and_slope()
+            results += [y.value, slope.value]
+            clear, off = _signed(world, x), d * (world.ring.modulus // 4 // d)
+            if -off <= clear < world.ring.modulus // 2 - off:
+                found = world.ring.to_int(_sum(y.value))
+                assert np.all(abs(d * found - max(clear, 0)) < (d if clear > 0 else 1))
+        return tuple(results)
+    return step
+
+
+def neuron(world, w, x, y):
+    """A training step: relu(w x), the gradient of its error, and that of w."""
+    w, x, y = (FixedPoint(world.given(np.reshape(v, (-1, 1, 1))), 2, 0)
+               for v in (w, x, y))
+    output, slope = (x @ w).relu_and_slope()
+    inner = (output - y) * slope
+    return output.value, inner.value, (x @ inner).value
 
 
 # ------------------------------------------------------------------ ideal sub-protocols
@@ -309,7 +453,7 @@ def ideal_multiply(x, y):
     return _fresh(x.world, ring, clear, "product")
 
 
-def ideal_drelu(a):
+def ideal_drelu(a, divisor=1):
     """The workers get fresh shares of [a >= 0]."""
     clear = (a.ring.to_int(a.ring.sum(a.rows, axis=0)) >= 0).astype(a.ring.dtype)
     return _fresh(a.world, a.ring, clear, "bit")
@@ -360,7 +504,7 @@ def some_candidates(workers, coalition, m=3):
     known = np.delete(rows, outside, axis=0).sum(axis=0)
     values = [(0, 0, 0), (0, 1, 0), (0, 0, 1), (3, 3, 0), (1, 0, 1)]
     rests = [tuple(((np.array(v[:m]) - known) % 4).tolist()) for v in values]
-    return outsider_varies(workers, coalition, rows.tolist(), rests)
+    return outsider_varies(workers, coalition, rests, x=rows.tolist())
 
 
 def every(names, sizes):

@@ -153,7 +153,8 @@ REFERENCES = {
     "r@": _public_product(lambda x, c: np.matmul(c, x)),
     "**": lambda ulp, x, n: _product(np.multiply)(ulp, x, x),
     "updated": lambda ulp, x, g, rate=1: (
-        x - rate * g, (1.1e-6 + ROUNDING) * (np.abs(x) + np.abs(rate * g)) + 2 * ulp),
+        x - rate * g, ((1.1e-6 + ROUNDING) * (np.abs(x) + np.abs(rate * g))
+                       + (2 + abs(rate)) * ulp)),
     "rescaled": lambda ulp, g, weight, x, c=1: (g, ulp),
     "relu": lambda ulp, x: (np.maximum(x, 0), ulp),
     "drelu": lambda ulp, x: ((x >= 0).astype(float), 0),

@@ -194,31 +194,31 @@ class Experiment:
         """Run all assignments of the free coins: the ViewWorld, and the result.
 
         The digits of an assignment's number, in a mixed radix, are the values of the
-        extra coins and of each element of the free ones.
+        extra coins and of each free element.
         """
         drawn = self.coins(**inputs)
         _all_named([*self.free, *self.mutants, *self.fixed], drawn)
-        free = [c for c in drawn if any(c.matches(name) for name in self.free)]
-        total = prod(len(c.values) ** prod(c.digits) for c in free)
-        total *= prod(self.extra.values())
-        number, stride, by_name = np.arange(total), 1, {}
-        for name, size in self.extra.items():
-            by_name[name] = number // stride % size
-            stride *= size
+        sizes = [*self.extra.values()]
         for coin in drawn:
-            if coin in free:
-                size, count = len(coin.values), prod(coin.digits)
-                digits = np.arange(count).reshape(*coin.digits, 1)
-                index = number // (stride * size ** digits) % size
-                stride *= size ** count
-                by_name[coin.name] = coin.values[index]
-            else:
-                by_name[coin.name] = self._constant(coin, total)
+            sizes += [len(coin.values)] * np.count_nonzero(self._free(coin))
+        digits = _mixed_radix(sizes)
+        by_name = {name: next(digits) for name in self.extra}
+        for coin in drawn:
+            values = self._constant(coin, prod(sizes))
+            for place in zip(*np.nonzero(self._free(coin)), strict=True):
+                values[place] = coin.values[next(digits)]
+            by_name[coin.name] = values
         given = [self._mutated(coin, by_name) for coin in drawn]
-        world = ViewWorld(total, given, **self.options)
+        world = ViewWorld(prod(sizes), given, **self.options)
         return world, self.protocol(world, **inputs)
 
+    def _free(self, coin):
+        """Which of the coin's digits take every value?"""
+        free = any(coin.matches(name) for name in self.free)
+        return np.full(coin.digits, free)
+
     def _constant(self, coin, total):
+        """The values of all digits that are not free, repeated for all assignments."""
         fixed = (v for end, v in self.fixed.items() if coin.matches(end))
         value = np.asarray(next(fixed, coin.values[0]), coin.ring.dtype)
         value = np.broadcast_to(value, coin.digits)
@@ -281,6 +281,14 @@ def _table(world, role):
     if len(words) == 1:
         return np.sort(words[0])[:, None]
     return np.stack(words)[:, np.lexsort(words[::-1])].T
+
+
+def _mixed_radix(sizes):
+    """The digits of the numbers 0, 1, 2, ... below the product of the `sizes`."""
+    rest = np.arange(prod(sizes))
+    for size in sizes:
+        yield rest % size
+        rest = rest // size
 
 
 def _size(ring):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
+from fractions import Fraction
 
 from mpc.encoding import as_fraction, digit_base
-from mpc.fixed_point import COARSEST
+from mpc.fixed_point import COARSEST, gradient_scale
 from mpc.ring import Z2k, raw_limit
 
 # Local truncation of x is wrong with probability |x| / 2^l (`mpc.truncation`). Over all
@@ -24,24 +25,29 @@ def weight_scale(options: Namespace) -> int:
 
     An update is x.T @ g * rate, g being the gradient of a layer's output. If the
     weight's scale is a multiple of its scale, it is subtracted as it is
-    (`FixedPoint.updated`). With g as fine as other numbers, that takes a factor of
-    `full`; with a g that is d times coarser, full / d. If g's scale had to be below
-    `COARSEST`, accuracy would suffer; weights then keep the ordinary scale. Room that
-    is left makes weights finer by a power of two: a ReLU's comparison skips as many
-    bits.
+    (`FixedPoint.updated`). That takes weights 1 / rate times as fine as the product,
+    for a g as fine as other numbers. Room that is left makes them finer by a power of
+    two: a ReLU's comparison skips as many bits. With less room, g is coarser
+    (`gradient_scale`). If its scale had to be below `COARSEST`, accuracy would suffer;
+    weights then keep the ordinary scale.
     """
     rates = [as_fraction(options.lr) * as_fraction(2 / size)
              for size in _batch_sizes(options)]
     if truncates_locally(options) or min(rates) < 1e-9:
         return 1
     unit, workers = options.base ** options.precision_fractional, _workers(options)
-    full = math.lcm(*((workers * unit / rate).numerator for rate in rates))
-    room = int(raw_limit(Z2k(options.ring_bits))) // (unit**2 * workers * OUTPUT)
+    room = int(raw_limit(Z2k(options.ring_bits))) // (unit**3 * workers**2 * OUTPUT)
+    full = math.lcm(*(rate.denominator for rate in rates))
     if full <= room:
-        return full << max((room // SPARE // full).bit_length() - 1, 0)
-    least = max(unit, math.ceil(COARSEST * workers / min(rates)))
-    return next((full // d for d in range(-(-full // max(room, 1)), full // least + 1)
-                 if full % d == 0), 1)
+        choice = [full << max((room // SPARE // full).bit_length() - 1, 0)]
+    else:
+        near = range(room, max(room - 10_000, 0), -1)
+        choice = [*(n for n in near if full % n == 0), *near[:1]]
+    for finer in choice:
+        scales = [gradient_scale(Fraction(finer), rate, unit) for rate in rates]
+        if all(s >= COARSEST and (s / unit).numerator <= unit for s in scales):
+            return finer * unit * workers
+    return 1
 
 
 def check_range(options: Namespace) -> str | None:

@@ -6,7 +6,16 @@ from types import ModuleType
 import numpy as np
 import pytest
 from helpers import common, give
-from price import COLUMNS, TABLE_1, evaluate, paid, promised, protocols, table_1
+from price import (
+    COLUMNS,
+    DRELU,
+    TABLE_1,
+    evaluate,
+    paid,
+    promised,
+    protocols,
+    table_1,
+)
 
 import mpc
 from mpc import World, truncation
@@ -15,7 +24,7 @@ from mpc.securenn import CompareCoins
 
 # Exported functions without a contract: helpers, and the World's choice of a protocol.
 HELPERS = {"concatenate", "fix_precision", "run_threads"}
-CHOICES = {"drelu": mpc.comparison.DRELU.values(),
+CHOICES = {"drelu": DRELU.values(),
            "truncate": [truncation.truncate_locally, truncation.truncate_with_provider]}
 PROTOCOLS = protocols()
 
@@ -54,7 +63,6 @@ TREE = [(2, "carry-tree"), (3, "carry-tree")]
 PRICED = {
     "beaver.multiply": (shares((4, 1), (3,)), {"x": 4, "y": 3, "z": 12}, TWO + TREE),
     "beaver.matmul": (shares((5, 2), (2, 3)), {"x": 10, "y": 6, "z": 15}, TWO + TREE),
-    "beaver.square": (shares((2, 3)), {"n": 6}, TWO + TREE),
     "beaver.refresh": (shares((2, 3)), {}, TWO + TREE),
     "truncation.truncate_locally": (lambda w: (*zeros(w, (2, 3)), 7), {}, TWO),
     "truncation.truncate_with_provider":
@@ -64,7 +72,6 @@ PRICED = {
     "securenn.share_convert": (shares((7,)), {"n": 7}, TWO),
     "securenn.compute_msb": (msb_arguments(7), {"n": 7}, TWO),
     "securenn.drelu": (shares((7,)), {"n": 7}, TWO),
-    "carry_tree.masked_bits": (shares((20,)), {"n": 20}, TREE),
     "carry_tree.carry": (of_each_bit(2), {"n": 20}, TREE),
     "carry_tree.msb": (shares((20,)), {"n": 20}, TREE),
     "carry_tree.bit_to_arithmetic":
@@ -106,10 +113,10 @@ def test_a_contract_names_security_source_and_the_case_of_every_comparison(name)
     for column in COLUMNS:
         formula = getattr(contract, column)
         if isinstance(formula, dict):
-            assert list(formula) == list(mpc.comparison.DRELU)
+            assert list(formula) == list(DRELU)
 
 
-@pytest.mark.parametrize("ring_bits", [64, 20, 5])
+@pytest.mark.parametrize("ring_bits", [64, 48, 20, 6, 5, 4])
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_protocol_costs_the_price_of_its_contract(name, ring_bits):
     arguments, sizes, worlds = PRICED[name]
@@ -120,6 +127,16 @@ def test_a_protocol_costs_the_price_of_its_contract(name, ring_bits):
         due = promised(PROTOCOLS[name], world, **sizes)
         assert price == due, (n_workers, comparison)
         assert world.ledger.calls[name.split(".")[1]] == 1      # under its own name
+
+
+@pytest.mark.parametrize("ring_bits, low", [(64, 7), (20, 1), (20, 18), (5, 2)])
+@pytest.mark.parametrize("name", ["carry_tree.msb", "carry_tree.drelu"])
+def test_bits_that_are_cut_off_cost_nothing(name, ring_bits, low):
+    for n_workers, comparison in TREE:
+        world = World(n_workers, seed=1, ring_bits=ring_bits, comparison=comparison)
+        x, = zeros(world, (20,))
+        price = paid(world, lambda x=x: PROTOCOLS[name](x, low))
+        assert price == promised(PROTOCOLS[name], world, n=20, l=ring_bits - low)
 
 
 def test_a_formula_is_arithmetic_over_names_that_are_given():
@@ -134,8 +151,8 @@ def test_a_formula_is_arithmetic_over_names_that_are_given():
 
 REFUSED = [
     (lambda w, x: mpc.multiply(x, 3), TypeError, "multiply takes a Share, not a int"),
-    (lambda w, x: mpc.square(mpc.fix_precision([1.0])), TypeError,
-     "square takes a Share, not a FixedPoint; of a FixedPoint pass .value"),
+    (lambda w, x: mpc.relu(mpc.fix_precision([1.0])), TypeError,
+     "relu takes a Share, not a FixedPoint; of a FixedPoint pass .value"),
     (lambda w, x: mpc.select_share(x, x, y=np.ones(3)), TypeError,
      r"select_share takes a Share, not a ndarray; .* use plus\(\), times\(\)"),
     (lambda w, x: mpc.multiply(x, give(World(seed=1), [1, 2, 3])), ValueError,

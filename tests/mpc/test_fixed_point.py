@@ -9,7 +9,7 @@ from helpers import everywhere, reconstruct, rows_of
 
 import mpc
 import nn
-from mpc import World, fix_precision
+from mpc import World, fix_precision, public
 from mpc.audit.replay import RecordedWorld
 from mpc.encoding import as_fraction
 from mpc.ring import Z2k
@@ -322,29 +322,96 @@ def test_scales_leave_the_range_of_products(line, scale):
     assert eval(line, {"s": s, "t": t, "MASK": np.array([0, 1])}).scale == scale
 
 
-def truncated_elements(world):
-    """The sizes of the arrays that were truncated with the provider's help."""
-    messages = [m for m in world.ledger.messages if m.name == "r_over_d"]
-    return [int(np.prod(m.shape)) for m in messages]
+def truncated(world):
+    """The shapes that were truncated with the provider's help, in order."""
+    return [m.shape for m in world.ledger.messages if m.name == "q"]
 
 
-@pytest.mark.parametrize("weight_scale, c, each", [
-    (5000, 1, 2), (32_000, 1 / 32, 1), (32_000, 3 / 32, 1)])
-def test_the_update_of_a_weight_truncates_only_its_gradient(weight_scale, c, each):
-    """Once serves the layer below too if the gradient gets the scale of the unit."""
-    world = World(seed=1, truncation="provider")
+RATES = [1, 0.05, 1 / 32, 3 / 32, -2 / 7, 1 / 3, np.pi, 1e-6, 0]
+
+
+@pytest.mark.parametrize("n_workers", [2, 3])
+@pytest.mark.parametrize("weight_scale, c", [(6000, 1), (192_000, 1 / 32),
+                                             (192_000, 3 / 32), (300_000, 0.02)])
+def test_the_update_of_a_finer_weight_truncates_only_its_gradient(
+        weight_scale, c, n_workers):
+    """Once, for the layer below too."""
+    world = World(n_workers, seed=1)
     exact, x_exact, g_exact = numbers(6, 3), numbers(4, 6), numbers(4, 3)
     weight = share(world, exact, weight_scale=weight_scale)
     x = share(world, x_exact)
     for _ in range(3):
-        g = share(world, g_exact) * share(world, np.ones(3))
+        g = share(world, g_exact) @ share(world, np.eye(3), weight_scale=3000)
+        g = g.rescaled_for(weight, x, c)
+        assert 6 <= g.scale <= 1000
         (g @ share(world, np.ones((3, 1))))
-        weight = weight - x.T @ g.rescaled_for(weight, x, c) * c
+        weight = weight.updated(x.T @ g, c)
     assert (weight.weight_scale, weight.scale) == (weight_scale, 1000 * weight_scale)
-    assert truncated_elements(world) == [12] * each * 3
     due = exact - 3 * c * x_exact.T @ g_exact
-    np.testing.assert_allclose(decode(weight), due, atol=0.02)
-    assert len(truncated_elements(world)) == 3 * each       # it is revealed as it is
+    np.testing.assert_allclose(decode(weight), due, atol=0.04)
+    assert truncated(world) == [(4, 3)] * 3             # it is revealed as it is
+
+
+@pytest.mark.parametrize("n_workers", [2, 3])
+@pytest.mark.parametrize("kind", ["secret", "public"])
+def test_a_rescaled_gradient_divides_the_weights_scale_or_is_unchanged(kind, n_workers):
+    """It is at most as fine as other numbers, and off by less than its own unit."""
+    world, kept = World(n_workers, seed=1), []
+    make = share if kind == "secret" else lambda world, array, **how: fix_precision(
+        array, **how)
+    factor = n_workers if kind == "secret" else 1
+    for weight_scale in (1000, 192_000, 999_983, 84_000_000):
+        weight = make(world, numbers(6, 3), weight_scale=weight_scale)
+        for c in RATES[:-1]:
+            x, one = make(world, numbers(4, 6)), make(world, np.ones(3))
+            plain = make(world, numbers(4, 3))
+            for g in (plain, plain * one, plain / 7, plain * one * 0.3):
+                rescaled = g.rescaled_for(weight, x, c)
+                kept.append(rescaled is g)
+                if rescaled is g:
+                    continue
+                update = rescaled.scale * x.scale * factor
+                assert (weight.scale * as_fraction(c) / update).denominator == 1
+                assert 6 <= rescaled.scale <= g.unit and rescaled.rest == rescaled.scale
+                off = decode(rescaled) - decode(g)
+                assert np.abs(off).max() <= 1 / rescaled.scale + 0.001
+    assert 0.1 < np.mean(kept) < 0.9
+
+
+def test_a_gradient_is_rescaled_only_for_a_finer_weight():
+    world = World(seed=1)
+    g, x, w = (share(world, numbers(2, 2)) for _ in range(3))
+    finer = share(world, numbers(2, 2), weight_scale=6000)
+    for weight, data, c in ((w, x, 1), (finer, x, 0), (numbers(2, 2), x, 1),
+                            (finer, numbers(2, 2), 1)):
+        assert g.rescaled_for(weight, data, c) is g
+    assert (g * g).rescaled_for(finer, x).scale <= 1000
+
+
+@pytest.mark.parametrize("gradient, scale", [
+    (lambda s: s, 1000), (lambda s: s * s, 10**6), (lambda s: s / 64, 64_000),
+    (lambda s: s.reshape(1, 3).T @ s.reshape(1, 3)[:, :1], 2 * 10**6)],
+    ids=["at the unit", "a product", "a quotient", "a matrix product"])
+@pytest.mark.parametrize("weight_scale", [1, 1000, 64_000, 999_983])
+def test_an_update_is_free_if_its_scale_divides_and_else_right_to_its_bound(
+        gradient, scale, weight_scale):
+    world, values = World(seed=1, checked=True), np.array([1.5, -0.125, 2.25])
+    exact = gradient(values.copy()).reshape(-1)
+    for rate in RATES:
+        weight = share(world, [0.5, -1.0, 0.25], weight_scale=weight_scale)
+        g = gradient(share(world, values)).reshape(-1)
+        assert g.scale == scale
+        mark = len(truncated(world))
+        new = weight.updated(g, rate)
+        assert (new.scale, new.weight_scale) == (weight.scale, weight_scale)
+        due = np.array([0.5, -1.0, 0.25]) - rate * exact
+        if (weight.scale * as_fraction(rate) / scale).denominator == 1:
+            assert len(truncated(world)) == mark
+            np.testing.assert_allclose(decode(new), due, rtol=0, atol=1e-12)
+        else:
+            assert len(truncated(world)) > mark
+            np.testing.assert_allclose(decode(new), due, rtol=2.2e-6,
+                                       atol=(2 + abs(rate)) * 0.001)
 
 
 @pytest.mark.parametrize("line, scale, weight_scale", [
@@ -353,8 +420,8 @@ def test_the_update_of_a_weight_truncates_only_its_gradient(weight_scale, c, eac
     ("w - w", 4 * 10**6, 4000), ("w - w * 0.02", 4 * 10**6, 4000),
     ("w / 50", 2 * 10**8, 4000), ("w ** 2", 10**6, 1), ("w * w", 4 * 10**9, 4000),
     ("w + 1.5", 4 * 10**6, 4000), ("w.argmax()", 1, 1), ("(s * w).relu()", 1000, 1),
-    ("s.rescaled_for(s, s)", 1000, 1), ("s.rescaled_for(w, s)", 4000, 4000),
-    ("s * s.rescaled_for(w, s)", 4 * 10**6, 4000),
+    ("w.updated(s)", 4 * 10**6, 4000), ("w.updated(s * s, 1)", 4 * 10**6, 4000),
+    ("w.updated(w, 0.5)", 4 * 10**6, 4000), ("s.updated(w)", 1000, 1),
 ])
 def test_a_finer_scale_stays_until_a_truncation(line, scale, weight_scale):
     world = World(seed=1)
@@ -362,8 +429,10 @@ def test_a_finer_scale_stays_until_a_truncation(line, scale, weight_scale):
     w = share(world, [3.0025, 4.0], weight_scale=4000)
     got = eval(line, {"s": s, "w": w})
     assert (got.scale, got.weight_scale) == (scale, weight_scale)
-    for call in (".rescaled_for(w, s)", ".rescaled_for(s, s)", ".relu()"):
-        line = line.replace(call, "")
+    for call, plain in ((".relu()", ""), (".updated(s)", " - s"),
+                        (".updated(s * s, 1)", " - s * s"), (".updated(w)", " - w"),
+                        (".updated(w, 0.5)", " - w * 0.5")):
+        line = line.replace(call, plain)
     exact = eval(line, {"s": np.array([1.0, 2.0]), "w": np.array([3.0025, 4.0])})
     np.testing.assert_allclose(decode(got), exact, atol=0.009)
 
@@ -389,9 +458,58 @@ def test_a_weight_scale_below_the_unit_is_refused_since_it_would_coarsen_gradien
 
 
 def test_a_weight_scale_without_room_in_the_ring_is_refused():
-    remedy = "weight_scale=4398047, over Z_2.44; take fewer digits"
+    remedy = ("weight_scale=4123168605, over Z_2.44; take fewer digits, or a "
+              "weight_scale of 1 or from 1000 to 4123168604")
     with pytest.raises(ValueError, match=remedy):
-        fix_precision([1.0], weight_scale=4398047, ring=Z2k(44))
+        fix_precision([1.0], weight_scale=4123168605, ring=Z2k(44))
+    assert fix_precision([0.25], weight_scale=4123168604, ring=Z2k(44)).limits.value > 0
+
+
+@pytest.mark.parametrize("n_workers", [2, 3])
+def test_a_bias_at_the_scale_of_a_layers_product_is_added_without_a_truncation(
+        n_workers):
+    world = World(n_workers, seed=1)
+    x, w, b = numbers(4, 6), numbers(6, 3), numbers(3)
+    weight = share(world, w, weight_scale=5000)
+    bias = share(world, b, weight_scale=5000 * 1000 * n_workers)
+    output = share(world, x) @ weight + bias
+    assert output.scale == bias.scale and not truncated(world)
+    np.testing.assert_allclose(decode(output), x @ w + b, atol=0.002)
+    assert truncated(world) == [(4, 3)]                 # the output alone
+    moved = bias.updated(share(world, x).sum(0)[:3], 0.05)
+    assert truncated(world) == [(4, 3)] and moved.scale == bias.scale
+    np.testing.assert_allclose(decode(moved), b - 0.05 * x.sum(0)[:3])
+
+
+@pytest.mark.parametrize("line", ["b * s", "s * b", "b * b", "b ** 2", "b @ s.T",
+                                  "b.T @ b", "b.relu() * s", "b.max(1) * 2", "b * 0.3"])
+@pytest.mark.parametrize("kind", ["secret", "public"])
+def test_a_bias_that_leaves_no_room_for_a_product_is_truncated_first(line, kind):
+    world = World(seed=1, checked=True)
+    make = share if kind == "secret" else lambda world, array, **how: fix_precision(
+        array, **how)
+    s, b = numbers(2, 3), numbers(2, 3) / 8
+    values = {"s": make(world, s), "b": make(world, b, weight_scale=4 * 10**13)}
+    assert values["b"].limits.product < 1
+    due = eval(line.replace("b.relu()", "np.maximum(b, 0)"), {"s": s, "b": b, "np": np})
+    np.testing.assert_allclose(decode(eval(line, values)), due, atol=0.01)
+
+
+@pytest.mark.parametrize("n_workers", [2, 3, 5])
+def test_matrix_products_up_to_their_limit_are_right(n_workers):
+    """A quarter of it for each of two terms would be too much for twice as many."""
+    world = World(n_workers, seed=1, checked=True)
+    limits, plain = share(world, 0.0).limits, fix_precision(0.0).limits
+    assert limits.matmul == limits.product / n_workers and plain == limits._replace(
+        matmul=plain.product)
+    finer = share(world, 0.0, weight_scale=4000).limits
+    np.testing.assert_allclose(finer[:3], np.array(limits[:3]) / 4000)
+    side = np.sqrt(limits.matmul * 0.999 / 2)
+    x, y = np.array([[side, side]]), np.array([[side, side], [-side, side]]).T
+    found = decode(share(world, x) @ share(world, y))
+    np.testing.assert_allclose(found, x @ y, atol=0.002 * side + 0.002)
+    with pytest.raises(mpc.OutOfRange):
+        share(world, x * 2.01) @ share(world, y)
 
 
 def test_many_products_with_public_factors_do_not_outgrow_the_ring():
@@ -423,25 +541,47 @@ def test_public_weights_of_secret_data_have_gradients_too():
 
 
 def test_a_transposed_value_is_truncated_with_its_original():
-    world = World(seed=1, truncation="provider")
+    world = World(seed=1)
     s = share(world, numbers(2, 3))
     h = s * s
     (h @ share(world, numbers(3, 1))).refresh()
     (h.T @ share(world, numbers(2, 1))).refresh()
-    assert sorted(truncated_elements(world)) == [2, 3, 6]
+    assert truncated(world) == [(2, 3), (2, 1), (3, 1)]
     opened = [m for m in world.ledger.messages if m.name in ("epsilon", "delta")
               and m.src == "alice" and m.shape in ((2, 3), (3, 2))]
-    assert len(opened) == 2         # s and h, each once
+    assert len(opened) == 3         # s, h, and its quotient, which matrices need masked
 
 
-def test_a_value_that_several_products_need_is_truncated_once():
-    world = World(seed=1, truncation="provider")
-    s = share(world, [1.0, 2.0])
-    product = s * s
-    for result in (product * s, s * product, product ** 2,
-                   (product * s) * (product * product)):
-        result.refresh()
-    assert truncated_elements(world).count(2) == 1 + 4 + 2      # `product` only once
+USES = ["h * s", "s * h", "h * h", "h ** 2", "h @ s", "s @ h", "h.T @ h", "h + s",
+        "s - h", "h.relu()", "h.relu_and_slope()", "h.max(0)", "h.argmax(1)",
+        "h.refresh()", "h.drelu() * h", "h.reshape(4, 1) * s[0]", "h.T.reshape(4) ** 2",
+        "mpc.concatenate([s, h])"]
+
+
+@pytest.fixture
+def truncations(monkeypatch):
+    """A list of the (array, divisor) that are truncated from now on."""
+    calls = []
+
+    def recorded(x, d, truncate=public.truncate):
+        calls.append((x, d))
+        return truncate(x, d)
+
+    monkeypatch.setattr(public, "truncate", recorded)
+    return calls
+
+
+@pytest.mark.parametrize("how", [
+    {"comparison": "securenn"}, {"comparison": "carry-tree"}, {"truncation": "local"},
+    {"n_workers": 3}])
+def test_a_value_is_truncated_once_for_all_its_uses(truncations, how):
+    world = World(seed=1, **how)
+    for uses in (USES, USES[::-1]):
+        s = share(world, numbers(2, 2))
+        h = s * s
+        for line in uses:
+            eval(line, {"h": h, "s": s, "mpc": mpc})
+            assert [d for x, d in truncations if x is h.value] == [1000], line
 
 
 def test_many_public_factors_do_not_outgrow_the_ring():
@@ -551,7 +691,7 @@ def test_get_refreshes_after_the_last_truncation():
     product = share(world, [1.0, 2.0]) * share(world, [3.0, 4.0])
     assert decode(product).tolist() == [3, 8]
     assert [*world.ledger.calls] == ["multiply", "truncate_with_provider", "refresh"]
-    stale = rows_of(product._operand())
+    stale = rows_of(product.operand())
     sent = [np.frombuffer(p.payload, "<u8") for p in world.tape if p.dst == "server"]
     assert not np.any(stale == sent)
 

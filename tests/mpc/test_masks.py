@@ -72,6 +72,13 @@ ALONE = {
     "a coin added twice to packed bits": lambda w, s: (
         lambda r: r + r)(coin(w, ring=Bits())),
     "packed bits AND a number": lambda w, s: coin(w, ring=Bits()).times(255),
+    "a coin times a secret": lambda w, s: mpc.multiply(s + coin(w), s),
+    "a coin times itself": lambda w, s: (lambda r: mpc.multiply(r, r))(coin(w)),
+    "a coin in a product of matrices": lambda w, s: mpc.matmul(
+        coin(w, (1, 3)), s.reshape(3, 1)),
+    "a coin, truncated": lambda w, s: mpc.truncate(s + coin(w), 10),
+    "a coin, truncated, times a secret": lambda w, s: (
+        lambda q: mpc.multiply(q, q))(mpc.truncate(s + coin(w), 10)),
 }
 
 
@@ -156,9 +163,10 @@ def test_a_protocol_spends_the_coins_that_it_deals():
     world = World(seed=1)
     x, y = secret(world, (2, 2)), secret(world, (2, 2))
     mpc.matmul(x, y)
-    for share in (x, y):
+    for opened in beaver.masked(epsilon=x, delta=y):
+        a, = opened.terms
         with pytest.raises(MaskReused, match="has hidden a value already"):
-            world.open(x=secret(world, (2, 2)) + beaver.masked(share).a)
+            world.open(x=secret(world, (2, 2)) + a.share)
 
 
 def test_the_ledger_keeps_nothing_of_coins_that_are_gone():
@@ -180,7 +188,7 @@ STEPS = {
     "relu": lambda x, y: mpc.relu(x), "drelu": lambda x, y: mpc.drelu(y),
     "equal": mpc.equal, "multiply": mpc.multiply,
     "multiply by itself": lambda x, y: mpc.multiply(x, x),
-    "square": lambda x, y: mpc.square(x), "truncate": lambda x, y: mpc.truncate(x, 10),
+    "truncate": lambda x, y: mpc.truncate(x, 10),
     "matmul": lambda x, y: mpc.matmul(x.reshape(1, 3), y.reshape(3, 1)),
     "select": lambda x, y: mpc.select_share(mpc.drelu(y), x, y),
     "tournament": lambda x, y: mpc.tournament(x),

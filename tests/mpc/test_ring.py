@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpc.randomness import lesson_key, stream
-from mpc.ring import Bits, Z2k, Z2kMinus1, Zm, bits_of, prime_above
+from mpc.ring import (
+    Bits,
+    Z2k,
+    Z2kMinus1,
+    Zm,
+    bits_of,
+    pack_bits,
+    packed_bits_of,
+    prime_above,
+)
 
 BITS = (3, 5, 8, 32, 64)
 OF_WORDS = [Z2k(l) for l in BITS] + [Z2kMinus1(l) for l in BITS]
@@ -114,6 +123,17 @@ def test_bits_are_an_axis_behind_the_holders_lowest_first(ring):
         assert bits[row, :, element].tolist() == [int(x[row, element]) >> i & 1
                                                   for i in range(ring.bits)]
     assert bits_of(x[:0], 64).shape == (0, 64, 3)
+
+
+@every_word
+@pytest.mark.parametrize("shape", [(2, 9), (1, 3, 4), (2, 0), (0, 8)])
+def test_bits_are_packed_as_one_by_one(ring, shape):
+    x = ring.uniform(stream(lesson_key(0, "packed"), "x", 0), shape)
+    for words in (x, np.asfortranarray(x), x[..., ::-1]):
+        packed = packed_bits_of(words, ring.bits)
+        expected = pack_bits(bits_of(words, ring.bits))
+        assert packed.dtype == np.uint8 and packed.shape == expected.shape
+        assert packed.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("make, remedy", [

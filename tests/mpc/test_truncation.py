@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from helpers import (
-    Injected,
     every_sharing,
     everywhere,
     give,
     reconstruct,
     rows_of,
+    under_every_mask,
     with_rows,
 )
 
@@ -16,7 +16,7 @@ import mpc
 from mpc import World
 from mpc.audit.tags import TaggedWorld
 from mpc.ring import Z2kMinus1
-from mpc.truncation import truncate_locally
+from mpc.truncation import truncate_locally, truncate_with_provider
 
 DIVISORS = [10, 1000, 8, 1024]      # 1 and 3 digits in base 10, 3 and 10 in base 2
 SIZES = [0, 1, 7, 500, 999, 1023, 12345, 16384]
@@ -209,37 +209,57 @@ def test_truncate_is_the_same_in_every_way_to_run_it(n_workers, truncation):
 
 # ---- truncation with the provider
 
-def under_every_mask(values, d, bits=16, n_workers=2):
-    """The truncated `values` under every mask r: signed (len(values), 2^bits)."""
-    values = np.asarray(values)[:, None]
-    r = [np.arange(2**bits)] + [np.zeros(2**bits, np.uint64)] * (n_workers - 1)
-    world = World(n_workers, seed=1, ring_bits=bits, truncation="provider",
-                  coins=Injected({"truncate_with_provider/r": np.array(r)[:, None]}))
-    x = give(world, np.broadcast_to(values % 2**bits, (len(values), 2**bits)))
-    got = world.ring.to_int(reconstruct(mpc.truncate(x, d)))
-    assert not world.coins.unused
-    return got
+def rounded_up(values, d, bits=16, n_workers=2):
+    """The excess of ``x / d`` over its floor, (len(values), 2^bits): for every mask."""
+    x = under_every_mask(values, "truncate_with_provider/a", bits, n_workers)
+    quotients = x.ring.to_int(reconstruct(truncate_with_provider(x, d)))
+    assert not x.world.coins.unused
+    return quotients - np.asarray(values)[:, None] // d
 
 
-@pytest.mark.parametrize("d", [2, 3, *DIVISORS, 2**14])
-def test_with_the_provider_it_rounds_without_bias_and_never_fails(d):
-    values = VALUES[VALUES >= -d * (2**14 // d)]
-    rounded_up = under_every_mask(values, d) - (values // d)[:, None]
-    assert set(rounded_up.flat) <= {0, 1}
-    assert np.abs(rounded_up.mean(axis=1) - values % d / d).max() <= d / 2**16
+def valid(d, bits):
+    """The values that are truncated rightly: half the ring."""
+    off = d * (2 ** (bits - 2) // d)
+    return np.arange(-off, 2 ** (bits - 1) - off)
 
 
 @pytest.mark.parametrize("n_workers", [2, 3])
-@pytest.mark.parametrize("bits", [3, 5])
+@pytest.mark.parametrize("bits", [3, 4, 5, 6, 7, 8])
 def test_with_the_provider_all_values_in_range_are_right_under_all_masks(
         bits, n_workers):
+    """Rounded up as often as the part cut off says: almost, or if d is 2^i exactly."""
     for d in range(2, 2 ** (bits - 2) + 1):
-        off = d * (2 ** (bits - 2) // d)
-        values = np.arange(-off, 2 ** (bits - 1) - off)
-        got = under_every_mask(values, d, bits, n_workers)
-        rounded_up = got - (values // d)[:, None]
-        assert set(rounded_up.flat) == {0, 1}
-        assert np.all(rounded_up[values % d == 0] == 0)
+        values = valid(d, bits)
+        up, bound = rounded_up(values, d, bits, n_workers), d / 2**bits
+        assert set(up.flat) == {0, 1} and not up[values % d == 0].any()
+        bias = np.abs(up.mean(axis=1) - values % d / d).max()
+        assert bias == 0 if d & d - 1 == 0 else 0 < bias < bound
+
+
+@pytest.mark.parametrize("bits", [3, 5, 8])
+def test_with_the_provider_the_values_around_the_range_fail_under_some_mask(bits):
+    """One below it the two top bits still tell if the sum wraps around."""
+    for d in range(2, 2 ** (bits - 2) + 1):
+        first, *_, last = valid(d, bits)
+        for value in (first - 2, last + 1):
+            assert set(rounded_up([value], d, bits).flat) - {0, 1}
+
+
+@pytest.mark.parametrize("d", [*DIVISORS, 2**14])
+def test_with_the_provider_it_rounds_without_bias_at_16_bits(d):
+    values = np.intersect1d(VALUES, valid(d, 16))
+    up = rounded_up(values, d)
+    assert set(up.flat) <= {0, 1}
+    assert np.abs(up.mean(axis=1) - values % d / d).max() < d / 2**16
+
+
+def test_one_opening_serves_all_quotients_of_a_value():
+    world = World(seed=1)
+    x = give(world, np.arange(-500, 500).reshape(20, 50))
+    for y, d in ((x, 10), (x, 7), (x.T, 2), (x.reshape(-1), 1)):
+        quotient = world.ring.to_int(reconstruct(mpc.truncate(y, d)))
+        assert np.abs(quotient - world.ring.to_int(reconstruct(y)) / d).max() < 1
+    assert [m.name for m in world.ledger.messages if m.src == "alice"] == ["epsilon"]
 
 
 @pytest.mark.parametrize("d", [2, 1000, 2**13, 10**9, 2**62])

@@ -6,7 +6,7 @@ from helpers import everywhere, reconstruct, rows_of
 
 import mpc
 import nn
-from mpc import FixedPoint, World, beaver
+from mpc import FixedPoint, World, public
 
 WAYS = {"two": {"n_workers": 2},
         "two, carry tree": {"n_workers": 2, "comparison": "carry-tree"},
@@ -18,9 +18,9 @@ ROW = np.array([0.5, -2.0, 1.25])
 TIES = np.array([[1.0, 4.0, 4.0, -2.0], [3.0, 3.0, 3.0, 3.0], [-5.0, -4.0, -4.5, -4.0]])
 
 
-def shared(world, numbers, owner="server"):
+def shared(world, numbers, owner="server", weight_scale=1):
     held = world.private_input(owner, numbers.shape, lambda: numbers)
-    encoded = mpc.fix_precision(held)
+    encoded = mpc.fix_precision(held, weight_scale=weight_scale)
     return encoded.share(*world.workers, crypto_provider=world.crypto_provider)
 
 
@@ -114,7 +114,7 @@ def test_refreshed_shares_are_new_and_have_the_same_sum(way):
     fresh = x.refresh()
     assert np.all(rows_of(fresh) != rows_of(x))
     np.testing.assert_array_equal(reconstruct(fresh.value), reconstruct(x.value))
-    squared = reconstruct(beaver.square(x.value))
+    squared = reconstruct(mpc.multiply(fresh.value, fresh.value))
     np.testing.assert_array_equal(squared, reconstruct(x.value) ** np.uint64(2))
 
 
@@ -169,6 +169,54 @@ def test_two_steps_of_training_agree_with_floats(way):
     for name, parameter in floats.named_parameters():
         np.testing.assert_allclose(found[name], parameter.value, rtol=0, atol=5 * UNIT)
         assert np.abs(parameter.value - before[name].value).max() > 10 * UNIT
+
+
+@pytest.fixture
+def truncate(monkeypatch):
+    """The truncation that FixedPoint calls: shapes go to `calls`, `spoil` is added."""
+    class Recorded:
+        def __init__(self):
+            self.calls, self.spoil = [], None
+
+        def __call__(self, x, d, truncate=public.truncate):
+            self.calls.append(x.shape)
+            quotient = truncate(x, d)
+            wrong = len(self.calls) - 1 == self.spoil
+            return quotient.plus(10**6) if wrong else quotient      # by 1000
+
+    recorded = Recorded()
+    monkeypatch.setattr(public, "truncate", recorded)
+    return recorded
+
+
+def step(world, weight_scale):
+    """The loss and all parameters after a step; a bias has the scale of a product."""
+    x, t = batch()
+    bias_scale = weight_scale * 1000 * len(world.workers) if weight_scale > 1 else 1
+    model = Net().map(lambda p: shared(
+        world, p, weight_scale=weight_scale if p.ndim > 1 else bias_scale))
+    loss, = train(model, shared(world, x, "alice"), shared(world, t, "bob"), 1)
+    values = [loss, *(p.value for p in model.parameters())]
+    return np.concatenate([v.get().float_precision().reshape(-1) for v in values])
+
+
+FORWARD = [(8, 5), (8, 3)]      # the hidden layer, and the error
+BACKWARD = [(8, 5)]             # the gradient of the hidden layer, before its ReLU
+UPDATES = [(6, 5), (5,), (5, 3), (3,)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("weight_scale, due", [
+    (1, [*FORWARD, *BACKWARD, *UPDATES, ()]), (2_400_000, [*FORWARD, *BACKWARD, ()])])
+def test_a_step_of_training_truncates_each_value_once_and_none_in_vain(
+        way, weight_scale, due, truncate):
+    """The last one is that of the loss, when it is revealed."""
+    right = step(World(seed=1, **WAYS[way]), weight_scale)
+    assert truncate.calls == due
+    for i in range(len(due)):
+        truncate.calls, truncate.spoil = [], i
+        wrong = step(World(seed=1, **WAYS[way]), weight_scale)
+        assert np.abs(wrong - right).max() > 1, f"{truncate.calls[i]} is not used"
 
 
 # ---- in every way to run it

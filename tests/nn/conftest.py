@@ -18,7 +18,10 @@ def strict_floats():
 
 
 class Opaque:
-    """A value that cannot be read. `Opaque.log` lists its products and comparisons."""
+    """A value that cannot be read. `Opaque.log` lists its products and comparisons.
+
+    It has the optional methods of a value (`nn.values`), which round nothing here.
+    """
 
     __array_ufunc__ = None
     __iter__ = None
@@ -96,13 +99,20 @@ class Opaque:
     def __getitem__(self, key):
         return Opaque(self._array[key])
 
-    def drelu(self):
-        Opaque.log.append(f"drelu {self.shape}")
-        return Opaque(self._array >= 0)
+    def operand(self):
+        return self
 
-    def refresh(self):
-        Opaque.log.append("refresh")
-        return Opaque(self._array)
+    def relu_and_slope(self):
+        Opaque.log.append(f"relu {self.shape}")
+        slope = Opaque(self._array >= 0)
+        return Opaque(self._array * slope._array), slope
+
+    def rescaled_for(self, weight, x, c=1):
+        return self
+
+    def updated(self, gradient, rate=1):
+        Opaque.log.append(f"{self.shape} updated at {rate}")
+        return Opaque(self._array - rate * self._raw(gradient))
 
     def share(self, *owners, provider=None):
         return Opaque(self._array)

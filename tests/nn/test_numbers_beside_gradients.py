@@ -98,12 +98,16 @@ def test_numbers_travel_beside_gradients_that_are_public_arrays(encode):
     np.testing.assert_allclose(read(x.grad), np.full((2, 1), -0.5 / 8192), rtol=1e-12)
 
 
-@pytest.mark.parametrize("lr, n", [(0.02, 64), (0.1, 8), (0.0213, 60)])
-def test_a_weight_of_larger_scale_is_updated_without_a_truncation(lr, n):
-    """With lr as the seed, the update is exact to two units of the weight's scale."""
+@pytest.mark.parametrize("lr, n, weight_scale, step", [
+    (0.02, 64, 3_200_000, UNIT),        # as fine as the error: no second rounding
+    (0.02, 64, 100_000, 1 / 31.25), (0.1, 8, 100_000, 1 / 625),
+    (0.0213, 60, 100_000, 1 / 35.5)])
+def test_a_weight_of_larger_scale_is_updated_without_a_truncation(
+        lr, n, weight_scale, step):
+    """With lr as the seed, only the n outputs' errors are rounded, to this step."""
     rng = np.random.default_rng(0)
     x, w, t = (rng.uniform(-1, 1, shape).round(3) for shape in ((n, 5), (5, 3), (n, 3)))
-    world, weight_scale = mpc.World(seed=1, truncation="provider"), 100_000
+    world = mpc.World(seed=1)
     weight = Tensor(shared(world, w, weight_scale=weight_scale), True)
     error = (Tensor(shared(world, x)) @ weight - Tensor(shared(world, t))) ** 2
     (error.sum() / n).backward(lr)
@@ -113,8 +117,8 @@ def test_a_weight_of_larger_scale_is_updated_without_a_truncation(lr, n):
     moved = weight.value.get().float_precision() - w
     exact = -lr * 2 / n * x.T @ (x @ w - t)
     largest = np.abs(x).sum(0).max()
-    rounding = lr * 2 / n * largest * 2 * UNIT                      # of the n outputs
-    assert np.max(np.abs(moved - exact)) < rounding + 2 * largest * UNIT / weight_scale
+    rounding = UNIT if step == UNIT else UNIT + step
+    assert np.max(np.abs(moved - exact)) < lr * 2 / n * largest * rounding
 
 
 # ---- numbers beside gradients

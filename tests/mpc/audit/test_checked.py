@@ -83,15 +83,23 @@ def test_numbers_up_to_the_limits_are_correct_and_raise_nothing():
 
 # ---- teeth: operations that are wrong are detected
 
-@pytest.mark.parametrize("name, line", [
+TEETH = [
     ("+", "x + y"), ("-", "x - y"), ("*", "x * y"), (("*", True, False), "x * 0.3"),
     (("*", True, False), "x * P"), ("/", "x / 7"), ("@", "x @ y.T"),
     (("@", True, False), "x @ P.T"), ("r@", "P.T @ x"), ("**", "x ** 2"),
     ("sum", "x.sum(0)"), ("drelu", "x > y"), ("eq", "x.eq(y)"), ("max", "x.max(1)"),
     ("argmax", "x.argmax(1)"), ("argmax", "x.argmax(1, one_hot=True)"),
     ("get", "(x * y).get()"), ("concatenate", "mpc.concatenate([x, y * x])"),
-    ("rescaled", "(x * y).rescaled_for(w, x)"),
-])
+    ("rescaled", "(x * y).rescaled_for(w, x)"), ("relu", "(x * y).relu()"),
+    ("updated", "w.updated((x * y).T, 0.3)"), ("updated", "w.updated(x.T)"),
+]
+
+
+def test_every_operation_has_such_a_test():
+    assert {name for name, _ in TEETH} == set(REFERENCES)
+
+
+@pytest.mark.parametrize("name, line", TEETH)
 @pytest.mark.parametrize("kind", ["secret", "public"])
 def test_an_operation_with_another_result_is_detected(name, line, kind, monkeypatch):
     """The reference moves by just over twice its bound: as good as a wrong result."""

@@ -3,7 +3,7 @@
 import importlib
 
 import pytest
-from mutants import MUTANTS, SETTINGS
+from mutants import EQUAL, MUTANTS, SETTINGS, TIED, ties
 
 pytestmark = pytest.mark.view
 
@@ -33,6 +33,16 @@ def test_a_broken_coin_is_caught(setting, mutant):
         experiment = setting.experiment(role, mutant.coin, mutant.mutant, mutant.extra)
         groups = setting.groups[role]
         assert any(experiment.tells_apart(role, cases) for cases in groups), role
+
+
+@pytest.mark.parametrize("name", TIED)
+def test_shares_of_one_opening_may_be_tied_only_if_they_share_one_number(name):
+    setting, harmless = SETTINGS[name], set()
+    for role, coin, other, mutant in ties(name):
+        experiment = setting.experiment(role, coin, mutant)
+        if not any(experiment.tells_apart(role, g) for g in setting.groups[role]):
+            harmless.add((coin, other))
+    assert harmless == set(EQUAL.get(name, ()))
 
 
 def test_every_mutant_has_a_name_of_its_own_and_every_setting_a_mutant():
