@@ -109,9 +109,8 @@ def carry(g: Share, p: Share) -> Share:
     return fold(concatenate([g[None], p[None]]), 1, node)[0]
 
 
-@step(over=Z2k, rounds="1 + levels(ceil((l - 1)/4))",
-      online="(k - 1)*k*(w*n + 3*(ceil((l - 1)/4) - 1)*ceil(n/8))",
-      offline="(17*ceil((l - 1)/4) - 1)*ceil(n/8)",
+@step(over=Z2k, rounds="1 + levels(g)", offline="(17*g - 1)*ceil(n/8)",
+      online="(k - 1)*k*(w*n + 3*(g - 1)*ceil(n/8))",
       source="Catrina and de Hoogh, SCN 2010, with a dealt table for each four bits")
 def msb(x: Share, low: int = 0) -> Share:
     """XOR shares of the top bit of x (..., n), packed: exact over the whole ring.
@@ -142,9 +141,8 @@ def bit_to_arithmetic(bits: Share, n: int, ring: Z2k) -> Share:
     return as_share(m, (ring.sub(1, m + m), share, value), like=bits)
 
 
-@step(over=Z2k, rounds="2 + levels(ceil((l - 1)/4))",
-      online="(k - 1)*k*(w*n + (3*ceil((l - 1)/4) - 2)*ceil(n/8))",
-      offline="w*n + (17*ceil((l - 1)/4) - 1)*ceil(n/8)", source="`msb` and a daBit")
+@step(over=Z2k, rounds="2 + levels(g)", offline="w*n + (17*g - 1)*ceil(n/8)",
+      online="(k - 1)*k*(w*n + (3*g - 2)*ceil(n/8))", source="`msb` and a daBit")
 def drelu(x: Share, low: int = 0) -> Share:
     """Shares of [x >= 0], 0 or 1 without a scale, for any x; drelu(0) = 1.
 

@@ -124,10 +124,10 @@ class FixedPoint:
 
     # ------------------------------------------------------------------ scales
 
-    def _at(self, scale, weight_scale=1):
+    def _at(self, scale):
         """The same number at another scale: multiplied for free, or truncated."""
         value = public.scaled(self._number, Fraction(scale) / self.scale)
-        return self._with(value, scale, weight_scale, scale)
+        return self._with(value, scale, 1, scale)
 
     def operand(self):
         """Ready for a product: truncated, if that is pending or 1 * 1 had no room."""
