@@ -493,13 +493,13 @@ def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
     The weight's raw values are `finer` times as fine as those of ``x.T @ g`` with a g
     at the unit. A g of scale |c| unit finer / d, for a whole number d, makes the update
     a d-th of that, and a factor c for which there is room (`mpc.public_factors`). Round
-    numbers d are tried.
+    numbers d are tried, for which a g at the unit has room to be multiplied first.
     """
     least = max(1, ceil(finer * abs(c)))
     step = 2 ** max(least.bit_length() - 8, 0)
-    tried = range(-(-least // step) * step, 2 * least, step)
-    scales = (unit * finer / d for d in tried)
-    return abs(c) * next((s for s in scales if s.denominator == 1), Fraction(0))
+    parts = (finer / d for d in range(-(-least // step) * step, 2 * least, step))
+    return unit * next((abs(c) * n for n in parts if (unit * n).denominator == 1
+                        and (c * n).numerator <= unit), Fraction(0))
 
 
 def _alike(values):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from argparse import Namespace
+from fractions import Fraction
 
 from mpc.encoding import as_fraction, digit_base
-from mpc.fixed_point import COARSEST
+from mpc.fixed_point import COARSEST, gradient_scale
 from mpc.ring import Z2k, raw_limit
 
 # Local truncation of x is wrong with probability |x| / 2^l (`mpc.truncation`). Over all
@@ -36,12 +37,15 @@ def weight_scale(options: Namespace) -> int:
     unit, workers = options.base ** options.precision_fractional, _workers(options)
     room = int(raw_limit(Z2k(options.ring_bits))) // (unit**3 * workers**2 * OUTPUT)
     full = math.lcm(*(rate.denominator for rate in rates))
+    near = range(room, max(room - 10_000, 0), -1)
+    finer = [n for n in near if full % n == 0] + [*near[:1]]
     if full <= room:
-        finer = full << max((room // SPARE // full).bit_length() - 1, 0)
-    else:
-        near = range(room, max(room - 10_000, 0), -1)
-        finer = next((n for n in near if full % n == 0), room)
-    return finer * unit * workers if finer * min(rates) * unit >= COARSEST else 1
+        finer = [full << max((room // SPARE // full).bit_length() - 1, 0)]
+
+    def coarsest(n):
+        return min(gradient_scale(Fraction(n), rate, unit) for rate in rates)
+
+    return next((n * unit * workers for n in finer if coarsest(n) >= COARSEST), 1)
 
 
 def check_range(options: Namespace) -> str | None:
