@@ -168,7 +168,7 @@ class FixedPoint:
             x, y = _alike([self, other])
             return x, y.value
         numbers, x = real_array(other), self._for_sum()
-        self._encoded(numbers, self.unit * self.weight_scale)   # refuses large numbers
+        self._encoded(numbers, self.unit)       # refuses large numbers
         largest = np.abs(numbers.astype(float)).max(initial=0)
         if (largest * x.scale >= raw_limit(x.ring) / 2 or x.scale.denominator > 1
                 or x.scale < x.unit and not encoding.are_whole(numbers)):
