@@ -51,12 +51,11 @@ def multiply(x: Share, y: Share) -> Share:
     pairs = [(s, t) for s in left.terms for t in right.terms]
     products = {f"c_{i}" if i else "c": (times(s.value, t.value), ring)
                 for i, (s, t) in enumerate(pairs)}
-    z = ring.add(times(left.constant, y.rows),
-                 times(left.dealt_rows(ring), right.constant))
+    z = [times(left.constant, y.rows), times(left.dealt_rows(ring), right.constant)]
     for (s, t), st in zip(pairs, share_offline(x.world, **products), strict=True):
         factors = [f for f in (s.factor, t.factor) if f is not None]
-        z = ring.add(z, reduce(times, factors, st.rows))
-    return x._with(z, spoilt(x.masks | y.masks))
+        z.append(reduce(times, factors, st.rows))
+    return x._with(reduce(ring.add, z), spoilt(x.masks | y.masks))
 
 
 @step(shares=2, rounds=1, online="(k - 1)*k*w*(x + y)", offline="w*z",
@@ -151,8 +150,7 @@ def masked(**secrets: Share) -> list[Opened]:
     epsilons = x.world.open(**differences) if new else ()
     for (x, a, at_provider), epsilon in zip(new.values(), epsilons, strict=True):
         parts = tuple(at_provider[:, j] for j in range(len(x.world.workers)))
-        mask = Term(None, a, x.ring.sum(at_provider, axis=1))
-        _opened[x] = Opened(epsilon, [mask], parts)
+        _opened[x] = Opened(epsilon, [Term(None, a, reduce(x.ring.add, parts))], parts)
         _freeze(x.rows)
     return [_form(x) for x in secrets.values()]
 

@@ -10,14 +10,16 @@ The leaves are groups of four bits. Let u be those of epsilon and v those of the
 u + v >= 16 generates a carry, u + v = 15 propagates one. The provider deals shares of
 the table [v > i], i = 0 .. 14, and the workers, who know u, look up i = 15 - u.
 
-In eight bits, x = 5 and a = 0xd3: epsilon = 0x32. The low group has 2 + 3 = 5: neither.
-The high one has three bits: 3 + 5 = 8 generates a carry. The top bits are 0 and 1, and
-0 + 1 + 1 = 0 mod 2 is the top bit of 5.
+In eight bits, x = 5 and a = 0xd3 = 1 1010 011: epsilon = 0x32 = 0 0110 010. The lowest
+group has three bits, and 2 + 3 is neither 8 nor 7. The next generates a carry: 6 + 10 =
+16. The top bits are 0 and 1, and 0 + 1 + 1 = 0 mod 2 is the top bit of 5.
 
 All bits are packed: the first axis runs over the bits of a number, the last over bytes
 that hold the bits of eight elements each. In the ring `Bits`, + and plus() are XOR;
 products are AND.
 """
+
+from math import prod
 
 import numpy as np
 
@@ -45,7 +47,7 @@ def fold(x: Share, axis: int, combine) -> Share:
 # ---- the bits of an opened secret
 
 
-def known_bits(x: Share, low: int = 0, less: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def known_bits(x: Share, low: int = 0, less: int = 0) -> list[np.ndarray]:
     """Packed bits of two numbers that sum to x - less: one public, one the provider's.
 
     Both (holders, l - low, ..., n / 8) for x (..., n). If `low` bits are cut off, the
@@ -56,8 +58,7 @@ def known_bits(x: Share, low: int = 0, less: int = 0) -> tuple[np.ndarray, np.nd
     ring, (secret,) = x.ring, masked(epsilon=x)
     a = secret.terms[0].value
     numbers = ring.sub(secret.constant, less) >> low, (a >> low) + (a % 2**low > 0)
-    c, v = (packed_bits_of(number, ring.bits - low) for number in numbers)
-    return c, v
+    return [packed_bits_of(number, ring.bits - low) for number in numbers]
 
 
 def leaves(x: Share, c: np.ndarray, v: np.ndarray) -> tuple[Share, Share]:
@@ -65,13 +66,10 @@ def leaves(x: Share, c: np.ndarray, v: np.ndarray) -> tuple[Share, Share]:
 
     Bits missing from the lowest group propagate a carry, and none enters them.
     """
-    missing = -c.shape[1] % 4
-
     def grouped(bits, fill):                        # (holders, 4, groups, ..., n / 8)
-        new = (missing, 0), *[(0, 0)] * (bits.ndim - 2)
-        bits = np.pad(bits, ((0, 0), *new), constant_values=fill)
-        groups = len(bits), bits.shape[1] // 4, 4, *bits.shape[2:]
-        return bits.reshape(groups).swapaxes(1, 2)
+        missing = (0, 0), (-bits.shape[1] % 4, 0), *[(0, 0)] * (bits.ndim - 2)
+        bits = np.pad(bits, missing, constant_values=fill)
+        return np.stack([bits[:, i::4] for i in range(4)], axis=1)
 
     u, more_than = grouped(c, 255), thresholds(grouped(v, 0))
     table, = share_offline(x.world, table=(more_than, BITS))
@@ -111,9 +109,8 @@ def carry(g: Share, p: Share) -> Share:
     return fold(concatenate([g[None], p[None]]), 1, node)[0]
 
 
-@step(over=Z2k, rounds="1 + levels(ceil((l - 1)/4))",
-      online="(k - 1)*k*(w*n + 3*(ceil((l - 1)/4) - 1)*ceil(n/8))",
-      offline="(17*ceil((l - 1)/4) - 1)*ceil(n/8)",
+@step(over=Z2k, rounds="1 + levels(g)", offline="(17*g - 1)*ceil(n/8)",
+      online="(k - 1)*k*(w*n + 3*(g - 1)*ceil(n/8))",
       source="Catrina and de Hoogh, SCN 2010, with a dealt table for each four bits")
 def msb(x: Share, low: int = 0) -> Share:
     """XOR shares of the top bit of x (..., n), packed: exact over the whole ring.
@@ -144,18 +141,16 @@ def bit_to_arithmetic(bits: Share, n: int, ring: Z2k) -> Share:
     return as_share(m, (ring.sub(1, m + m), share, value), like=bits)
 
 
-@step(over=Z2k, rounds="2 + levels(ceil((l - 1)/4))",
-      online="(k - 1)*k*(w*n + (3*ceil((l - 1)/4) - 2)*ceil(n/8))",
-      offline="w*n + (17*ceil((l - 1)/4) - 1)*ceil(n/8)", source="`msb` and a daBit")
+@step(over=Z2k, rounds="2 + levels(g)", offline="w*n + (17*g - 1)*ceil(n/8)",
+      online="(k - 1)*k*(w*n + (3*g - 2)*ceil(n/8))", source="`msb` and a daBit")
 def drelu(x: Share, low: int = 0) -> Share:
     """Shares of [x >= 0], 0 or 1 without a scale, for any x; drelu(0) = 1.
 
     `low` as in `msb`. At l = 64 each of two workers sends 13.75 bytes for an element, 8
     of which open x. The bit is opened, so its products with opened secrets are free.
     """
-    flat = x.reshape(-1)
-    positive = msb(flat, low).plus(255)
-    return bit_to_arithmetic(positive, flat.shape[0], x.ring).reshape(x.shape)
+    positive = msb(x.reshape(-1), low).plus(255)
+    return bit_to_arithmetic(positive, prod(x.shape), x.ring).reshape(x.shape)
 
 
 @step(over=Bits, rounds="levels(l)", online="(k - 1)*k*2*(l - 1)*ceil(n/8)",
@@ -174,7 +169,5 @@ def is_zero(x: Share) -> Share:
     That is, all bits of epsilon - 1 and the mask propagate. At l = 64 each of two
     workers sends 11.9 bytes for an element, fewer than for drelu.
     """
-    flat = x.reshape(-1)
-    _, p = leaves(flat, *known_bits(flat, less=1))
-    bit = bit_to_arithmetic(and_all(p), flat.shape[0], x.ring)
-    return bit.reshape(x.shape)
+    _, p = leaves(x, *known_bits(x.reshape(-1), less=1))
+    return bit_to_arithmetic(and_all(p), prod(x.shape), x.ring).reshape(x.shape)

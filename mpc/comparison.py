@@ -61,11 +61,9 @@ def equal(x: Share, y: Share) -> Share:
 
 @step(secure=AS_DRELU, source="a knock-out tree", rounds="(drelu + 1)*levels(m)",
       online={"securenn": "n*(m - 1)*(11*w + 5*l + 2*w*(m + 2))",
-              "carry-tree": "(k - 1)*k*(n*(m - 1)*w*(m + 2)"
-                            " + (3*ceil((l - 1)/4) - 2)*packed(n, m))"},
+              "carry-tree": "(k - 1)*k*(n*(m - 1)*w*(m + 2) + (3*g - 2)*packed(n, m))"},
       offline={"securenn": "n*(m - 1)*(2*w + l + w*(m + 1))",
-               "carry-tree": "n*(m - 1)*w*(m + 2)"
-                             " + (17*ceil((l - 1)/4) - 1)*packed(n, m)"})
+               "carry-tree": "n*(m - 1)*w*(m + 2) + (17*g - 1)*packed(n, m)"})
 def tournament(x: Share) -> tuple[Share, Share]:
     """Of x (..., m): the maximum (...), and its one-hot place (..., m) without a scale.
 
@@ -88,12 +86,10 @@ def _winner(left, right):
     return right + multiply(drelu(value), lead)
 
 
-@step(rounds="2 + levels(ceil((l - 1)/4)) + levels(m - 1)",
-      source="CrypTen's pairwise maximum",
+@step(rounds="2 + levels(g) + levels(m - 1)", source="CrypTen's pairwise maximum",
       online="(k - 1)*k*(w*n*m*(m - 1)//2"
-             " + (3*(ceil((l - 1)/4) - 1)*m*(m - 1)//2 + (2*m - 3)*m)*ceil(n/8))",
-      offline="w*n*m + ((17*ceil((l - 1)/4) - 1)*m*(m - 1)//2"
-              " + (m - 2)*m)*ceil(n/8)")
+             " + (3*(g - 1)*m*(m - 1)//2 + (2*m - 3)*m)*ceil(n/8))",
+      offline="w*n*m + ((17*g - 1)*m*(m - 1)//2 + (m - 2)*m)*ceil(n/8)")
 def all_pairs(x: Share) -> Share:
     """Of x (..., m): the one-hot place of the first maximum, without a scale.
 

@@ -1,7 +1,5 @@
 """Encoding: the range of fixed-point numbers, and the integers that stand for them."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from fractions import Fraction
 from numbers import Integral, Real

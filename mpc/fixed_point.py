@@ -41,7 +41,7 @@ from mpc.ring import Z2k, raw_limit
 from mpc.share import Local, RingArray, shown
 from mpc.share import concatenate as join
 
-COARSEST = 6    # the least scale of a gradient: of an output's error, a sixth is lost
+COARSEST = 6    # the least scale of a gradient: steps of a sixth of an output's error
 
 
 def compared(name: str, operation):
@@ -91,6 +91,7 @@ class FixedPoint:
     shape = property(lambda self: self.value.shape)
     ndim = property(lambda self: self.value.ndim)
     ring = property(lambda self: self.value.ring)
+    T = property(lambda self: self._with(self._number.T))
 
     @property
     def limits(self) -> Limits:
@@ -123,15 +124,15 @@ class FixedPoint:
 
     # ------------------------------------------------------------------ scales
 
-    def _at(self, scale, weight_scale=1):
+    def _at(self, scale):
         """The same number at another scale: multiplied for free, or truncated."""
-        ratio = Fraction(scale) / self.scale
-        value = public.scale_down(self._number, ratio.denominator, ratio.numerator)
-        return self._with(value, scale, weight_scale, scale)
+        value = public.scaled(self._number, Fraction(scale) / self.scale)
+        return self._with(value, scale, 1, scale)
 
     def operand(self):
-        """Ready for a product: truncated first, if a truncation is pending."""
-        return self if self.scale <= self.rest else self._at(self.rest)
+        """Ready for a product: truncated, if that is pending or 1 * 1 had no room."""
+        rest = self.rest if self.rest * self.unit < raw_limit(self.ring) else self.unit
+        return self if self.scale <= rest else self._at(rest)
 
     def _for_sum(self):
         """At a scale that keeps the full range of products."""
@@ -167,7 +168,7 @@ class FixedPoint:
             x, y = _alike([self, other])
             return x, y.value
         numbers, x = real_array(other), self._for_sum()
-        self._encoded(numbers, self.unit * self.weight_scale)   # refuses large numbers
+        self._encoded(numbers, self.unit)       # refuses large numbers
         largest = np.abs(numbers.astype(float)).max(initial=0)
         if (largest * x.scale >= raw_limit(x.ring) / 2 or x.scale.denominator > 1
                 or x.scale < x.unit and not encoding.are_whole(numbers)):
@@ -200,7 +201,7 @@ class FixedPoint:
         _same_format(self, gradient)
         factor = Fraction(self.scale) / gradient.scale * encoding.as_fraction(rate)
         if factor.denominator == 1:
-            change = public.times_integer(gradient._number, factor.numerator)
+            change = public.scaled(gradient._number, factor)
         else:
             change = (gradient * rate)._at(self.unit)._at(self.scale)._number
         return self._with(public.add(self._number, -change))
@@ -214,10 +215,8 @@ class FixedPoint:
 
     @partial(_operator, "*")
     def __mul__(self, other) -> FixedPoint:
-        if isinstance(other, FixedPoint):
+        if isinstance(other, FixedPoint) or np.ndim(other):
             return self._product(other, public.multiply)
-        if np.ndim(other):
-            return times_array(self, other, public.multiply)
         return times_number(self, encoding.exact_factor(other))
 
     __rmul__ = __mul__
@@ -232,23 +231,23 @@ class FixedPoint:
 
     @partial(_operator, "@")
     def __matmul__(self, other) -> FixedPoint:
-        if isinstance(other, FixedPoint):
-            return self._product(other, public.matmul)
-        return times_array(self, real_array(other), public.matmul)
+        return self._product(other, public.matmul)
 
     @partial(_operator, "r@")
     def __rmatmul__(self, other) -> FixedPoint:
-        return times_array(self, real_array(other), lambda x, c: public.matmul(c, x))
+        return self._product(other, lambda x, c: public.matmul(c, x))
 
     @partial(compared, "**")
     def __pow__(self, exponent) -> FixedPoint:
         if isinstance(exponent, FixedPoint) or np.ndim(exponent) or exponent != 2:
             raise ValueError("fixed point: only ** 2 is provided; use products")
         x = self if self.scale <= self.unit else self._at(self.unit)
-        return x._with(public.square(x._number), x.scale**2, rest=min(x.unit, x.rest))
+        return x * x
 
     def _product(self, other, op):
         """`op` of two values, truncated first if they would leave too little room."""
+        if not isinstance(other, FixedPoint):
+            return times_array(self, real_array(other), op)
         x, y = self, other
         if x.scale * y.scale > x.unit**2:
             x, y = x.operand(), y.operand()
@@ -277,13 +276,11 @@ class FixedPoint:
         If a pending truncation opens the value, its sign comes from the same opening.
         The slope of a negative number that is rounded to 0 may be 1.
         """
-        x, source = self.operand(), self
-        divisor = Fraction(self.scale) / x.scale
-        if getattr(self._number.world, "truncation", None) == "local":
-            source, divisor = x, Fraction(1)
-        slope = public.drelu(
-            source._number, divisor.numerator if divisor.denominator == 1 else 1)
-        slope = x._with(slope, 1, 1, self.unit)
+        x = self.operand()
+        local = getattr(x._number.world, "truncation", None) == "local"
+        source = x if local else self
+        divisor = 1 if source.scale % x.scale else source.scale // x.scale
+        slope = x._with(public.drelu(source._number, divisor), 1, 1, self.unit)
         return x * slope, slope
 
     def __ge__(self, other) -> FixedPoint:
@@ -353,10 +350,6 @@ class FixedPoint:
     def reshape(self, *shape) -> FixedPoint:
         return self._with(self._number.reshape(*shape))
 
-    @property
-    def T(self) -> FixedPoint:
-        return self._with(self._number.T)
-
     def __getitem__(self, key) -> FixedPoint:
         return self._with(self._number[key])
 
@@ -386,8 +379,7 @@ class FixedPoint:
             held = world.private_input(role, self.shape, lambda: rows[0], np.uint64)
         if owner is not None and str(owner) != held.role:
             raise ValueError(f"share: {held.role} holds this value; drop the owner")
-        share, = world.share(held.role, value=(held.rows, world.ring))
-        return self._with(share)
+        return self._with(*world.share(held.role, value=(held.rows, world.ring)))
 
     def refresh(self) -> FixedPoint:
         """The same number under fresh shares, after any pending truncation."""
@@ -492,20 +484,22 @@ def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
             raise TypeError(f"concatenate: a {type(v).__name__} is no FixedPoint")
         _same_format(values[0], v)
     values = _alike(values)
-    joined = join([v._number for v in values], axis)
-    return values[0]._with(joined)
+    return values[0]._with(join([v._number for v in values], axis))
 
 
 def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
     """The largest scale up to the unit of a g for an update by ``x.T @ g * c``, or 0.
 
     The weight's raw values are `finer` times as fine as those of ``x.T @ g`` with a g
-    at the unit. If g has the scale |c| * unit * n for a divisor n of `finer`, neither
-    the factor c (`mpc.public_factors`) nor the update takes a truncation.
+    at the unit. A g of scale |c| unit finer / d, for a whole number d, makes the update
+    a d-th of that, and a factor c for which there is room (`mpc.public_factors`). Round
+    numbers d are tried, for which a g at the unit has room to be multiplied first.
     """
-    least = ceil(max(finer * abs(c), 1))        # finer / n
-    parts = (finer / d for d in range(least, least + 1000))
-    return abs(c) * unit * next((n for n in parts if n.denominator == 1), 0)
+    least = max(1, ceil(finer * abs(c)))
+    step = 2 ** max(least.bit_length() - 8, 0)
+    parts = (finer / d for d in range(-(-least // step) * step, 2 * least, step))
+    return unit * next((abs(c) * n for n in parts if (unit * n).denominator == 1
+                        and (c * n).numerator <= unit), Fraction(0))
 
 
 def _alike(values):

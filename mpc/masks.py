@@ -27,8 +27,6 @@ value, so every role comes to the same verdict.
 from math import gcd
 from typing import NamedTuple
 
-import numpy as np
-
 
 class MaskReused(RuntimeError):
     """A coin would hide a second value, or hides nothing: a difference would leak."""
@@ -80,11 +78,8 @@ def spread(masks: dict, shape: tuple, wider: tuple) -> dict:
     return masks if (1,) * (len(wider) - len(shape)) + shape == wider else spoilt(masks)
 
 
-def added(x, y) -> dict:
-    """The masks of ``x + y``."""
-    if not x.masks and not y.masks:
-        return {}
-    shape = np.broadcast_shapes(x.shape, y.shape)
+def added(x, y, shape: tuple) -> dict:
+    """The masks of ``x + y``, of this `shape`."""
     masks, others = (spread(v.masks, v.shape, shape) for v in (x, y))
     return masks | {mask: _sum(masks.get(mask, Use(0)), use, x.ring)
                     for mask, use in others.items()}
@@ -128,9 +123,8 @@ def hiding(share) -> list:
 
 def spend(coins: list) -> None:
     """Enter that these coins hide a value from now on, and no other one later."""
-    for i, mask in enumerate(coins):
-        if mask.spent or mask in coins[:i]:
+    for mask in coins:
+        if mask.spent:
             raise MaskReused(f"{mask} has hidden a value already; deal a fresh one, or "
                              "use the first opening again if the value is the same")
-    for mask in coins:
         mask.spent = True

@@ -6,6 +6,8 @@ truncation and comparison of secrets are protocols; those of public arrays are p
 NumPy with the same rule of rounding.
 """
 
+from fractions import Fraction
+
 import numpy as np
 
 from mpc import beaver, comparison, masks
@@ -71,31 +73,28 @@ def matmul_factor(x: RingArray, y: RingArray) -> int:
     return len(x.world.workers) if secret(x) and secret(y) else 1
 
 
-def times_integer(x: RingArray, n: int) -> RingArray:
-    return x if n == 1 else x.times(n)
+_quotients = Notes()        # {factor: quotient} of an array
 
 
-_quotients = Notes()        # {(divisor, factor): quotient} of an array
+def scaled(x: RingArray, factor: Fraction) -> RingArray:
+    """``x * factor``, rounded up with the probability of the part cut off.
 
-
-def scale_down(x: RingArray, d: int, n: int = 1) -> RingArray:
-    """``x n / d``, rounded up with the probability of the part cut off.
-
-    An array, or a view of it, has one quotient for each n / d, however often it is
+    An array, or a view of it, has one quotient by each factor, however often it is
     used.
     """
+    n, d = factor.as_integer_ratio()
     if d == 1:
-        return times_integer(x, n)
+        return x if n == 1 else x.times(n)
     if x.view_of is not None:
         original, *view = x.view_of
-        return scale_down(original, d, n)._view(*view)
+        return scaled(original, factor)._view(*view)
     quotients = _quotients[x] or {}
-    if (d, n) not in quotients:
-        x_n = times_integer(x, n)
-        quotients[d, n] = (
-            truncate(x_n, d) if isinstance(x_n, Share) else _rounded(x_n, d))
+    if factor not in quotients:
+        multiple = x if n == 1 else x.times(n)
+        quotients[factor] = (truncate(multiple, d) if isinstance(multiple, Share)
+                             else _rounded(multiple, d))
         _quotients[x] = quotients
-    return quotients[d, n]
+    return quotients[factor]
 
 
 def _rounded(x, d):
@@ -113,7 +112,6 @@ def _either(protocol, plain):
     return operation
 
 
-square = _either(lambda x: beaver.multiply(x, x), np.square)
 drelu = _either(comparison.drelu, lambda x: x >= 0)
 is_zero = _either(lambda x: comparison.equal(x, x.times(0)), lambda x: x == 0)
 refresh = _either(beaver.refresh, lambda x: x)

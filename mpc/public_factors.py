@@ -13,8 +13,6 @@ as long as the product has the range of docs/NUMBERS.md; an operand whose scale 
 too little is truncated first.
 """
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 import numpy as np
@@ -39,7 +37,7 @@ def times_number(x, c: Fraction):
         return x._with(x._number if p > 0 else -x._number, scale)
     if q > 1 and (x.scale * part > _widest(x) or x.scale * q > most):
         return _by_digits(x, np.float64(c), public.multiply)
-    return x._with(public.times_integer(x._number, p), x.scale * q)
+    return x._with(public.scaled(x._number, Fraction(p)), x.scale * q)
 
 
 def times_array(x, c: np.ndarray, op):
@@ -72,7 +70,7 @@ def _by_digits(x, c, op):
     total = op(x._number, x._encoded(digits.pop(), 1))
     for digit in reversed(digits):
         product = op(x._number, x._encoded(digit, 1))
-        total = public.add(public.scale_down(total, base), product)
+        total = public.add(public.scaled(total, Fraction(1, base)), product)
     return x._with(total, x.scale * base)
 
 
@@ -102,4 +100,5 @@ def _at_least_unit(x, most=0):
         return x
     least, units = -(-x.scale // max(most, 1)), x.scale // x.unit
     divisors = [d for d in range(least, min(least + 1000, units)) if units % d == 0]
-    return x._at(x.scale // divisors[0] if divisors else x.unit)
+    finer = x._at(x.scale // divisors[0] if divisors else x.unit)
+    return finer._with(finer.value, rest=min(x.rest, x.unit))

@@ -20,8 +20,6 @@ import numpy as np
 
 from mpc.limbs import matmul_mod
 
-Words = np.ndarray | int        # elements, or a public integer in their place
-
 
 class Ring:
     """Arithmetic in words of dtype `wide` that `reduce` brings back to elements."""
@@ -37,17 +35,17 @@ class Ring:
         """Elements of the ring from any words."""
         return x
 
-    def add(self, x: Words, y: Words) -> np.ndarray:
+    def add(self, x: np.ndarray | int, y: np.ndarray | int) -> np.ndarray:
         return self.reduce(np.add(x, y, dtype=self.wide))
 
-    def sub(self, x: Words, y: Words) -> np.ndarray:
+    def sub(self, x: np.ndarray | int, y: np.ndarray | int) -> np.ndarray:
         return self.add(x, self.neg(y))
 
-    def neg(self, x: Words) -> np.ndarray:
+    def neg(self, x: np.ndarray | int) -> np.ndarray:
         # the modulus minus x; 2^64 is 0 in words
         return self.reduce(np.subtract(self.modulus % 2**64, x, dtype=self.wide))
 
-    def mul(self, x: Words, y: Words) -> np.ndarray:
+    def mul(self, x: np.ndarray | int, y: np.ndarray | int) -> np.ndarray:
         return self.reduce(np.multiply(x, y, dtype=self.wide))
 
     def sum(self, x: np.ndarray, axis: int | tuple, keepdims=False) -> np.ndarray:
@@ -238,9 +236,6 @@ class Bits(Ring):
 
     def neg(self, x):
         return x
-
-    def sum(self, x, axis, keepdims=False):
-        return np.bitwise_xor.reduce(x, axis=axis, keepdims=keepdims)
 
 
 def pack_bits(bits: np.ndarray) -> np.ndarray:

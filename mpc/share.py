@@ -20,13 +20,11 @@ from mpc import masks
 from mpc.ring import Bits, Ring, is_integer
 
 # The counterparts of NumPy functions, where they have other names.
-INSTEAD = {
-    "add": "x + y, or x.plus(value)", "multiply": "mpc.multiply(x, y), x.times(value)",
-    "matmul": "mpc.matmul(x, y)", "square": "mpc.multiply(x, x)",
-    "max": "mpc.tournament(x)", "argmax": "mpc.tournament(x)",
-    "where": "mpc.select_share()", "equal": "mpc.equal(x, y)",
-    "concatenate": "mpc.share.concatenate()",
-}
+INSTEAD = {"add": "x + y, or x.plus(value)", "matmul": "mpc.matmul(x, y)",
+           "multiply": "mpc.multiply(x, y), x.times(value)", "equal": "mpc.equal(x, y)",
+           "square": "mpc.multiply(x, x)", "where": "mpc.select_share()",
+           "max": "mpc.tournament(x)", "argmax": "mpc.tournament(x)",
+           "concatenate": "mpc.share.concatenate()"}
 
 
 class RingArray:
@@ -67,7 +65,7 @@ class RingArray:
         check_pair(self, other, "a sum")
         check_broadcast(self.shape, other.shape, "a sum")
         rows = self.ring.add(*matched(self.rows, other.rows))
-        return self._with(rows, masks.added(self, other))
+        return self._with(rows, masks.added(self, other, rows.shape[1:]))
 
     def __sub__(self, other: RingArray):
         return self + -other
@@ -85,9 +83,8 @@ class RingArray:
     def times(self, value: int | np.ndarray):
         """Multiply by a value that all workers know."""
         rows = self.ring.mul(*matched(self.rows, self._known(value, "times")))
-        if isinstance(value, np.ndarray) or isinstance(self.ring, Bits):
-            return self._with(rows, masks.spoilt(self.masks))
-        return self._with(rows, masks.scaled(self.masks, int(value), self.ring))
+        n = int(value) if is_integer(value) and self.ring != Bits() else None
+        return self._with(rows, masks.scaled(self.masks, n, self.ring))
 
     def _known(self, value, name):
         """`value` as an array (1, *shape), or (0, *shape) where no worker lives."""
@@ -119,7 +116,7 @@ class RingArray:
         """The axes in reverse order, as in NumPy; with fewer than two, the same."""
         if self.ndim < 2:
             return self
-        return self._view(reversed_axes, "T")
+        return self._view(lambda x: x.transpose(0, *range(self.ndim, 0, -1)), "T")
 
     def moveaxis(self, source: int, destination: int):
         places = behind(source, self.ndim), behind(destination, self.ndim)
@@ -228,15 +225,8 @@ def matched(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def lead(rows: np.ndarray, ndim: int) -> np.ndarray:
     """`rows` with new axes *behind* the holders, up to `ndim`: (2, n) -> (2, 1, n)."""
-    missing = ndim - rows.ndim
-    if missing <= 0:
-        return rows
-    return rows.reshape(rows.shape[:1] + (1,) * missing + rows.shape[1:])
-
-
-def reversed_axes(rows: np.ndarray) -> np.ndarray:
-    """`rows` with the axes behind the holders in reverse order."""
-    return rows.transpose(0, *range(rows.ndim - 1, 0, -1))
+    ones = (1,) * (ndim - rows.ndim)
+    return rows.reshape(len(rows), *ones, *rows.shape[1:]) if ones else rows
 
 
 def behind(axis: int | tuple, ndim: int) -> tuple:

@@ -13,7 +13,9 @@ The package does the same with care. This file leaves out:
     separate parties             mpc.transport; this process holds all shares
     tests of privacy             mpc.audit.views tabulates views over all masks
     a record of messages         mpc.ledger: rounds and bytes of every protocol
+    one opening of each secret   mpc.beaver; here every product opens both factors
     more than two workers        mpc.beaver, mpc.carry_tree
+    exact truncation             mpc.truncation; here it fails once in 2^64 / |x| times
     range checks                 mpc.audit.checked; here overflow goes undetected
     the case r = 0               mpc.securenn; here it fails once in 2^64 times
 """

@@ -179,7 +179,11 @@ class World:
         place = self._workers.index(last)
         shares, messages = [], []
         for name, (value, ring) in values.items():
-            value = self._owned(value, owner, ring)
+            value, n = self._unwrap(value, local(owner)), int(self.has(owner))
+            typed = isinstance(value, np.ndarray) and isinstance(ring, Ring)
+            if not typed or value.shape[:1] != (n,) or value.dtype != ring.dtype:
+                raise ValueError(f"share: {shown((value, ring))} came; pass a ring and "
+                                 f"its elements ({n}, *shape), like private_input()")
             rows = self._draw(groups, ring, value.shape[1:], name)
             shares.append((ring, rows))
             messages.append((owner, last, name, ring, reduce(ring.sub, rows, value)))
@@ -215,7 +219,10 @@ class World:
         """
         messages = []
         for name, share in shares.items():
-            rows = self._rows(share)
+            check("open or gather", (share,))
+            rows = self._unwrap(share.rows, SHARE)
+            if share.world is not self or len(rows) != len(self.workers_here):
+                raise ValueError("no Share of this World's workers; share it here")
             own = dict(zip(self.workers_here, rows[:, None], strict=True))
             messages += [(src, dst, name, share.ring, own.get(src, rows[:0]))
                          for src in self._workers for dst in receivers]
@@ -296,21 +303,6 @@ class World:
         own = [r[:w in self.here] for w, r in zip(self._workers, rows, strict=True)]
         return Share(self, ring, self._wrap(np.concatenate(own), SHARE), masks)
 
-    def _rows(self, share):
-        check("open or gather", (share,))
-        rows = self._unwrap(share.rows, SHARE)
-        if share.world is not self or len(rows) != len(self.workers_here):
-            raise ValueError("no Share of this World's workers; share the value here")
-        return rows
-
-    def _owned(self, value, owner, ring):
-        rows, n = self._unwrap(value, local(owner)), int(self.has(owner))
-        typed = isinstance(rows, np.ndarray) and isinstance(ring, Ring)
-        if not typed or rows.shape[:1] != (n,) or rows.dtype != ring.dtype:
-            raise ValueError(f"share: ({shown(rows)}, {shown(ring)}) came; pass a ring "
-                             f"and its elements ({n}, *shape), like private_input()")
-        return rows
-
     def _named(self, role) -> str:
         name = str(role) if isinstance(role, (str, Role)) else shown(role)
         if name not in self.roles:
@@ -341,8 +333,7 @@ def _exactly(loaded, shape, dtype, role):
         with np.errstate(invalid="ignore"):
             array = got.astype(dtype, copy=False)
             back = array.astype(got.dtype, copy=False)
-        same_signs = np.array_equal(array < 0, got < 0)
-        if same_signs and np.array_equal(back, got, equal_nan=True):
+        if all(np.array_equal(a, got, equal_nan=True) for a in (array, back)):
             return array
     raise ValueError(f"private_input: {role} loaded {got.dtype} {got.shape}, not "
                      f"exactly {dtype} {shape}; convert it or broadcast() its size")

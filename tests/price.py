@@ -38,6 +38,7 @@ def promised(protocol, world, **sizes):
     names = {"k": len(world.workers), "l": world.ring.bits, "w": world.ring.width,
              "ceil": math.ceil, "levels": lambda n: (n - 1).bit_length(),
              "packed": packed, **sizes}
+    names["g"] = -(-(names["l"] - 1) // 4)
     inner = {"drelu": DRELU[world.comparison], "is_zero": carry_tree.is_zero}
 
     def price(function, column):

@@ -32,7 +32,7 @@ def test_a_task_may_bring_its_own_times():
 
 
 def test_every_setting_is_one_of_the_training_commands():
-    assert len(set(batch.SETTINGS)) == 4
+    assert len(set(batch.SETTINGS)) == 6
     for setting in batch.SETTINGS:
         assert check_options(parser().parse_args(setting.words)) is None
 
@@ -53,7 +53,7 @@ def test_all_commands_print_their_tables(capsys, monkeypatch):
     steps.main(["--repeat", "1"])
     scale.main(["--repeat", "1"])
     out = capsys.readouterr().out
-    assert out.count("\n| carry-tree | ") == out.count("\n| securenn | ") == 2
+    assert out.count("\n| carry-tree | ") == out.count("\n| securenn | ") == 3
     assert "\n| carry_tree drelu" in out and "\n| 512 | " in out
 
 

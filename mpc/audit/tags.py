@@ -16,6 +16,8 @@ operators, functions and methods; ``np.asarray`` removes them.
 
 from __future__ import annotations
 
+from functools import partialmethod
+
 import numpy as np
 
 from mpc.world import COMMON, SHARE, World
@@ -101,9 +103,7 @@ class Tagged(np.ndarray):
     def transpose(self, *axes):
         return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
-    @property
-    def T(self):
-        return np.transpose(self)
+    T = property(np.transpose)
 
     def _refuse(self, *_, **__):
         raise RoleError(f"a {self.kind} value cannot become a plain number, a branch "
@@ -113,19 +113,13 @@ class Tagged(np.ndarray):
     sort = partition = put = _refuse            # these change the array in place
 
 
-def _as_method(function):
-    def method(self, *args, **kwargs):
-        return function(self, *args, **kwargs)
-    return method
-
-
 # These methods of ndarray bypass the two hooks above; the functions do not.
 for _function in (np.argmax, np.argmin, np.argpartition, np.argsort, np.choose,
                   np.compress, np.cumprod, np.cumsum, np.diagonal, np.dot, np.nonzero,
                   np.ravel, np.repeat, np.searchsorted, np.squeeze, np.swapaxes,
                   np.take, np.trace):
-    setattr(Tagged, _function.__name__, _as_method(_function))
-setattr(Tagged, "flatten", _as_method(np.ravel))  # noqa: B010
+    setattr(Tagged, _function.__name__, partialmethod(_function))
+setattr(Tagged, "flatten", partialmethod(np.ravel))  # noqa: B010
 
 
 def tag(array: np.ndarray, kind: str) -> Tagged:

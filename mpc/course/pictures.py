@@ -189,6 +189,18 @@ RELU_NOTES = {
     "epsilon": "alice and bob: two factors, each under its mask",
 }
 
+# The same for a ReLU with the carry tree.
+CARRY_TREE_NOTES = {
+    "msb/epsilon": "alice and bob: x under the mask a",
+    "top": "bob: a random share of the top bit of a",
+    "table": "bob: random shares of the tables of a",
+    "carry/multiply/epsilon": "alice and bob: bits, each under its mask",
+    "carry/multiply/c": "bob: random shares of products of masks",
+    "b": "bob: a random share of the bit b",
+    "m": "alice and bob: the sign under the mask b",
+    "multiply/c": "bob: a random share of a b",
+}
+
 
 def sequence(messages: Sequence[Message],
              notes: dict[str, str] | None = None) -> Figure:

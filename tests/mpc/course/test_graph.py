@@ -16,8 +16,7 @@ def test_operations_follow_their_operands_and_show_their_rules():
     loss, layer = network()
     lines = graph.operations(loss)
     assert [name for _, name, _ in lines] == [
-        None, "matmul", None, "add", "relu", "subtract", "power", "sum_over", "refresh",
-        "divide"]
+        None, "matmul", None, "add", "relu", "subtract", "power", "sum_over", "divide"]
     assert lines[0][0] is layer.weight and lines[-1][0] is loss
     rules = {name: text for _, name, text in lines}
     assert rules["add"] == "y = a + b:  da = g,  db = g"

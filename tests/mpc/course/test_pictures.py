@@ -10,8 +10,8 @@ import mpc
 from mpc.course import pictures
 
 
-def messages(n_workers=2, reveal=True):
-    world = mpc.World(n_workers, seed=1)
+def messages(n_workers=2, reveal=True, **how):
+    world = mpc.World(n_workers, seed=1, **how)
     x = mpc.fix_precision([1.5])
     y = x.share(*world.workers, crypto_provider=world.crypto_provider).relu()
     if reveal:
@@ -50,12 +50,14 @@ def test_a_chart_shows_every_round_and_all_bytes():
     assert total == sum(m.nbytes for m in sent)
 
 
-def test_there_is_a_note_on_every_round_of_a_relu():
-    sent = [m for m in messages(reveal=False) if m.path]
-    shown = [t.get_text() for t in texts(pictures.sequence(sent, pictures.RELU_NOTES))]
-    notes = [text for text in shown if text in pictures.RELU_NOTES.values()]
+@pytest.mark.parametrize("comparison, due", [
+    ("securenn", pictures.RELU_NOTES), ("carry-tree", pictures.CARRY_TREE_NOTES)])
+def test_there_is_a_note_on_every_round_of_a_relu(comparison, due):
+    sent = [m for m in messages(reveal=False, comparison=comparison) if m.path]
+    shown = [t.get_text() for t in texts(pictures.sequence(sent, due))]
+    notes = [text for text in shown if text in due.values()]
     assert len(notes) == len({m.round for m in sent})
-    assert set(notes) == set(pictures.RELU_NOTES.values())
+    assert set(notes) == set(due.values())
 
 
 def test_the_longest_end_of_a_path_selects_the_note():

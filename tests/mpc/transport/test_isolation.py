@@ -13,7 +13,7 @@ from helpers import rows_of
 import data
 import mpc
 import nn
-from mpc import Share, World, beaver, run_threads
+from mpc import Share, World, beaver, public, run_threads
 from mpc.audit.replay import RecordedWorld
 from mpc.train_mnist import Net
 from mpc.transport.threads import Queues
@@ -78,7 +78,7 @@ def reachable(root):
 
     From a function: its closure, defaults and attributes, and the object of a method,
     but not its globals, which belong to the program that all roles run. From a share:
-    also its masked value, which `beaver` keeps.
+    also the notes of `beaver` and `public`, its opening and its quotients.
     """
     seen, stack = {}, [root]
     while stack:
@@ -87,7 +87,7 @@ def reachable(root):
             continue
         seen[id(thing)] = thing
         if isinstance(thing, Share):
-            stack.append(beaver.masked(thing))
+            stack.extend([beaver._opened[thing], public._quotients[thing]])
         if isinstance(thing, np.ndarray):
             stack.extend([thing.base, *(thing.flat if thing.dtype == object else ())])
         if isinstance(thing, types.GeneratorType) and thing.gi_frame is not None:
@@ -158,7 +158,7 @@ def test_a_role_reaches_its_own_keys_and_no_others(roles):
 
 SHARES = ("x", "first.weight", "last.weight", "old first.weight", "old last.weight",
           "last.bias")
-MASKED = ("x", "old last.weight")       # operands of products, which mask them
+OPENED = ("x", "old last.weight")       # operands of products, which open them
 
 
 def test_a_role_reaches_no_share_of_another_worker(roles, memories):
@@ -183,16 +183,18 @@ def test_a_role_reaches_no_plaintext_but_its_own(roles, memories):
 
 
 def test_masks_stay_with_the_provider_and_openings_with_the_workers(roles, memories):
-    for name in MASKED:
-        masked = {role: beaver.masked(held[name].value)
+    for name in OPENED:
+        opened = {role: beaver._opened[held[name].value]
                   for role, (_, held) in roles.items()}
-        dealer = masked["crypto_provider"]
-        mask = dealer.mask_value[0]
-        epsilon, = masked["alice"].epsilon
-        np.testing.assert_array_equal(epsilon, masked["bob"].epsilon[0])
-        rows = [masked[worker].a.rows[0] for worker in ("alice", "bob")]
-        for array, owners in ((rows[0], {"alice"}), (rows[1], {"bob"}),
-                              (mask, {"crypto_provider"}), (epsilon, {"alice", "bob"})):
+        assert all(len(form.terms) == 1 for form in opened.values())
+        masks, = opened["crypto_provider"].terms[0].parts
+        epsilon, = opened["alice"].constant
+        np.testing.assert_array_equal(epsilon, opened["bob"].constant[0])
+        for worker, mask in zip(("alice", "bob"), masks, strict=True):
+            np.testing.assert_array_equal(opened[worker].terms[0].share.rows[0], mask)
+        for array, owners in ((masks[0], {"alice", "crypto_provider"}),
+                              (masks[1], {"bob", "crypto_provider"}),
+                              (sum(masks), set()), (epsilon, {"alice", "bob"})):
             for role, found in memories.items():
                 assert found_in(found, array) == (role in owners), role
 
@@ -331,7 +333,7 @@ def test_the_server_receives_revealed_values_and_the_provider_securenns_messages
     assert to["server"] == {("", "revealed")}
     assert to["crypto_provider"] == {("share_convert", "a_tilde"),
                                      ("private_compare", "d")}
-    assert {name for _, name in to["alice"]} == {"epsilon", "delta", "r", "c"}
+    assert {name for _, name in to["alice"]} == {"epsilon", "delta", "r"}
 
 
 def tape(seed, scale=1.0):
