@@ -944,7 +944,7 @@ MUTANTS = [
 # In these settings every two coins are tied, at each worker that holds a share of both.
 TIED = ["matmul", "sign", "sign without the lowest bit", "equality", "two products",
         "products, quotient and sign", "relu", "products of a quotient",
-        "products of a bit"]
+        "products of a bit", "relu, three workers"]
 
 # Tied shares show the difference of the two numbers, modulo 2 if one is a bit: nothing
 # if the numbers are always equal. {setting: {(coin, coin): why they are equal}}
@@ -955,6 +955,7 @@ EQUAL = {
         ("drelu/msb/top#1", "truncate_with_provider/t#1"): "both share a's top bit",
         (f"drelu/{B}#2", f"drelu/{B}#1"): "both share b"},
     "relu": {(f"drelu/{B}#2", f"drelu/{B}#1"): "both share b"},
+    "relu, three workers": {(f"drelu/{B}#2", f"drelu/{B}#1"): "both share b"},
     "products of a quotient": {
         ("multiply/c#1", "truncate_with_provider/t#1"): "t t = t",
         ("multiply/c_2#1", "multiply/c_1#1"): "t q = q t"},
@@ -967,8 +968,11 @@ EQUAL = {
 def ties(name):
     """(role, changed coin, other coin, mutant) for every two coins of a setting."""
     setting = SETTINGS[name]
-    drawn = setting.experiment(BOB).coins(**setting.groups[BOB][0][0])
-    for index, role in enumerate((BOB, ALICE)):
+    workers = WORKERS[:setting.workers]
+    for index in range(len(workers)):
+        others = *workers[:index], *workers[index + 1:]
+        role = others if len(others) > 1 else others[0]
+        drawn = setting.experiment(role).coins(**setting.groups[role][0][0])
         held = [coin for coin in drawn if len(coin.groups) > index]
         for first, second in combinations(held, 2):
             # a mask stays as it is if it can: the provider's numbers depend on it
@@ -987,9 +991,9 @@ def table():
     """The mutants as a table in Markdown."""
     rows = [[m.setting, m.coins, m.how, m.who, m.learns] for m in MUTANTS]
     how = "shares are equal, or their lowest bits"
-    rows += [[name, "any two but those below", f"a worker's {how}", "the other worker",
+    rows += [[name, "any two but those below", f"a worker's {how}", "all others",
               "a relation between two dealt numbers"] for name in TIED]
-    rows += [[name, " with ".join(map(short, coins)), f"alice's {how}", "nobody",
+    rows += [[name, " with ".join(map(short, coins)), f"a worker's {how}", "nobody",
               f"nothing: {why}"]
              for name, equal in EQUAL.items() for coins, why in equal.items()]
     rows = [["protocol", "coin", "broken how", "observer", "leak"], ["---"] * 5,

@@ -327,6 +327,14 @@ def all_pairs(world, x):
     return place
 
 
+def maximum(world, x):
+    return comparison.maximum(world.given(x))
+
+
+def tournament(world, x):
+    return comparison.tournament(world.given(x))
+
+
 def _packed(world, rows):
     bits = np.repeat(np.array(rows, np.uint8)[..., None], world.n, axis=-1)
     return Share(world, carry_tree.BITS, pack_bits(bits))

@@ -35,6 +35,22 @@ def given(step, workers, coalition, cases, bits=2, own=(0, 1)):
                       coalition, cases) for n in own)
 
 
+@pytest.mark.parametrize("role", coalitions(2))
+def test_given_shares_are_a_slice_of_the_table_over_all_coins(role):
+    """`GivenOwnShares` fixes what it claims to fix, and misses no other assignment."""
+    def view(experiment):
+        world, _ = experiment.run(x=(3, 6))
+        return np.stack([column for column, _ in world.columns(role[0])], axis=1)
+
+    step = steps.provider_truncation(2)
+    whole = view(Experiment(step, ["a", "t", "q"], 3))
+    part = view(GivenOwnShares(step, role, 1, bits=3))
+    fixed = (part == part[0]).all(axis=0)       # shares of a, t and q
+    among = whole[(whole[:, fixed] == part[0, fixed]).all(axis=1)]
+    assert fixed.sum() == 3 and len(part) == 8
+    assert sorted(map(tuple, among)) == sorted(map(tuple, part))
+
+
 NODE = ["multiply/a", "multiply/b", "multiply/c"]
 ALL = [(n, c) for n in (2, 3) for c in coalitions(n)]
 everybody = pytest.mark.parametrize("workers, coalition", ALL)
