@@ -35,9 +35,9 @@ HALF_ULP = 2.0**-53         # the relative error of one float64 operation: NumPy
 class Format(NamedTuple):
     """A format of numbers, and the range in which they must be correct.
 
-    The `workers` are those who multiply secret matrices. The range leaves out `spare` bits. Local truncation fails with probability
-    |raw| / 2^l; with 24 spare bits that is at most 2^-26 for an element, which does not
-    occur in practice.
+    The `workers` are those who multiply secret matrices. The range leaves out `spare`
+    bits. Local truncation fails with probability |raw| / 2^l; with 24 spare bits that
+    is at most 2^-26 for an element, which does not occur in practice.
     """
 
     base: int = 10

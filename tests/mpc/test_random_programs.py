@@ -135,11 +135,12 @@ def test_a_line_that_leaves_the_range_is_not_drawn(line):
         eval(line.replace("big", "number(limit)"), names)
 
 
-def test_a_matrix_product_of_secrets_has_less_room_than_its_terms_and_with_a_public_one():
+def test_a_matrix_product_of_secrets_has_less_room_than_with_a_public_one():
     root = (FORMAT.products / 8.5) ** 0.5
     secret = numbers(*[root] * 4)
     public = encoded(FORMAT, secret.value, secret=False)
     with pytest.raises(LeftRange):
         secret.reshape(1, -1) @ secret.reshape(-1, 1)
-    for fine in ((secret * secret).sum(), secret.reshape(1, -1) @ public.reshape(-1, 1)):
+    for fine in ((secret * secret).sum(),
+                 secret.reshape(1, -1) @ public.reshape(-1, 1)):
         assert fine.value.item() == 4 * root**2
