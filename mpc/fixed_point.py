@@ -242,7 +242,7 @@ class FixedPoint:
         if isinstance(exponent, FixedPoint) or np.ndim(exponent) or exponent != 2:
             raise ValueError("fixed point: only ** 2 is provided; use products")
         x = self if self.scale <= self.unit else self._at(self.unit)
-        return x * x
+        return x._product(x, public.multiply)
 
     def _product(self, other, op):
         """`op` of two values, truncated first if they would leave too little room."""
@@ -498,7 +498,7 @@ def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
     least = max(1, ceil(finer * abs(c)))
     step = 2 ** max(least.bit_length() - 8, 0)
     parts = (finer / d for d in range(-(-least // step) * step, 2 * least, step))
-    return unit * next((abs(c) * n for n in parts if (unit * n).denominator == 1
+    return unit * next((abs(c) * n for n in parts if n.denominator == 1
                         and (c * n).numerator <= unit), Fraction(0))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,24 +23,18 @@ ROLES = {"alice": "#0072B2", "bob": "#D55E00", "crypto_provider": "#007A5A",
          "server": "#5A5A5A"}
 SERIES = (("#000000", "-", "o"), ("#0072B2", "--", "s"), ("#E69F00", "-.", "^"),
           ("#CC79A7", ":", "D"), ("#009E73", (0, (5, 1, 1, 1, 1, 1)), "v"))
-LOOK = {"font.size": 10, "axes.titlesize": 10, "figure.dpi": 100, "savefig.dpi": 100,
-        "axes.spines.top": False, "axes.spines.right": False}
-
-
-def plotting() -> Any:
-    """Return matplotlib.pyplot, or raise an error that says how to install it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError:
-        raise ImportError("mpc.course.pictures needs matplotlib: "
-                          "pip install matplotlib") from None
-    return plt
+LOOK: Any = {"font.size": 10, "axes.titlesize": 10, "figure.dpi": 100,
+             "savefig.dpi": 100, "axes.spines.top": False, "axes.spines.right": False}
 
 
 def panels(n: int = 1, size: tuple[float, float] = (6.6, 3),
            **options: Any) -> tuple[Figure, list]:
     """Return a figure and its `n` axes side by side, in the style of the course."""
-    plt = plotting()
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise ImportError("mpc.course.pictures needs matplotlib: "
+                          "pip install matplotlib") from None
     with plt.rc_context(LOOK):
         figure, axes = plt.subplots(1, n, figsize=size, squeeze=False, **options)
     plt.close(figure)                   # the cell shows it, so pyplot must not
@@ -216,7 +210,7 @@ def sequence(messages: Sequence[Message],
     places = {role: i for i, role in enumerate(_columns(messages))}
     lines: list[tuple[Message | None, list]] = []
     heads, last = {}, None
-    for group in _by_round(messages):
+    for group in (list(group) for _, group in groupby(messages, lambda m: m.round)):
         if group[0].path != last:
             heads[len(lines)] = _heading(group[0].path, last or "") or group[0].name
             last = group[0].path
@@ -267,13 +261,6 @@ def _note(path, notes):
     """The text of the longest key at the end of `path`."""
     fitting = [key for key in notes if f"/{path}".endswith(f"/{key}")]
     return notes[max(fitting, key=len)] if fitting else ""
-
-
-def _by_round(messages):
-    rounds = {}
-    for m in messages:
-        rounds.setdefault(m.round, []).append(m)
-    return list(rounds.values())
 
 
 def _heading(path, last):
