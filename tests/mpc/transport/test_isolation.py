@@ -187,7 +187,7 @@ def test_masks_stay_with_the_provider_and_openings_with_the_workers(roles, memor
         opened = {role: beaver._opened[held[name].value]
                   for role, (_, held) in roles.items()}
         assert all(len(form.terms) == 1 for form in opened.values())
-        masks, = opened["crypto_provider"].terms[0].parts
+        masks = [part[0] for part in opened["crypto_provider"].parts]
         epsilon, = opened["alice"].constant
         np.testing.assert_array_equal(epsilon, opened["bob"].constant[0])
         for worker, mask in zip(("alice", "bob"), masks, strict=True):
