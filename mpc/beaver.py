@@ -29,7 +29,7 @@ import numpy as np
 
 from mpc.ledger import step
 from mpc.masks import spoilt
-from mpc.ring import Ring
+from mpc.ring import Ring, Z2k
 from mpc.share import Notes, Share, check_broadcast, check_matmul, matched
 from mpc.world import World
 
@@ -58,7 +58,7 @@ def multiply(x: Share, y: Share) -> Share:
     return x._with(reduce(ring.add, z), spoilt(x.masks | y.masks))
 
 
-@step(shares=2, rounds=1, online="(k - 1)*k*w*(x + y)", offline="w*z",
+@step(shares=2, over=Z2k, rounds=1, online="(k - 1)*k*w*(x + y)", offline="w*z",
       source="Mohassel and Zhang, S&P 2017, with one product for each worker")
 def matmul(x: Share, y: Share) -> Share:
     """Shares of ``k x @ y`` for k workers, of shapes (..., m, i) and (..., i, n).

@@ -36,7 +36,7 @@ import numpy as np
 from mpc import encoding, public
 from mpc.encoding import Limits, digit_base, encode, real_array
 from mpc.public import PublicArray, PublicWorld
-from mpc.public_factors import times_array, times_number
+from mpc.public_factors import check_size, times_array, times_number
 from mpc.ring import Z2k, raw_limit
 from mpc.share import Local, RingArray, shown
 from mpc.share import concatenate as join
@@ -131,8 +131,9 @@ class FixedPoint:
 
     def operand(self):
         """Ready for a product: truncated, if that is pending or 1 * 1 had no room."""
-        rest = self.rest if self.rest * self.unit < raw_limit(self.ring) else self.unit
-        return self if self.scale <= rest else self._at(rest)
+        most = min(self.rest, self.unit * self.weight_scale,
+                   raw_limit(self.ring) / self.unit)
+        return self if self.scale <= most else self._at(min(self.rest, self.unit))
 
     def _for_sum(self):
         """At a scale that keeps the full range of products."""
@@ -198,7 +199,10 @@ class FixedPoint:
     @partial(compared, "updated")
     def updated(self, gradient: FixedPoint, rate=1) -> FixedPoint:
         """``self - rate * gradient``, at the scale of self, which may be a weight's."""
+        if not isinstance(gradient, FixedPoint) or not encoding.is_number(rate):
+            raise TypeError("updated: pass a FixedPoint and a public number")
         _same_format(self, gradient)
+        check_size(gradient, abs(encoding.exact_factor(rate)))
         factor = Fraction(self.scale) / gradient.scale * encoding.as_fraction(rate)
         if factor.denominator == 1:
             change = public.scaled(gradient._number, factor)
@@ -507,6 +511,8 @@ def _alike(values):
     values = [v._for_sum() for v in values]
     weight_scale, scale = min(v.weight_scale for v in values), values[0].scale
     if any(v.scale != scale for v in values):
+        if any(v.scale % (v.unit * weight_scale) for v in values):
+            weight_scale = 1    # else raw values would be multiplied beyond the ring
         values = [v._at(v.unit * weight_scale) for v in values]
     rest = min(v.rest for v in values)
     return [v._with(v.value, None, weight_scale, rest) for v in values]

@@ -399,3 +399,11 @@ def test_sums_of_two_rings_are_refused(op):
 def test_a_common_operand_of_a_sum_is_refused(world):
     with pytest.raises(TypeError, match=r"use plus\(\) or times\(\) for"):
         give(world, [1]) + common(world, [1])
+
+
+def test_matmul_refuses_packed_bits():
+    """Its factor k has no meaning there."""
+    world = mpc.World(comparison="carry-tree")
+    bits, = world.share("server", bits=(np.ones((1, 2, 2), np.uint8), carry_tree.BITS))
+    with pytest.raises(ValueError, match="matmul: bits is the wrong ring"):
+        mpc.matmul(bits, bits)

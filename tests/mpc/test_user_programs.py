@@ -290,3 +290,31 @@ def test_the_maximum_of_many_takes_no_square_of_memory():
     numbers = np.random.default_rng(0).normal(size=5000).round(3)
     assert out(sharing(world)(numbers).max()) == numbers.max()
     assert sum(message.nbytes for message in world.ledger.messages) < 5000 * 400
+
+
+# ---------------------------------------------------------------------- weights
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+@pytest.mark.parametrize("program, due", [
+    (lambda w, v: (w * 0.7) @ v, 4.2),
+    (lambda w, v: (w * (3 / 7)) * (v * (2 / 7)), 0.735),
+    (lambda w, v: (w / 7 + v / 7) @ (v / 3), 0.476),
+    (lambda w, v: (w * np.array([[0.7]])) * v, 4.2)],
+    ids=["a number", "two numbers", "a sum", "an array"])
+def test_products_of_fine_weights_times_public_numbers(workers, program, due):
+    S = sharing(mpc.World(workers, comparison="carry-tree"))
+    assert out(program(S([[3.0]], 10**7), S([[2.0]], 10**7))) == near([[due]], by=0.01)
+
+
+def test_a_sum_of_weights_whose_scales_are_no_multiples():
+    S = sharing(mpc.World(comparison="carry-tree"))
+    total = S([[3.0]], 2_543_818_959) + S([[2.0]], 421_292_471)
+    assert out(total) == near([[5]], by=0.01)
+
+
+@pytest.mark.parametrize("gradient, rate, error", [
+    (10.0, 1e15, ValueError), (10.0, "1", TypeError), (None, 1, TypeError)])
+def test_an_update_takes_a_fixed_point_and_a_public_number(S, gradient, rate, error):
+    with pytest.raises(error, match="updated|public factors"):
+        S([1.0]).updated(3 if gradient is None else S([gradient]), rate)
