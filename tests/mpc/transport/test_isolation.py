@@ -188,13 +188,16 @@ def test_masks_stay_with_the_provider_and_openings_with_the_workers(roles, memor
                   for role, (_, held) in roles.items()}
         assert all(len(form.terms) == 1 for form in opened.values())
         masks = [part[0] for part in opened["crypto_provider"].parts]
+        assert all(len(part) == 0 for role, form in opened.items()
+                   if role != "crypto_provider" for part in form.parts)
         epsilon, = opened["alice"].constant
         np.testing.assert_array_equal(epsilon, opened["bob"].constant[0])
         for worker, mask in zip(("alice", "bob"), masks, strict=True):
             np.testing.assert_array_equal(opened[worker].terms[0].share.rows[0], mask)
         for array, owners in ((masks[0], {"alice", "crypto_provider"}),
                               (masks[1], {"bob", "crypto_provider"}),
-                              (sum(masks), set()), (epsilon, {"alice", "bob"})):
+                              (sum(masks), {"crypto_provider"}),
+                              (epsilon, {"alice", "bob"})):
             for role, found in memories.items():
                 assert found_in(found, array) == (role in owners), role
 
