@@ -241,7 +241,7 @@ class FixedPoint:
         if isinstance(exponent, FixedPoint) or np.ndim(exponent) or exponent != 2:
             raise ValueError("fixed point: only ** 2 is provided; use products")
         x = self if self.scale <= self.unit else self._at(self.unit)
-        return x * x
+        return x._product(x, public.multiply)
 
     def _product(self, other, op):
         """`op` of two values, truncated first if they would leave too little room."""
