@@ -2,7 +2,7 @@
 
 Everything is measured in one process by interleaved repetitions. (In a fresh process,
 plain NumPy would take twice as long, and flatter us.) "plain" is the same network,
-loss and optimiser on float64 arrays. "all roles" is the simulation: both workers and
+loss and optimiser on float64 arrays. "all roles" is the simulation: all workers and
 the provider. A worker alone and the provider alone are replays of one role, which
 derives all its streams itself. Pictures stay shared and masked, as in every epoch
 except the first.
@@ -33,12 +33,17 @@ class Setting(NamedTuple):
 
     comparison: str
     ring_bits: int = 64
-    truncation: str = "local"
+    truncation: str = "provider"
+    workers: int = 2
 
     @property
     def words(self):
         return [word for name, value in self._asdict().items()
                 for word in (f"--{name.replace('_', '-')}", str(value))]
+
+    def world(self, kind=mpc.World):
+        return kind(self.workers, comparison=self.comparison, ring_bits=self.ring_bits,
+                    truncation=self.truncation)
 
     def __str__(self):
         return " | ".join(map(str, self))
@@ -46,6 +51,8 @@ class Setting(NamedTuple):
 
 SETTINGS = [Setting(comparison, *ring) for comparison in ("carry-tree", "securenn")
             for ring in ((64, "provider"), (64, "local"), (44, "provider"))]
+SETTINGS.append(Setting("carry-tree", workers=3))
+NAMES = "comparison", "bits", "truncation", "workers"
 
 
 def batch(world):
@@ -63,7 +70,7 @@ def plain():
 
 def alone(setting, batches):
     """{role: a function that runs its part of the next batch, by replay}."""
-    recorded = RecordedWorld(2, **setting._asdict())
+    recorded = setting.world(RecordedWorld)
     run = batch(recorded)
     for _ in range(batches):
         run()
@@ -72,7 +79,7 @@ def alone(setting, batches):
 
 def traffic(setting):
     """Rounds, and bytes sent by a worker and by the provider, online and offline."""
-    world = mpc.World(2, **setting._asdict())
+    world = setting.world()
     run = batch(world)
     run()
     mark = len(world.ledger.messages)
@@ -92,9 +99,9 @@ def peak(setting):
     return int(done.stdout) // 1024
 
 
-def show_peak(comparison, ring_bits, truncation):
-    setting = Setting(comparison, int(ring_bits), truncation)
-    run = batch(mpc.World(2, **setting._asdict()))
+def show_peak(comparison, ring_bits, truncation, workers):
+    setting = Setting(comparison, int(ring_bits), truncation, int(workers))
+    run = batch(setting.world())
     for _ in range(10):
         run()
     # getrusage would count the parent's memory
@@ -137,7 +144,7 @@ def main(argv=None):
                    help="also run the batch in CrypTen, in turn, with this interpreter")
     p.add_argument("--accuracy", action="store_true",
                    help="also train, with seeds 0 to 3: takes some minutes")
-    p.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
+    p.add_argument("--peak", nargs=4, help=argparse.SUPPRESS)
     options = p.parse_args(argv)
     keep_large_blocks()
     if options.peak:
@@ -153,21 +160,21 @@ def show_batches(options):
     """Print the table of times, rounds, bytes and memory."""
     tasks = {"plain": (plain(), 20)}
     for setting in SETTINGS:
-        tasks[setting] = batch(mpc.World(2, **setting._asdict())), 1
+        tasks[setting] = batch(setting.world()), 1
     with contextlib.ExitStack() as stack:
         if options.crypten:
             tasks["CrypTen"] = stack.enter_context(crypten(options.crypten)), 0
         medians = interleaved(tasks, options.repeat)
     unit = medians["plain"]
-    print(f"Python {platform.python_version()}, NumPy {np.__version__}, "
+    print(f"Python {platform.python_version()}, NumPy {np.__version__}, {kernels()}, "
           f"{options.threads} BLAS thread(s), {options.repeat} repetitions")
     print(f"plain float64: {1e3 * unit[0]:.2f} ms CPU, {1e3 * unit[1]:.2f} ms wall")
     if options.crypten:
         cpu, wall = medians["CrypTen"]
         print(f"CrypTen: {1e3 * cpu:.0f} ms CPU, {1e3 * wall:.0f} ms wall")
     print_header(
-        "comparison", "bits", "truncation", "CPU ms, all roles", "x plain", "wall ms",
-        "x plain", *["CrypTen / ours"] * bool(options.crypten),
+        *NAMES, "CPU ms, all roles", "x plain", "wall ms", "x plain",
+        *["CrypTen / ours"] * bool(options.crypten),
         "a worker alone, CPU ms", "the provider alone", "rounds", "MB sent by a worker",
         "MB sent by the provider, online", "and offline", "peak MB")
     for setting in SETTINGS:
@@ -185,10 +192,18 @@ def show_batches(options):
         print(f"| {setting} | {' | '.join(cells)} |", flush=True)
 
 
+def kernels():
+    """The BLAS library and its kernels: plain NumPy gains the most from wider ones."""
+    found = [library for library in threadpoolctl.threadpool_info()
+             if library["user_api"] == "blas"]
+    return " and ".join(f"{library['internal_api']} with "
+                        f"{library.get('architecture', 'unknown')} kernels"
+                        for library in found) or "unknown BLAS"
+
+
 def show_accuracies():
     """Print the table of accuracies."""
-    print_header("comparison", "bits", "truncation",
-                 "accuracy after 10 epochs, seeds 0 to 3")
+    print_header(*NAMES, "accuracy after 10 epochs, seeds 0 to 3")
     for setting in SETTINGS:
         found = " ".join(f"{accuracy(setting, seed):.1f}" for seed in range(4))
         print(f"| {setting} | {found} |", flush=True)

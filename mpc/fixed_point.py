@@ -41,7 +41,7 @@ from mpc.ring import Z2k, raw_limit
 from mpc.share import Local, RingArray, shown
 from mpc.share import concatenate as join
 
-COARSEST = 6    # the least scale of a gradient: of an output's error, a sixth is lost
+COARSEST = 6    # the least scale of a gradient: steps of a sixth of an output's error
 
 
 def compared(name: str, operation):
@@ -167,7 +167,7 @@ class FixedPoint:
             x, y = _alike([self, other])
             return x, y.value
         numbers, x = real_array(other), self._for_sum()
-        self._encoded(numbers, self.unit * self.weight_scale)   # refuses large numbers
+        self._encoded(numbers, self.unit)       # refuses large numbers
         largest = np.abs(numbers.astype(float)).max(initial=0)
         if (largest * x.scale >= raw_limit(x.ring) / 2 or x.scale.denominator > 1
                 or x.scale < x.unit and not encoding.are_whole(numbers)):
@@ -488,11 +488,14 @@ def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
 
     The weight's raw values are `finer` times as fine as those of ``x.T @ g`` with a g
     at the unit. A g of scale |c| unit finer / d, for a whole number d, makes the update
-    a d-th of that, and a factor c for which there is room (`mpc.public_factors`).
+    a d-th of that, and a factor c for which there is room (`mpc.public_factors`). Round
+    numbers d are tried, for which a g at the unit has room to be multiplied first.
     """
     least = max(1, ceil(finer * abs(c)))
-    scales = (unit * finer / d for d in range(least, least + 1000))
-    return abs(c) * next((s for s in scales if s.denominator == 1), Fraction(0))
+    step = 2 ** max(least.bit_length() - 8, 0)
+    parts = (finer / d for d in range(-(-least // step) * step, 2 * least, step))
+    return unit * next((abs(c) * n for n in parts if n.denominator == 1
+                        and (c * n).numerator <= unit), Fraction(0))
 
 
 def _alike(values):

@@ -100,4 +100,5 @@ def _at_least_unit(x, most=0):
         return x
     least, units = -(-x.scale // max(most, 1)), x.scale // x.unit
     divisors = [d for d in range(least, min(least + 1000, units)) if units % d == 0]
-    return x._at(x.scale // divisors[0] if divisors else x.unit)
+    finer = x._at(x.scale // divisors[0] if divisors else x.unit)
+    return finer._with(finer.value, rest=min(x.rest, x.unit))

@@ -32,18 +32,17 @@ class Setting(NamedTuple):
     """A Format, and the World it is used in."""
 
     format: Format
-    workers: int = 2
     comparison: str = "securenn"
     truncation: str = "provider"
 
     def world(self, seed, **options):
-        return mpc.World(self.workers, seed=seed, ring_bits=self.format.bits,
+        return mpc.World(self.format.workers, seed=seed, ring_bits=self.format.bits,
                          comparison=self.comparison, truncation=self.truncation,
                          **options)
 
     def __str__(self):
         f = self.format
-        return (f"{f.digits} digits in base {f.base} over Z_2^{f.bits}, {self.workers} "
+        return (f"{f.digits} digits in base {f.base} over Z_2^{f.bits}, {f.workers} "
                 f"workers, {self.comparison}, {self.truncation} truncation")
 
 

@@ -5,7 +5,9 @@ and R = 15/16 2^(l-2):
 
     range        a value          |v| < R / (2 u), also both sides of a comparison
                  a sum            |v| < R / u
-                 a product        the sum of |x y| < R / (2 u^2)
+                 a product        |x y| < R / (2 u^2)
+                 a matrix product of secrets, for k workers
+                                  the sum of |x y| < R / (2 k u^2)
                  a public factor  |x|, |x c| and their sums < R / (2 u D),
                                   D = max(u, 1000), |c| <= 1e9, |c| < R / (2 D)
                  sums of these    all terms together below twice as much
@@ -33,15 +35,16 @@ HALF_ULP = 2.0**-53         # the relative error of one float64 operation: NumPy
 class Format(NamedTuple):
     """A format of numbers, and the range in which they must be correct.
 
-    The range leaves out `spare` bits. Local truncation fails with probability
-    |raw| / 2^l; with 24 spare bits that is at most 2^-26 for an element, which does not
-    occur in practice.
+    The `workers` are those who multiply secret matrices. The range leaves out `spare`
+    bits. Local truncation fails with probability |raw| / 2^l; with 24 spare bits that
+    is at most 2^-26 for an element, which does not occur in practice.
     """
 
     base: int = 10
     digits: int = 3
     bits: int = 64
     spare: int = 0
+    workers: int = 2
 
     @property
     def unit(self):
@@ -62,6 +65,10 @@ class Format(NamedTuple):
     @property
     def products(self):
         return self.sums / self.unit
+
+    @property
+    def matrix_products(self):
+        return self.products / self.workers
 
     @property
     def factors(self):
@@ -196,12 +203,14 @@ class Expected:
         x, eps = self.operand, self.format.eps
         if isinstance(other, Expected):
             y, value = other.operand, op(self.value, other.value)
-            size = op(x, y)
-            within(size, self.format.products / 2)
+            size, limit = op(x, y), self.format.products
+            if op is np.matmul and self.secret and other.secret:
+                limit = self.format.matrix_products
+            within(size, limit / 2)
             e, f = self.error + eps, other.error + eps
             error = op(e, np.abs(other.value)) + op(np.abs(self.value), f) + op(e, f)
             return self._with(value, error + self._inner(op, size), exact=False,
-                              size=size, limit=self.format.products,
+                              size=size, limit=limit,
                               secret=self.secret or other.secret)
         number = np.asarray(other, float)
         c = np.abs(number)

@@ -11,7 +11,7 @@ docs/COINS.md ends with this table, which
 prints.
 """
 
-from itertools import combinations, groupby, product
+from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -194,8 +194,10 @@ class Mutant(NamedTuple):
 
     @property
     def who(self):
+        if self.roles == tuple(coalitions(3)):
+            return "every two"
         return ", ".join(role if isinstance(role, str) else " with ".join(role)
-                         for role in self.roles) or "nobody"
+                         for role in self.roles)
 
     @property
     def id(self):
@@ -271,7 +273,8 @@ SETTINGS = {
     "matmul": Setting(steps.matmul, ["a", "b", "c"], _both(lambda r: list(
         steps.splits("xy", r, (4, 4), own=[(1, 2), (3, 0)])))),
     "matmul, column times row": _given(
-        steps.outer, [(0, 0), (0, 1), (2, 1)], 2, x=((1, 3), (2, 0)), y=((0, 3), (1, 2))),
+        steps.outer, [(0, 0), (0, 1), (2, 1)], 2, x=((1, 3), (2, 0)),
+        y=((0, 3), (1, 2))),
     "matmul, W before and after an update": _given(
         steps.matmul_twice, (0, 1, 3), 2, x=(1, 3), x2=(2, 2), y=(3, 1)),
     "select_share": Setting(
@@ -434,7 +437,6 @@ BOTH = (ALICE, BOB)
 NO_SHARE = "alice's share is 0"
 SAME_SHARE = "alice's share is the same for two elements"
 HALF = "half its range"
-ANSWER = "part of the operand"
 
 
 def each(setting, names, *rest):
@@ -477,7 +479,7 @@ def pairs(setting, name, learns):
     """Two elements have one mask, or one worker's share of it."""
     return [Mutant(setting, name, "one mask for two elements", shared, BOTH, learns),
             Mutant(setting, name, SAME_SHARE, shared_row(0), (BOB,),
-                   f"a relation behind {learns}")]
+                   "the difference of alice's two input shares")]
 
 
 def calls(setting, ends, learns):
@@ -546,14 +548,14 @@ MUTANTS = [
     *dealt("matmul", "c", "a product of differences of masks"),
     Mutant("matmul", "c", "alice's share is that of a", row_like(0, "matmul/a", 0),
            (BOB,), "a relation between the masks"),
-    Mutant("matmul, column times row", "a", "one mask for both entries", along(1), BOTH,
+    Mutant("matmul, column times row", "a", "one mask for two elements", along(1), BOTH,
            "the difference of the entries"),
-    Mutant("matmul, column times row", "a", "alice's share is the same for both entries",
-           along(1, 0), (BOB,), "a relation between the entries"),
-    Mutant("matmul, column times row", "b", "one mask for both entries", along(2), BOTH,
+    Mutant("matmul, column times row", "b", "one mask for two elements", along(2), BOTH,
            "the difference of the entries"),
-    Mutant("matmul, column times row", "b", "alice's share is the same for both entries",
-           along(2, 0), (BOB,), "a relation between the entries"),
+    Mutant("matmul, column times row", "a", SAME_SHARE, along(1, 0), (BOB,),
+           "a relation between the entries"),
+    Mutant("matmul, column times row", "b", SAME_SHARE, along(2, 0), (BOB,),
+           "a relation between the entries"),
     Mutant("matmul, column times row", "c", "alice's share is the same for two columns",
            along(2), (BOB,), "a relation between the products"),
     Mutant("matmul, column times row", "c", "alice's share is the same for two rows",
@@ -689,7 +691,7 @@ MUTANTS = [
     *dealt("provider's truncation", "q", "a / d, so part of x"),
     Mutant("provider's truncation", "q", "alice's share is that of t",
            like("truncate_with_provider/t"), (BOB,),
-           "a relation between both, so part of x"),
+           "the difference of both, so part of x"),
     *pairs("provider's truncation, pairs", "a", "x - x'"),
     Mutant("provider's truncation, pairs", "t", SAME_SHARE, shared, (BOB,),
            "whether the top bits agree"),
@@ -834,7 +836,7 @@ MUTANTS = [
     *each("relu", "t q top table b#2 multiply/c c_1", NO_SHARE, always(0), (BOB,),
           "part of a, so of x, or b, so the sign"),
     *each("relu", "t q b#2 multiply/c c_1", HALF, half, (BOB,),
-          "part of what a share of 0 tells"),
+          "part of a or of b"),
     *masks("relu", "b#1", 2, "the sign"),
     Mutant("relu", "b#1", "b = t", clear(
         lambda v, c: sum(found(c, "truncate_with_provider/a")) % 8 // 4, 2), BOTH,
@@ -862,7 +864,7 @@ MUTANTS = [
     *each("products of a bit", "b#2 multiply/c#1 c#2 c_1 c#3", NO_SHARE, always(0),
           (BOB,), "b, so the bit, or its product with a part of a"),
     *each("products of a bit", "b#2 multiply/c#1 c#2 c_1 c#3", HALF, half,
-          (BOB,), "part of what a share of 0 tells"),
+          (BOB,), "part of b, or of its product with a part of a"),
     Mutant("training step", "multiply/a", "the mask of x also hides the error",
            like("matmul/a"), BOTH, "x minus the error"),
     Mutant("training step", "matmul/b#2", "the mask of w also hides the gradient",
@@ -942,7 +944,7 @@ MUTANTS = [
 # In these settings every two coins are tied, at each worker that holds a share of both.
 TIED = ["matmul", "sign", "sign without the lowest bit", "equality", "two products",
         "products, quotient and sign", "relu", "products of a quotient",
-        "products of a bit"]
+        "products of a bit", "relu, three workers"]
 
 # Tied shares show the difference of the two numbers, modulo 2 if one is a bit: nothing
 # if the numbers are always equal. {setting: {(coin, coin): why they are equal}}
@@ -953,6 +955,7 @@ EQUAL = {
         ("drelu/msb/top#1", "truncate_with_provider/t#1"): "both share a's top bit",
         (f"drelu/{B}#2", f"drelu/{B}#1"): "both share b"},
     "relu": {(f"drelu/{B}#2", f"drelu/{B}#1"): "both share b"},
+    "relu, three workers": {(f"drelu/{B}#2", f"drelu/{B}#1"): "both share b"},
     "products of a quotient": {
         ("multiply/c#1", "truncate_with_provider/t#1"): "t t = t",
         ("multiply/c_2#1", "multiply/c_1#1"): "t q = q t"},
@@ -965,8 +968,11 @@ EQUAL = {
 def ties(name):
     """(role, changed coin, other coin, mutant) for every two coins of a setting."""
     setting = SETTINGS[name]
-    drawn = setting.experiment(BOB).coins(**setting.groups[BOB][0][0])
-    for index, role in enumerate((BOB, ALICE)):
+    workers = WORKERS[:setting.workers]
+    for index in range(len(workers)):
+        others = *workers[:index], *workers[index + 1:]
+        role = others if len(others) > 1 else others[0]
+        drawn = setting.experiment(role).coins(**setting.groups[role][0][0])
         held = [coin for coin in drawn if len(coin.groups) > index]
         for first, second in combinations(held, 2):
             # a mask stays as it is if it can: the provider's numbers depend on it
@@ -984,18 +990,26 @@ def ties(name):
 def table():
     """The mutants as a table in Markdown."""
     rows = [[m.setting, m.coins, m.how, m.who, m.learns] for m in MUTANTS]
-    rows += [[name, "every two", "a worker's shares are equal, or their lowest bits",
-              "the other worker", "the difference of two dealt numbers, or its parity"]
-             for name in TIED]
-    rows += [[name, " with ".join(coins), "alice's shares are equal, or their lowest "
-              "bits", "nobody", f"nothing: {why}"]
+    how = "shares are equal, or their lowest bits"
+    rows += [[name, "any two but those below", f"a worker's {how}", "all others",
+              "a relation between two dealt numbers"] for name in TIED]
+    rows += [[name, " with ".join(map(short, coins)), f"a worker's {how}", "nobody",
+              f"nothing: {why}"]
              for name, equal in EQUAL.items() for coins, why in equal.items()]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [
-        ["protocol", "coin", "broken how", "observer", "leak"], ["---"] * 5, *merged(rows)])
+    rows = [["protocol", "coin", "broken how", "observer", "leak"], ["---"] * 5,
+            *merged(rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def short(coin):
+    """The end of a coin's label: its protocol and its name."""
+    return "/".join(coin.split("/")[-2:])
 
 
 def merged(rows):
-    """Neighbouring rows that differ in the coin alone, as one row."""
-    for _, group in groupby(rows, key=lambda row: (row[0], *row[2:])):
-        first, *others = group
-        yield [first[0], "; ".join([first[1], *(row[1] for row in others)]), *first[2:]]
+    """Rows that differ in the coin alone, as one row."""
+    coins = {}
+    for setting, coin, *rest in rows:
+        coins.setdefault((setting, *rest), []).append(coin)
+    return [[setting, "; ".join(names), *rest]
+            for (setting, *rest), names in coins.items()]

@@ -46,9 +46,9 @@ DTYPES = [np.float16, np.float32, np.float64, np.int8, np.int16, np.int32, np.in
 
 def draw_setting(rng):
     if rng.random() < 0.15:
-        return Setting(pick(rng, LOCAL), 2, pick(rng, ["securenn", "carry-tree"]),
-                       "local")
-    return Setting(pick(rng, FORMATS), *pick(rng, PROVIDER), "provider")
+        return Setting(pick(rng, LOCAL), pick(rng, ["securenn", "carry-tree"]), "local")
+    format, (workers, comparison) = pick(rng, FORMATS), pick(rng, PROVIDER)
+    return Setting(format._replace(workers=workers), comparison)
 
 
 def pick(rng, choices):
@@ -432,15 +432,16 @@ def largest(g):
 def fill_product(g):
     """x and an operand that is nearly too large, for each product or for their sum."""
     x = g.operand(lambda v: v.value.size > 0, (2,))
-    value, together = g.value(x), g.chance(0.4)
-    room = g.format.products / float(value.operand.sum() if together
-                                     else value.operand.max())
+    how = g.pick("{} * {}", "{} * {}", "{} * {}", "({} * {}).sum()",
+                 "{}.reshape(1, -1) @ {}.reshape(-1, 1)")
+    matrices, value = "@" in how, g.value(x)
+    room = g.format.matrix_products if matrices else g.format.products
+    together = matrices or "sum" in how
+    room /= float(value.operand.sum() if together else value.operand.max())
     if room < 2 * g.format.eps:
         raise LeftRange
     y = g.leaf(value.shape, room * g.rng.uniform(0.9, 0.999) - g.format.eps)
-    if together:
-        return g.pick(f"({x} * {y}).sum()", f"{x}.reshape(1, -1) @ {y}.reshape(-1, 1)")
-    return f"{x} * {y}"
+    return how.format(x, y)
 
 
 def fill_factor(g):
@@ -510,7 +511,8 @@ def fill_comparison(g):
 
 def long_leaf(g):
     n, f = int(g.rng.integers(1000, 10001)), g.format
-    size = g.pick(g.magnitude(), 0.99 * f.factors / n, 0.99 * (f.products / n) ** 0.5)
+    size = g.pick(g.magnitude(), 0.99 * f.factors / n,
+                  0.99 * (f.products / n) ** 0.5, 0.7 * (f.matrix_products / n) ** 0.5)
     shape = g.pick((n,), (2, n), (1, n))
     return g.add("x", f"secret({g.numbers(shape, min(size, f.sums / n))})"), n
 

@@ -8,10 +8,11 @@ import price
 import pytest
 
 from mpc import World
-from mpc.train_mnist import costs, train, training
+from mpc.train_mnist import arithmetics, costs, train, training
 from mpc.train_mnist.options import parser
 
 PAGE = (Path(__file__).parents[1] / "docs/COSTS.md").read_text(encoding="utf-8")
+WORDS = " ".join(PAGE.split())
 ROWS = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.splitlines()
         if re.match(r"\| (8,192 ReLUs|training)", line)]
 
@@ -44,42 +45,98 @@ def test_a_row_matches_the_ledger(row):
     assert counted[:-1] == (truncation, *(int(n.replace(",", "")) for n in numbers))
 
 
-@pytest.mark.parametrize("b", [16, 64])
-def test_the_bytes_of_a_batch_are_those_of_the_formula(b, monkeypatch):
-    n0, n1, n2, n3 = 784, 128, 64, 10
-    formula = {"8 (n0 n1 + n1 n2 + n2 n3)": 8 * (n0 * n1 + n1 * n2 + n2 * n3),
-               "8 B (5 n1 + 5 n2 + n3)": 8 * b * (5 * n1 + 5 * n2 + n3),
-               "31.375 B (n1 + n2)": 31.375 * b * (n1 + n2)}
-    line = "  +  ".join([*formula, "8 B n0 when the pictures are new"])
-    assert f"      {line}\n" in PAGE
-    world = World(comparison="carry-tree", truncation="local")
+def batches(world, b):
+    """{role: bytes online, bytes offline} and rounds of the batches of a run.
+
+    Two epochs of two batches, each of which the encrypted test follows.
+    """
+    options = parser().parse_args(
+        f"--train-items {2 * b} --test-items 2 --batch-size {b} --epochs 2 "
+        f"--truncation {world.truncation}".split())
     train_batch, sent, rounds = training.train_batch, [], []
 
     def watched(*args):
         mark = len(world.ledger.messages)
         loss = train_batch(*args)
-        messages = world.ledger.messages[mark:]
-        sent.append({role: sum(m.nbytes for m in messages if m.src == role)
-                     for role in ("alice", "bob")})
+        sent.append({(role, offline): sum(
+            m.nbytes for m in world.ledger.messages[mark:]
+            if (m.src, m.offline) == (role, offline))
+            for role in world.roles for offline in (False, True)})
         rounds.append(world.ledger.cost(mark).rounds)
         return loss
 
-    monkeypatch.setattr(training, "train_batch", watched)
-    arguments = f"--train-items {2 * b} --test-items 2 --batch-size {b} --epochs 2"
-    options = parser().parse_args(arguments.split())
-    train(options, lambda line: None, world)
-    (weights, *_), each = formula.values(), sum(formula.values())
-    assert [batch["alice"] for batch in sent] == [
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "train_batch", watched)
+        train(options, lambda line: None, world)
+    return sent, rounds
+
+
+def without_roles(workers=2, **options):
+    return World(workers, comparison="carry-tree", here=(), keys={}, **options)
+
+
+@pytest.mark.parametrize("b", [16, 64])
+def test_the_bytes_of_a_batch_are_those_of_the_formula(b):
+    n0, n1, n2, n3 = 784, 128, 64, 10
+    weights = 8 * (n0 * n1 + n1 * n2 + n2 * n3)
+    online = {"8 (n0 n1 + n1 n2 + n2 n3)": weights,
+              "8 B (4 n1 + 4 n2 + 2 n3)": 8 * b * (4 * n1 + 4 * n2 + 2 * n3),
+              "3.875 B (n1 + n2)": 3.875 * b * (n1 + n2)}
+    ahead = {"8 (n0 n1 + n1 n2 + n2 n3)": weights,
+             "8 B (11 n1 + 11 n2 + 4 n3)": 8 * b * (11 * n1 + 11 * n2 + 4 * n3),
+             "23.25 B (n1 + n2)": 23.25 * b * (n1 + n2)}
+    line = "  +  ".join([*online, "8 B n0 when the pictures are new"])
+    assert f"      {line}\n" in PAGE
+    assert f"      {'  +  '.join(ahead)}\n" in PAGE
+    sent, rounds = batches(without_roles(), b)
+    each = sum(online.values())
+    assert [batch["alice", False] for batch in sent] == [
         each + 8 * b * n0, each + 8 * b * n0, each - weights, each]
-    assert rounds == [26, 26, 25, 26]       # the test of an epoch opens the weights
-    assert [batch["bob"] for batch in sent] == [batch["alice"] for batch in sent]
+    assert rounds == [21, 21, 20, 21]       # the test of an epoch opens the weights
+    assert [batch["bob", False] for batch in sent] == [
+        batch["alice", False] for batch in sent]
+    assert {batch["crypto_provider", True] for batch in sent} == {sum(ahead.values())}
+    assert not any(batch["crypto_provider", False] for batch in sent)
     if b == 64:
-        first, later = sent[0]["alice"], sent[-1]["alice"]
+        first, later = sent[0]["alice", False], sent[-1]["alice", False]
         average = (first + 9 * later) / 10
         assert (f"With B = 64 that is {later / 1e6:.2f} MB a batch, and "
                 f"{first / 1e6:.2f} MB in the first epoch: {average / 1e6:.2f} MB on "
-                "average") in " ".join(PAGE.split())
-        assert first < 2.2e6 and later < 1.9e6
+                "average over ten epochs, in 21 rounds.") in WORDS
+        assert f"With B = 64 that is {sum(ahead.values()) / 1e6:.2f} MB." in WORDS
+
+
+def test_local_truncation_saves_a_round_and_preprocessing():
+    sent, rounds = batches(without_roles(truncation="local"), 64)
+    ahead, online = sent[-1]["crypto_provider", True], sent[-1]["alice", False]
+    assert (f"a batch then takes {rounds[-1]} rounds, and the provider sends "
+            f"{ahead / 1e6:.2f} MB. Each worker sends a little more, "
+            f"{online / 1e6:.2f} MB, because") in WORDS
+
+
+def test_weights_of_the_ordinary_scale_would_cost_more(monkeypatch):
+    def cost():
+        run, mark = costs.batch(world), len(world.ledger.messages)
+        run()
+        sent = sum(m.nbytes for m in world.ledger.messages[mark:] if m.src == "alice")
+        return world.ledger.cost(mark).rounds, f"{sent / 1e6:.2f} MB"
+
+    world = without_roles(3)
+    _, finer = cost()
+    monkeypatch.setattr(arithmetics, "weight_scale", lambda options: 1)
+    rounds, ordinary = cost()
+    assert (f"a batch would take {rounds} rounds, and three workers would send "
+            f"{ordinary} each instead of {finer}.") in WORDS
+
+
+def test_a_comparison_costs_what_the_page_says():
+    for comparison, rounds, online, ahead in (("securenn", 8, 408, 80),
+                                              ("carry-tree", 6, 27.5, 41.875)):
+        world = World(comparison=comparison)
+        protocol = price.DRELU[comparison]
+        found = price.promised(protocol, world, n=8000)
+        assert found == (rounds, 8000 * online, 8000 * ahead)
+        assert f"{online:g} bytes online" in WORDS and f"{ahead:g} offline" in WORDS
 
 
 def test_the_command_prints_a_table_of_the_pages_form(capsys, monkeypatch):

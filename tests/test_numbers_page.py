@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mpc import fix_precision
+from mpc import World, fix_precision
 from mpc.ring import Z2k
 
 PAGE = Path(__file__).parents[1] / "docs" / "NUMBERS.md"
-ROW = re.compile(r"^\| (\d+) \| (\d+) \| Z_2\^(\d+) \| (\S+) \| (\S+) \| (\S+) \|$",
-                 re.M)
+ROW = re.compile(r"^\| (\d+) \| (\d+) \| Z_2\^(\d+) " + r"\| (\S+) " * 4 + r"\|$", re.M)
 ROWS = ROW.findall(PAGE.read_text(encoding="utf-8"))
 
 
@@ -22,9 +21,11 @@ def test_the_table_of_ranges_has_its_rows():
 @pytest.mark.parametrize("digits, base, bits, shown", [
     (d, b, l, s) for d, b, l, *s in ROWS])
 def test_a_row_of_the_table_shows_the_limits_of_a_format(digits, base, bits, shown):
-    digits, base, ring = int(digits), int(base), Z2k(int(bits))
-    limits = fix_precision(0.0, digits, base, ring).limits
-    assert [f"{limit:.2e}" for limit in limits] == list(shown)
+    world = World(ring_bits=int(bits))
+    x = fix_precision(0.0, int(digits), int(base), world.ring)
+    secret = x.share(*world.workers, crypto_provider=world.crypto_provider)
+    assert [f"{limit:.2e}" for limit in secret.limits] == list(shown)
+    assert x.limits == secret.limits._replace(matmul=x.limits.product)
 
 
 def test_the_example_prints_the_output_of_the_page():

@@ -57,31 +57,37 @@ class GivenOwnCoins(Experiment):
 
 
 class GivenOwnShares(GivenOwnCoins):
-    """Moreover, this fixes every share that the coalition is dealt of a known value.
+    """Moreover, this fixes every share that the coalition is dealt of a known number.
 
-    The coalition lacks one worker, whose share of a value that the provider shares is a
-    coin used for nothing else, unless that worker is the last one. So the last worker's
-    share, the value less all coins, is uniform and independent of the value. With this
-    share fixed too, the outsider's coin follows from the value, and the outsider's
-    shares of masks are the only coins left to enumerate.
+    The coalition lacks one worker, whose share of a number that the provider shares is
+    a coin used for nothing else, unless that worker is the last one. So the last
+    worker's share, the number less all coins, is uniform and independent of the number.
+    With this share fixed too, the outsider's coin follows from the number, and the
+    outsider's shares of masks are the only coins left to enumerate.
 
-    A first run finds the values: there the outsider's coins are 0. A coin in `free` is
-    enumerated instead, as it must be if a mutant changes it by more than writing other
-    coins over it.
+    A first run, in which those coins are 0, finds the numbers for all others: they do
+    not depend on any input. A coin in `free` is enumerated instead, as it must be if a
+    mutant changes it by more than writing other coins over it.
     """
 
     def __init__(self, step, coalition, own=0, **options):
         super().__init__(step, coalition, own, **options)
         self.options["comparison"] = "carry-tree"
-        self._dealt = None
+        self._drawn, self._dealt = None, None
+
+    def coins(self, **inputs):
+        if self._drawn is None:
+            self._drawn = super().coins(**inputs)
+        return self._drawn
 
     def run(self, **inputs):
-        self._dealt = {}
-        self._dealt = self._last_shares(super().run(**inputs)[0])
+        if self._dealt is None:
+            self._dealt = {}
+            self._dealt = self._last_shares(super().run(**inputs)[0])
         world, outputs = super().run(**inputs)
         if world.workers_here[-1] in self.coalition and not self.mutants:
             for share in self._last_shares(world).values():
-                assert np.all(share == share[..., :1])
+                assert np.all(share == share[..., :1]), "it depends on the inputs"
         return world, outputs
 
     def _last_shares(self, world):
@@ -321,6 +327,14 @@ def all_pairs(world, x):
     return place
 
 
+def maximum(world, x):
+    return comparison.maximum(world.given(x))
+
+
+def tournament(world, x):
+    return comparison.tournament(world.given(x))
+
+
 def _packed(world, rows):
     bits = np.repeat(np.array(rows, np.uint8)[..., None], world.n, axis=-1)
     return Share(world, carry_tree.BITS, pack_bits(bits))
@@ -457,28 +471,6 @@ def ideal_drelu(a, divisor=1):
     """The workers get fresh shares of [a >= 0]."""
     clear = (a.ring.to_int(a.ring.sum(a.rows, axis=0)) >= 0).astype(a.ring.dtype)
     return _fresh(a.world, a.ring, clear, "bit")
-
-
-def _fresh_bits(world, clear, name):
-    """XOR shares of packed bits: all but the last are coins of their workers."""
-    *others, last = world.workers_here
-    groups = [frozenset([w]) for w in others]
-    rows = np.concatenate(world._draw(groups, carry_tree.BITS, clear.shape, name))
-    rest = np.bitwise_xor.reduce(rows, axis=0) ^ clear
-    world.see(last, rest[None], carry_tree.BITS, name)
-    return Share(world, carry_tree.BITS, np.concatenate([rows, rest[None]]))
-
-
-def ideal_and(x, y):
-    """The workers get fresh XOR shares of the packed bits x AND y."""
-    clear = x.ring.sum(x.rows, axis=0) & y.ring.sum(y.rows, axis=0)
-    return _fresh_bits(x.world, clear, "and")
-
-
-def ideal_msb(x):
-    """The workers get fresh XOR shares of the top bit of x, packed."""
-    clear = x.ring.sum(x.rows, axis=0) >> np.uint64(x.ring.bits - 1)
-    return _fresh_bits(x.world, pack_bits(clear.astype(np.uint8)), "msb")
 
 
 # --------------------------------------------------------------- the inputs to compare

@@ -243,8 +243,9 @@ class Experiment:
 
     def tells_apart(self, role: str | tuple, cases: list[dict]) -> bool:
         """Can `role` tell any two `cases` (dicts of inputs) apart? Do tables differ?"""
-        first, *others = (self.tables([role], **case)[role] for case in cases)
-        return any(not np.array_equal(first, other) for other in others)
+        tables = (self.tables([role], **case)[role] for case in cases)
+        first = next(tables)
+        return any(not np.array_equal(first, other) for other in tables)
 
     def distance(self, role: str | tuple, cases: list[dict]) -> float:
         """The largest total variation between the tables of the first case and another.

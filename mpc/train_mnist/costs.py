@@ -79,7 +79,7 @@ def share(world: mpc.World, numbers: np.ndarray) -> mpc.FixedPoint:
 
 
 def measure(n_workers: int, comparison: str, task: Callable, runs: int = 3) -> Measured:
-    """The cost of a task, with the truncation that the training command uses."""
+    """The cost of a task in a World with this comparison and the default truncation."""
     world = mpc.World(n_workers, comparison=comparison)
     run, seconds = task(world), []
     for _ in range(runs):

@@ -23,13 +23,12 @@ SPARE = 40          # times as large outputs have room where weights could be co
 def weight_scale(options: Namespace) -> int:
     """The factor by which weights have a larger scale, so updates need no truncation.
 
-    An update is x.T @ g * rate, g being the gradient of a layer's output. If the
-    weight's scale is a multiple of its scale, it is subtracted as it is
-    (`FixedPoint.updated`). That takes weights 1 / rate times as fine as the product,
-    for a g as fine as other numbers. Room that is left makes them finer by a power of
-    two: a ReLU's comparison skips as many bits. With less room, g is coarser
-    (`gradient_scale`). If its scale had to be below `COARSEST`, accuracy would suffer;
-    weights then keep the ordinary scale.
+    An update is x.T @ g * rate, g being the gradient of a layer's output. Weights that
+    are 1 / rate times as fine as the product x.T @ g take it as it is
+    (`FixedPoint.updated`). With room to spare they are finer by a power of two: a
+    ReLU's comparison skips as many bits. With less room, g must be coarser
+    (`gradient_scale`); if its scale had to be below `COARSEST`, accuracy would suffer,
+    and weights keep the ordinary scale.
     """
     rates = [as_fraction(options.lr) * as_fraction(2 / size)
              for size in _batch_sizes(options)]
@@ -38,16 +37,15 @@ def weight_scale(options: Namespace) -> int:
     unit, workers = options.base ** options.precision_fractional, _workers(options)
     room = int(raw_limit(Z2k(options.ring_bits))) // (unit**3 * workers**2 * OUTPUT)
     full = math.lcm(*(rate.denominator for rate in rates))
+    near = range(room, max(room - 10_000, 0), -1)
+    finer = [n for n in near if full % n == 0] + [*near[:1]]
     if full <= room:
-        choice = [full << max((room // SPARE // full).bit_length() - 1, 0)]
-    else:
-        near = range(room, max(room - 10_000, 0), -1)
-        choice = [*(n for n in near if full % n == 0), *near[:1]]
-    for finer in choice:
-        scales = [gradient_scale(Fraction(finer), rate, unit) for rate in rates]
-        if all(s >= COARSEST and (s / unit).numerator <= unit for s in scales):
-            return finer * unit * workers
-    return 1
+        finer = [full << max((room // SPARE // full).bit_length() - 1, 0)]
+
+    def coarsest(n):
+        return min(gradient_scale(Fraction(n), rate, unit) for rate in rates)
+
+    return next((n * unit * workers for n in finer if coarsest(n) >= COARSEST), 1)
 
 
 def check_range(options: Namespace) -> str | None:

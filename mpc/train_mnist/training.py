@@ -76,8 +76,8 @@ def private_batches(
 def train_batch(model: nn.Module, optimiser: nn.SGD, pictures, labels, rate: float = 1):
     """One step of gradient descent; returns the loss, as secret as the data.
 
-    `rate` is a factor of the learning rate with which the backward pass starts. It then
-    takes part in the single rounding that weights of a larger scale require.
+    `rate` is a factor of the learning rate with which the backward pass starts. The
+    scale of each gradient then takes it up (`FixedPoint.rescaled_for`).
     """
     optimiser.zero_grad()
     loss = nn.mse_loss(model(nn.Tensor(pictures)), nn.Tensor(labels))

@@ -54,8 +54,9 @@ def test_programs_are_of_all_kinds():
                  "public(", "secret(", "None", "::-1", "np.float16(", "np.int8(",
                  "Fraction(", "Decimal(", "True", "np.zeros("):
         assert text.count(part) >= 5, part
-    settings = collections.Counter((p.setting[1:], p.setting.format.bits)
-                                   for p in drawn)
+    settings = collections.Counter(
+        ((p.setting.format.workers, *p.setting[1:]), p.setting.format.bits)
+        for p in drawn)
     for workers, comparison, truncation in ((2, "securenn", "provider"),
                                             (2, "securenn", "local"),
                                             (2, "carry-tree", "provider"),
@@ -121,13 +122,25 @@ def test_the_error_is_the_documented_one(line, error):
 
 @pytest.mark.parametrize("line", [
     "big", "wide + wide", "wide > -wide - wide", "x * y", "x ** 2", "(z * z).sum()",
-    "z.reshape(1, -1) @ z.reshape(-1, 1)", "f * 1.5", "f * np.array([1.5])", "x * 1e10",
-    "x * 2e9", "(w * 0.9).sum()"])
+    "z.reshape(1, -1) @ z.reshape(-1, 1)", "v.reshape(1, -1) @ v.reshape(-1, 1)",
+    "f * 1.5", "f * np.array([1.5])", "x * 1e10", "x * 2e9", "(w * 0.9).sum()"])
 def test_a_line_that_leaves_the_range_is_not_drawn(line):
     limit = FORMAT.values
     wide, root = numbers(0.99 * limit), (FORMAT.products / 3.9) ** 0.5
     names = {"number": numbers, "limit": limit, "np": np, "wide": wide + wide,
              "x": numbers(3e6), "y": numbers(3e6), "f": numbers(4e12),
-             "z": numbers(*[root] * 4), "w": numbers(*[2e12] * 3)}
+             "z": numbers(*[root] * 4), "v": numbers(*[root / 1.5] * 4),
+             "w": numbers(*[2e12] * 3)}
     with pytest.raises(LeftRange):
         eval(line.replace("big", "number(limit)"), names)
+
+
+def test_a_matrix_product_of_secrets_has_less_room_than_with_a_public_one():
+    root = (FORMAT.products / 8.5) ** 0.5
+    secret = numbers(*[root] * 4)
+    public = encoded(FORMAT, secret.value, secret=False)
+    with pytest.raises(LeftRange):
+        secret.reshape(1, -1) @ secret.reshape(-1, 1)
+    for fine in ((secret * secret).sum(),
+                 secret.reshape(1, -1) @ public.reshape(-1, 1)):
+        assert fine.value.item() == 4 * root**2

@@ -70,12 +70,17 @@ SHOWN = {
     "epsilon of a matrix product": (
         lambda x: beaver.matmul(x.reshape(N, 1), x[:1].reshape(1, 1)), "epsilon",
         Z2k(64), None, "matmul/a"),
-    "epsilon of a square": (beaver.square, "epsilon", Z2k(64), None, "square/a"),
-    "c of the carry tree": (
-        carry_tree.drelu, "masked_bits/c", Z2k(64), None, "masked_bits/r"),
-    "c of the truncation": (
-        lambda x: truncate_with_provider(x, 1000), "truncate_with_provider/c", Z2k(64),
-        None, "truncate_with_provider/r"),
+    "epsilon of a square": (
+        lambda x: beaver.multiply(x, x), "epsilon", Z2k(64), None, "multiply/a"),
+    "epsilon of the carry tree": (
+        carry_tree.drelu, "msb/epsilon", Z2k(64), None, "msb/a"),
+    "epsilon of the truncation": (
+        lambda x: truncate_with_provider(x, 1000), "truncate_with_provider/epsilon",
+        Z2k(64), None, "truncate_with_provider/a"),
+    "epsilon of a ReLU, of which the quotient and the sign are read": (
+        lambda x: beaver.multiply(truncate_with_provider(x, 1000),
+                                  carry_tree.drelu(x, 3)),
+        "truncate_with_provider/epsilon", Z2k(64), None, "truncate_with_provider/a"),
 }
 
 

@@ -16,6 +16,7 @@ from view_steps import (
     GivenOwnShares,
     coalitions,
     outsider_varies,
+    some_candidates,
     splits,
 )
 
@@ -94,6 +95,21 @@ def test_a_relu_of_fixed_point_hides_its_operand(workers, coalition, bits, d):
     """Quotient times sign; a divisor with a power of two cuts off low bits."""
     values = range(2**bits)[::2**(bits - 3)]
     assert given(steps.fixed_relu(d), coalition, values, bits, x=X)
+
+
+@everybody
+def test_a_relu_at_the_scale_of_its_operand_hides_it(workers, coalition):
+    """A sign times the secret of which it was read: no message but for the sign."""
+    assert given(steps.relu, coalition, range(8), a=X)
+
+
+@pytest.mark.parametrize("protocol", [steps.maximum, steps.tournament])
+@everybody
+def test_a_maximum_hides_the_candidates(workers, coalition, protocol):
+    """Signs times differences: of all pairs, and of a game of the tournament."""
+    cases = some_candidates(workers, coalition, 2)
+    experiment = GivenOwnShares(protocol, coalition, 1, workers=workers)
+    assert not experiment.tells_apart(coalition, cases)
 
 
 @everybody

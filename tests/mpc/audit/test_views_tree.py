@@ -12,7 +12,6 @@ import pytest
 import view_steps as steps
 from view_steps import (
     ALICE,
-    BOB,
     P2,
     GivenOwnShares,
     coalitions,
@@ -34,6 +33,22 @@ def given(step, workers, coalition, cases, bits=2, own=(0, 1)):
     """No two of the `cases` can be told apart, given the coalition's own shares."""
     return all(hidden(GivenOwnShares(step, coalition, n, bits=bits, workers=workers),
                       coalition, cases) for n in own)
+
+
+@pytest.mark.parametrize("role", coalitions(2))
+def test_given_shares_are_a_slice_of_the_table_over_all_coins(role):
+    """`GivenOwnShares` fixes what it claims to fix, and misses no other assignment."""
+    def view(experiment):
+        world, _ = experiment.run(x=(3, 6))
+        return np.stack([column for column, _ in world.columns(role[0])], axis=1)
+
+    step = steps.provider_truncation(2)
+    whole = view(Experiment(step, ["a", "t", "q"], 3))
+    part = view(GivenOwnShares(step, role, 1, bits=3))
+    fixed = (part == part[0]).all(axis=0)       # shares of a, t and q
+    among = whole[(whole[:, fixed] == part[0, fixed]).all(axis=1)]
+    assert fixed.sum() == 3 and len(part) == 8
+    assert sorted(map(tuple, among)) == sorted(map(tuple, part))
 
 
 NODE = ["multiply/a", "multiply/b", "multiply/c"]
@@ -109,10 +124,10 @@ def test_a_node_of_the_tree_hides_its_bits(workers, coalition):
     """p_hi meets g_lo and p_lo under one mask; bits shared by XOR; under all coins."""
     experiment = Experiment(steps.bits_and, ["a", "b", "c"], 2, workers)
     x, y = [[1], [0], [1]], [[[0], [1]], [[1], [1]], [[0], [0]]]
-    cases = [{**one, **two} for one in outsider_varies(workers, coalition, [[0], [1]], x=x)
-             for two in outsider_varies(workers, coalition,
-                                        [[[g], [p]] for g in (0, 1) for p in (0, 1)], y=y)]
-    assert hidden(experiment, coalition, cases)
+    p_hi = outsider_varies(workers, coalition, [[0], [1]], x=x)
+    lo = outsider_varies(
+        workers, coalition, [[[g], [p]] for g, p in product(range(2), repeat=2)], y=y)
+    assert hidden(experiment, coalition, [{**one, **two} for one in p_hi for two in lo])
 
 
 @pytest.mark.parametrize("bits, low", [(2, 0), (3, 0), (3, 1), (4, 0), (5, 2), (6, 0),

@@ -17,8 +17,14 @@ RUNS = [
     "--epochs 4 --train-items 20 --test-items 3 --log-interval 2 "
     "--comparison carry-tree",
     "--epochs 2 --train-items 18 --test-items 20 --log-interval 100 --stream",
-    "--epochs 3 --train-items 3 --test-items 17 --truncation provider "
+    "--epochs 3 --train-items 3 --test-items 17 --truncation local "
     "--activation square",
+    "--epochs 2 --train-items 17 --test-items 9 --truncation local "
+    "--comparison carry-tree --log-interval 2",
+    "--epochs 2 --train-items 18 --test-items 5 --ring-bits 44 --lr 0.03 "
+    "--log-interval 5",
+    "--epochs 3 --train-items 15 --test-items 9 --comparison carry-tree "
+    "--lr 0.123457 --activation square",
     "--epochs 3 --train-items 17 --test-items 3 --workers 3 --log-interval 3 --stream",
     "--epochs 3 --train-items 9 --test-items 11 --workers 4 --log-interval 3",
     "--epochs 2 --train-items 9 --test-items 5 --workers 3 --batch-size 1",

@@ -59,28 +59,31 @@ FOR_TWO = "a protocol for two workers, wrong for"
      "leave it out or take --workers 2"),
     ("--precision-fractional -1", "--precision-fractional: -1", "from 1 up"),
     ("--precision-fractional 0", "--precision-fractional: 0", "from 1 up"),
-    ("--precision-fractional 7", "--precision-fractional 7 in base 10, --ring-bits 64: "
+    ("--precision-fractional 7 --truncation local",
+     "--precision-fractional 7 in base 10, --ring-bits 64: "
      "local truncation would ruin a product in every run;",
      "take 4 or fewer digits, or --truncation provider, which has no such errors"),
-    ("--precision-fractional 9 --truncation provider", "products need 70 bits",
-     "take 8 or fewer digits"),
+    ("--precision-fractional 9", "products need 71 bits", "take 8 or fewer digits"),
     ("--precision-fractional 9 --arithmetic fixed", "products need 70 bits",
      "take 8 or fewer"),
-    ("--precision-fractional 17 --base 2", "ruin a product in one of 58 runs",
-     "take 14 or fewer"),
-    ("--ring-bits 44",
+    ("--precision-fractional 17 --base 2 --truncation local",
+     "ruin a product in one of 58 runs", "take 14 or fewer"),
+    ("--ring-bits 44 --truncation local",
      "--ring-bits 44: local truncation would ruin a product in every run",
      "take 1 or fewer digits, or more bits, or --truncation provider"),
-    ("--ring-bits 52", "ruin a product in one of 244 runs", "or more bits"),
-    ("--ring-bits 55 --epochs 100", "in one of 195 runs", "or more bits"),
-    ("--ring-bits 53 --epochs 2 --lr 0.123457", "in one of 610 runs", "or more bits"),
-    ("--ring-bits 24 --truncation provider --precision-fractional 2 --lr 0.03",
-     "products need 27 bits", "take 1 or fewer digits, or more bits"),
-    ("--ring-bits 30 --truncation provider --batch-size 640", "products need 33 bits",
-     "more"),
-    ("--ring-bits 29 --truncation provider", "--ring-bits 29: products need 30 bits",
+    ("--ring-bits 52 --truncation local", "ruin a product in one of 244 runs",
+     "or more bits"),
+    ("--ring-bits 55 --truncation local --epochs 100", "in one of 195 runs",
+     "or more bits"),
+    ("--ring-bits 53 --truncation local --epochs 2 --lr 0.123457",
+     "in one of 610 runs", "or more bits"),
+    ("--ring-bits 24 --precision-fractional 2 --lr 0.03", "products need 27 bits",
+     "take 1 or fewer digits, or more bits"),
+    ("--ring-bits 31 --batch-size 640", "products need 34 bits", "more"),
+    ("--ring-bits 30", "--ring-bits 30: products need 31 bits",
      "take 2 or fewer digits, or more bits"),
-    ("--ring-bits 14", "products need 30 bits", "take more bits"),
+    ("--ring-bits 31 --workers 3", "products need 32 bits", "more bits"),
+    ("--ring-bits 14", "products need 31 bits", "take more bits"),
     ("--ring-bits 7", "--ring-bits: 7 is out of range", "from 8 to 64"),
     ("--ring-bits 65", "--ring-bits: 65 is out of range", "from 8 to 64"),
     ("--train-items 1", "--train-items 1: each of the 2 workers owns at least one item",
@@ -137,27 +140,30 @@ def test_the_process_ends_with_the_status_and_the_line():
 # ------------------------------------------------------------------ scales and ranges
 
 
-@pytest.mark.parametrize("text, scale", [
-    ("", 1), ("--arithmetic fixed", 1), ("--ring-bits 60", 1),
-    ("--truncation provider", 1_600_000), ("--workers 3", 1_600_000),
-    ("--truncation provider --ring-bits 44", 19200),
-    ("--truncation provider --ring-bits 43", 9600),
-    # 3.4 steps of an output's error
-    ("--truncation provider --ring-bits 42", 1),
-    ("--truncation provider --ring-bits 44 --lr 0.1", 20480),
-    # no multiple of 320,000 fits
-    ("--truncation provider --ring-bits 44 --lr 0.0213", 1),
-    ("--workers 3 --batch-size 100", 2_500_000), ("--workers 3 --lr 0.03", 1_065_600),
-    # and a larger loss
-    ("--truncation provider --ring-bits 44 --batch-size 320 --lr 0.2", 6400),
-    # the last batch has 128
-    ("--truncation provider --ring-bits 44 --batch-size 512 --lr 0.2", 1),
-    ("--workers 3 --lr 1e-6 --batch-size 6400 --train-items 6400", 1),
-    ("--truncation provider --base 2 --precision-fractional 1 --lr 10 "
-     "--batch-size 2", 1),
-])
-def test_weights_are_as_fine_as_updates_need_and_the_ring_has_room_for(text, scale):
-    assert weight_scale(options(text)) == scale
+@pytest.mark.parametrize("text, times, finer", [
+    # 1 / rate = 64 / 2 / 0.02 times as fine as a product, and by a power of two finer
+    ("", 2, 1600 * 128), ("--workers 3", 3, 1600 * 64), ("--workers 5", 5, 1600 * 16),
+    ("--arithmetic fixed", 1, 1600 * 512), ("--ring-bits 60", 2, 1600 * 8),
+    ("--lr 0.0213", 2, 320_000), ("--batch-size 100", 2, 2500 * 64),
+    # a multiple of 1600 and of 900, for the last batch of 36
+    ("--train-items 100", 2, 14400 * 16),
+    # a divisor of 1600; the error of an output has steps of 1/100 and 1/6.25
+    ("--ring-bits 48", 2, 160), ("--ring-bits 44", 2, 10),
+    ("--ring-bits 44 --lr 0.0213", 2, 10),
+    # a divisor of 1525 would be too coarse
+    ("--ring-bits 44 --batch-size 61 --train-items 610", 2, 10)])
+def test_weights_are_as_fine_as_updates_need_and_the_ring_has_room_for(
+        text, times, finer):
+    assert weight_scale(options(text)) == 1000 * times * finer
+
+
+@pytest.mark.parametrize("text", [
+    "--truncation local", "--ring-bits 43", "--ring-bits 44 --workers 3",
+    "--precision-fractional 6", "--lr 0.123457",
+    "--workers 3 --lr 1e-6 --batch-size 6400 --train-items 6400",
+    "--base 2 --precision-fractional 1 --lr 10 --batch-size 2"])
+def test_weights_are_ordinary_numbers_if_their_gradients_would_be_coarse(text):
+    assert weight_scale(options(text)) == 1
 
 
 @pytest.mark.parametrize("text", [
@@ -180,7 +186,7 @@ def test_local_truncation_ruins_no_more_than_the_bound_allows(text, monkeypatch)
 
     monkeypatch.setattr(truncation, "truncate_locally", watched)
     monkeypatch.setattr(training, "train_batch", counted)
-    trained(f"{text} --epochs 1 --test-items 2 --reproducible")
+    trained(f"{text} --truncation local --epochs 1 --test-items 2 --reproducible")
     lr = as_fraction(options(text).lr)
     bound = range_checks.WRAP_AROUND * max(options(text).batch_size, 8) / 64
     bound *= 1 if lr.numerator == 1 else range_checks.FURTHER
