@@ -492,7 +492,7 @@ def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
     numbers d are tried, for which a g at the unit has room to be multiplied first.
     """
     least = max(1, ceil(finer * abs(c)))
-    step = 2 ** max(least.bit_length() - 8, 0)
+    step = 2 ** max(least.bit_length() - 12, 0)
     parts = (finer / d for d in range(-(-least // step) * step, 2 * least, step))
     return unit * next((abs(c) * n for n in parts if n.denominator == 1
                         and (c * n).numerator <= unit), Fraction(0))
