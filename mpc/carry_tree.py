@@ -31,14 +31,17 @@ from mpc.share import Share, concatenate, shown
 BITS = Bits()
 
 
-def fold(x: Share, combine) -> Share:
-    """Combine neighbours along the first axis, left and right, until one is left.
+def fold(x: Share, axis: int, combine) -> Share:
+    """Combine neighbours along an axis of x, left and right, until one is left.
 
-    Each level halves their number; the last of an odd number waits.
+    Each level halves their number; the last of an odd number waits. The axis goes.
     """
-    while (n := x.shape[0]) > 1:
-        x = concatenate([combine(x[:n - 1:2], x[1::2]), x[n // 2 * 2:]])
-    return x[0]
+    def cut(*ends):
+        return x[(slice(None),) * axis + (slice(*ends),)]
+    while (n := x.shape[axis]) > 1:
+        pairs = combine(cut(0, n - 1, 2), cut(1, n, 2))
+        x = concatenate([pairs, cut(n // 2 * 2, n)], axis)
+    return x[(slice(None),) * axis + (0,)]
 
 
 # ---- the bits of an opened secret
@@ -101,9 +104,9 @@ def carry(g: Share, p: Share) -> Share:
     which is opened once. The p of the lowest bit never matters.
     """
     def node(lo, hi):
-        both = multiply(hi[:, 1:], lo)
-        return concatenate([hi[:, :1] + both[:, :1], both[:, 1:]], axis=1)
-    return fold(concatenate([g[:, None], p[:, None]], axis=1), node)[0]
+        both = multiply(hi[1], lo)
+        return concatenate([hi[:1] + both[:1], both[1:]])
+    return fold(concatenate([g[None], p[None]]), 1, node)[0]
 
 
 @step(over=Z2k, rounds="1 + levels(g)", offline="(17*g - 1)*ceil(n/8)",
@@ -154,7 +157,7 @@ def drelu(x: Share, low: int = 0) -> Share:
       offline="(l - 1)*ceil(n/8)", source="a tree of ANDs")
 def and_all(bits: Share) -> Share:
     """The AND of l packed bits, (l, ..., n / 8) -> (..., n / 8)."""
-    return fold(bits, multiply)
+    return fold(bits, 0, multiply)
 
 
 @step(over=Z2k, rounds="2 + levels(ceil(l/4))", source="`and_all` and a daBit",

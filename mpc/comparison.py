@@ -74,8 +74,8 @@ def tournament(x: Share) -> tuple[Share, Share]:
     """
     one_hot = np.eye(_candidates(x, "tournament"), dtype=x.ring.dtype)[None]
     places = x.times(0)[..., None].plus(one_hot)
-    players = concatenate([x[..., None], places], axis=-1).moveaxis(-2, 0)
-    best = carry_tree.fold(players, _winner)
+    players = concatenate([x[..., None], places], axis=-1)
+    best = carry_tree.fold(players, x.ndim - 1, _winner)
     return best[..., 0], best[..., 1:]
 
 
@@ -127,7 +127,7 @@ def maximum(x: Share) -> Share:
     """
     if _few(x, "max"):
         return multiply(all_pairs(x), x).sum(-1)
-    return carry_tree.fold(x.moveaxis(-1, 0)[..., None], _winner)[..., 0]
+    return carry_tree.fold(x[..., None], x.ndim - 1, _winner)[..., 0]
 
 
 def _few(x, name):

@@ -380,7 +380,7 @@ def test_each_ordered_pair_has_a_queue_and_each_group_a_key():
 GOLDEN = {
     "provider": "5011cbbef29a1148296191a81708201827eafe7f079fd6dbf800b669c287ed40",
     "local": "a6a96407445f0671e6b31bc39cd9ef362e6511eb6605a2afaa5ed0b8cdcb235e",
-    "carry-tree": "7a83b82a908916181a76dde77c0f6eec894c7c808c15ddc6e67ebb5062c25295"}
+    "carry-tree": "ef831fbdbea1f452be772316088d66cca1eb11a266213f428fbea649c086b67f"}
 
 
 PROTOCOLS = {"provider": {}, "local": {"truncation": "local"},
