@@ -188,6 +188,8 @@ def test_masks_stay_with_the_provider_and_openings_with_the_workers(roles, memor
                   for role, (_, held) in roles.items()}
         assert all(len(form.terms) == 1 for form in opened.values())
         masks = [part[0] for part in opened["crypto_provider"].parts]
+        assert all(len(part) == 0 for role, form in opened.items()
+                   if role != "crypto_provider" for part in form.parts)
         epsilon, = opened["alice"].constant
         np.testing.assert_array_equal(epsilon, opened["bob"].constant[0])
         for worker, mask in zip(("alice", "bob"), masks, strict=True):
