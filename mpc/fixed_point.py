@@ -97,9 +97,8 @@ class FixedPoint:
     def limits(self) -> Limits:
         """The ranges of this format."""
         value = raw_limit(self.ring) / (2 * self.unit * self.weight_scale)
-        workers = len(self.value.world.workers) if public.secret(self.value) else 1
-        return Limits(value, value / self.unit, value / self.unit / workers,
-                      value / digit_base(self.unit))
+        product, k = value / self.unit, public.matmul_factor(self.value, self.value)
+        return Limits(value, product, product / k, value / digit_base(self.unit))
 
     @property
     def _number(self):
@@ -336,20 +335,22 @@ class FixedPoint:
     def __array__(self, dtype=None, copy=None):
         raise TypeError("fixed point: no NumPy array; use .get().float_precision()")
 
-    def __array_function__(self, function, types, args, kwargs):
-        raise TypeError(_refusal(function.__name__))
+    def __array_function__(self, function, *_, **__):
+        name = function.__name__
+        own = f"use x.{name}" if hasattr(FixedPoint, name) else "use its own methods"
+        ways = INSTEAD.get(name, own)
+        raise TypeError(f"np.{name} does not work on a FixedPoint; {ways}")
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         """``array + x`` and ``np.add(array, x)`` are operators; others are refused."""
         on_right = not isinstance(inputs[0], FixedPoint)
         x, *others = inputs[::-1] if on_right else inputs
         name = OPERATORS.get(ufunc.__name__, (None, None))[on_right]
-        result = NotImplemented
         if name and method == "__call__" and not options:
             result = getattr(x, f"__{name}__")(*others)
-        if result is NotImplemented:        # NumPy's own error would show the operands
-            raise TypeError(_refusal(ufunc.__name__))
-        return result
+            if result is not NotImplemented:    # else NumPy would show the operands
+                return result
+        return self.__array_function__(ufunc)
 
     def reshape(self, *shape) -> FixedPoint:
         return self._with(self._number.reshape(*shape))
@@ -441,11 +442,6 @@ INSTEAD = {"mean": "divide x.sum() by the number of elements", "equal": "use x.e
            "dot": "write x @ y, or (x * y).sum()", "square": "write x ** 2",
            "divide": "divide by one public number", "stack": "concatenate x[None]s",
            "maximum": "write (x - y).relu() + y"}
-
-
-def _refusal(name):
-    own = f"use x.{name}" if hasattr(FixedPoint, name) else "use its own methods"
-    return f"np.{name} does not work on a FixedPoint; {INSTEAD.get(name, own)}"
 
 
 def fix_precision(array, precision_fractional: int = 3, base: int = 10, ring=None,
