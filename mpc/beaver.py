@@ -63,7 +63,7 @@ def multiply(x: Share, y: Share) -> Share:
 def matmul(x: Share, y: Share) -> Share:
     """Shares of ``k x @ y`` for k workers, of shapes (..., m, i) and (..., i, n).
 
-    The factor k belongs into the scale of the result. Beaver's formula takes two
+    The factor k belongs in the scale of the result. Beaver's formula takes two
     products from each worker and one more for epsilon @ delta. Here worker j adds its
     mask k times and multiplies once: (epsilon + k a_j) @ (delta + k b_j). These sum to
 
@@ -180,11 +180,9 @@ def _freeze(rows):
 
 
 def _original(x):
-    return x if x.view_of is None else _original(x.view_of[0])
+    return x if x.view_of[0] is None else x.view_of[0]
 
 
 def _form(x):
-    if x.view_of is None:
-        return _opened[x]
-    original, *view = x.view_of
-    return _form(original).moved(*view)
+    form = _opened[_original(x)]
+    return reduce(lambda form, view: form.moved(*view), x.view_of[1], form)

@@ -25,7 +25,7 @@ import numpy as np
 
 from mpc.beaver import as_share, masked, multiply, share_offline
 from mpc.ledger import step
-from mpc.ring import Bits, Z2k, packed_bits_of, unpack_bits
+from mpc.ring import Bits, Z2k, is_integer, packed_bits_of, unpack_bits
 from mpc.share import Share, concatenate, shown
 
 BITS = Bits()
@@ -55,6 +55,8 @@ def known_bits(x: Share, low: int = 0, less: int = 0) -> list[np.ndarray]:
     """
     if x.ndim == 0:
         raise ValueError("a single number has no axis to pack; reshape it to (1,)")
+    if not is_integer(low) or not 0 <= low < x.ring.bits:
+        raise ValueError(f"low={shown(low)}: cut off 0 to {x.ring.bits - 1} bits")
     ring, (secret,) = x.ring, masked(epsilon=x)
     a = secret.terms[0].value
     numbers = ring.sub(secret.constant, less) >> low, (a >> low) + (a % 2**low > 0)
@@ -129,7 +131,10 @@ def msb(x: Share, low: int = 0) -> Share:
 @step(over=Bits, rounds=1, online="(k - 1)*k*ceil(n/8)", offline="w*n",
       source="daBits (Rotaru and Wood, INDOCRYPT 2019): b XOR m = b + m - 2 b m")
 def bit_to_arithmetic(bits: Share, n: int, ring: Z2k) -> Share:
-    """Shares over `ring` of n packed bits, opened under a dealt bit b nobody knows."""
+    """Shares over `ring` of n packed bits, opened under a bit b dealt in both rings."""
+    if not isinstance(ring, Z2k):
+        raise ValueError(f"bit_to_arithmetic: {shown(ring)} is no Z_2^l; take "
+                         "world.ring")
     if not isinstance(n, int) or bits.shape[-1:] != (-(-n // 8),):
         raise ValueError(f"bit_to_arithmetic: shape {bits.shape} does not hold "
                          f"{shown(n)} packed bits; give one byte for each eight")

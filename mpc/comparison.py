@@ -12,8 +12,8 @@ import numpy as np
 from mpc import carry_tree, securenn
 from mpc.beaver import multiply
 from mpc.ledger import check, step
-from mpc.ring import Z2k
-from mpc.share import Share, concatenate
+from mpc.ring import Z2k, is_integer
+from mpc.share import Share, concatenate, shown
 
 AS_DRELU = "as drelu by the World's comparison"
 FEW = 64    # up to so many candidates, all pairs are compared: 14 rounds instead of 54
@@ -25,8 +25,11 @@ def drelu(x: Share, divisor: int = 1) -> Share:
     With a divisor, the answer is right for the product with ``truncate(x, divisor)``.
     """
     check("drelu", (x,))
+    if not is_integer(divisor) or not 1 <= divisor <= max(x.ring.modulus // 4, 1):
+        raise ValueError(f"drelu: divisor {shown(divisor)}; take that of a truncation")
     if x.world.comparison == "securenn":
         return securenn.drelu(x)
+    divisor = int(divisor)
     return carry_tree.drelu(x, low=(divisor & -divisor).bit_length() - 1)
 
 

@@ -27,14 +27,15 @@ def matmul_mod(x: np.ndarray, y: np.ndarray, bits: int = 64) -> np.ndarray:
         half = x.shape[-1] // 2
         left = matmul_mod(x[..., :half], y[..., :half, :], bits)
         return left + matmul_mod(x[..., half:], y[..., half:, :], bits)
-    a, b, total = split_limbs(x, bits), split_limbs(y, bits), np.zeros((), np.uint64)
+    a, b, total = split_limbs(x, bits), split_limbs(y, bits), np.zeros((), np.int64)
     for n in reversed(range(len(a))):
         bracket = a[0] @ b[n]
         for i in range(n):
             bracket += a[i + 1] @ b[n - i - 1]
-        part = bracket.astype(np.int64).view(np.uint64)
-        total = np.add(total << LIMB, part, out=part)
-    return total
+        part = bracket.astype(np.int64)
+        part += np.left_shift(total, LIMB, out=total)
+        total = part
+    return total.view(np.uint64)
 
 
 def split_limbs(x: np.ndarray, bits: int = 64) -> list[np.ndarray]:
@@ -46,9 +47,11 @@ def split_limbs(x: np.ndarray, bits: int = 64) -> list[np.ndarray]:
     unused, limbs = 64 - bits, []
     rest = (x << unused).view(np.int64) >> unused       # with the sign of the word
     for _ in range((bits - 1) // LIMB):
-        limb = (rest << 64 - LIMB) >> 64 - LIMB
+        limb = rest << 64 - LIMB
+        limb >>= 64 - LIMB
         limbs.append(limb.astype(np.float64))
-        rest = (rest - limb) >> LIMB
+        rest = np.subtract(rest, limb, out=limb)
+        rest >>= LIMB
     return [*limbs, rest.astype(np.float64)]
 
 

@@ -123,8 +123,9 @@ def hiding(share) -> list:
 
 def spend(coins: list) -> None:
     """Enter that these coins hide a value from now on, and no other one later."""
-    for mask in coins:
-        if mask.spent:
+    for i, mask in enumerate(coins):
+        if mask.spent or mask in coins[:i]:
             raise MaskReused(f"{mask} has hidden a value already; deal a fresh one, or "
                              "use the first opening again if the value is the same")
+    for mask in coins:
         mask.spent = True

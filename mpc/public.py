@@ -7,6 +7,7 @@ NumPy with the same rule of rounding.
 """
 
 from fractions import Fraction
+from functools import reduce
 
 import numpy as np
 
@@ -85,9 +86,9 @@ def scaled(x: RingArray, factor: Fraction) -> RingArray:
     n, d = factor.as_integer_ratio()
     if d == 1:
         return x if n == 1 else x.times(n)
-    if x.view_of is not None:
-        original, *view = x.view_of
-        return scaled(original, factor)._view(*view)
+    original, views = x.view_of
+    if views:
+        return reduce(lambda q, view: q._view(*view), views, scaled(original, factor))
     quotients = _quotients[x] or {}
     if factor not in quotients:
         multiple = x if n == 1 else x.times(n)

@@ -75,6 +75,8 @@ class Ring:
         if len(payload) != self.nbytes(shape):
             raise ValueError(f"{self}: {len(payload)} bytes came where {shape} needs "
                              f"{self.nbytes(shape)}; the roles run different programs")
+        if self.width == self.dtype.itemsize:
+            return np.frombuffer(payload, self.dtype).reshape(shape)
         padded = bytes(payload) + bytes(self.dtype.itemsize - self.width)
         words = np.ndarray(prod(shape), self.dtype, padded, strides=self.width)
         return (words & 256**self.width - 1).reshape(shape)     # less the next bytes

@@ -42,7 +42,7 @@ class RingArray:
         self.shape, self.ndim = rows.shape[1:], rows.ndim - 1
         self._rows = rows.view() if rows.flags.writeable else rows
         self._rows.flags.writeable = False
-        self.view_of = None     # (array, move, ...): its rows in other places, by move
+        self.view_of = None, ()     # the array whose elements these are, after moves
 
     rows = property(lambda self: self._rows)        # not to be replaced
 
@@ -55,8 +55,8 @@ class RingArray:
 
     def _view(self, move, *how):
         """All elements, in other places: what is known of them holds for the view."""
-        view = self._moved(move(self.rows), *how)
-        view.view_of = self, move, *how
+        view, (root, moves) = self._moved(move(self.rows), *how), self.view_of
+        view.view_of = self if root is None else root, (*moves, (move, *how))
         return view
 
     # ---- sums, and operands that all workers know: (1, *shape), for all holders

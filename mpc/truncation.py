@@ -21,16 +21,19 @@ def truncate(x: Share, d: int) -> Share:
     The World decides which; d is an integer of at least 1.
     """
     check("truncate", (x,), Z2k)
-    ring, local = x.ring, x.world.truncation == "local"
-    most = ring.modulus // 2 - 1 if local else ring.modulus // 4
-    if not isinstance(d, (int, float, np.integer)) or d != d // 1 or not 1 <= d <= most:
-        raise ValueError(f"truncate: divisor {shown(d)} is out of range for {ring}; "
-                         f"take an integer from 1 to {most}")
-    if d == 1:
+    local = x.world.truncation == "local"
+    if _divisor(x, d, local) == 1:
         return x
-    if local:
-        return truncate_locally(refresh(x), int(d))
-    return truncate_with_provider(x, int(d))
+    return truncate_locally(refresh(x), d) if local else truncate_with_provider(x, d)
+
+
+def _divisor(x, d, local=False):
+    """d as an int; raises unless a truncation of x can take it."""
+    most = x.ring.modulus // 2 - 1 if local else x.ring.modulus // 4
+    if not isinstance(d, (int, float, np.integer)) or d != d // 1 or not 1 <= d <= most:
+        raise ValueError(f"truncate: divisor {shown(d)} is out of range for {x.ring}; "
+                         f"take an integer from 1 to {most}")
+    return int(d)
 
 
 @step(over=Z2k, workers=2, secure="semi-honest; no message",
@@ -45,7 +48,7 @@ def truncate_locally(x: Share, d: int) -> Share:
     of |x| <= 2^(l-2): half the theorem's bound. Other shares must be refreshed first:
     public factors can leave x = -1 as (-1, 0), where the error is certain.
     """
-    ring, j = x.ring, x.world.party_index(x.rows)
+    ring, j, d = x.ring, x.world.party_index(x.rows), _divisor(x, d, local=True)
     sign = ring.reduce(1 - 2 * j)
     return x._with(ring.mul(sign, ring.mul(sign, x.rows) // d), spoilt(x.masks))
 
@@ -69,7 +72,7 @@ def truncate_with_provider(x: Share, d: int) -> Share:
     No x in -off .. 2^(l-1) - off - 1 ever fails. The probability of rounding up is
     within d / 2^l of the part cut off, and equal to it if d is a power of two.
     """
-    ring, (secret,) = x.ring, masked(epsilon=x)
+    ring, d, (secret,) = x.ring, _divisor(x, d), masked(epsilon=x)
     top, off = ring.bits - 1, d * (ring.modulus // 4 // d)
     a = secret.terms[0].value
     t, q = a >> top, a // d + (a % d > 0)

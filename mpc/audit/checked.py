@@ -40,7 +40,7 @@ def compare(name: str, result, operands: tuple, options: dict):
                          f"{_format(result)} leave room for {limit:.1e}; scale the "
                          "data, take fewer digits or a larger ring")
     off = np.abs(found - expected)
-    wrong = np.broadcast_to(~(off <= bound + 1e-12), found.shape)
+    wrong = np.broadcast_to(~(off <= bound + 1e-12 + ROUNDING * size), found.shape)
     if wrong.any():
         raise OutOfRange(f"{name}: {wrong.sum()} of {wrong.size} results are wrong by "
                          f"up to {off.max():.1e}: a product wrapped around or a "
@@ -54,6 +54,8 @@ def _is_fixed(x):
 
 def _step(name, result, operands):
     """The distance of two neighbouring numbers in the coarsest format involved."""
+    if name == "updated":
+        return 1 / result.unit
     fixed = filter(_is_fixed, _flat((result, *operands)))
     return 1 / float(min(min(x.unit * x.weight_scale, x.rest) for x in fixed))
 

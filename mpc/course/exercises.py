@@ -184,40 +184,17 @@ def half_of_bob(function):
             return f"{x} / 10 is {abs(mean):.1f} too {side} on average"
 
 
-class _Shared:
-    """A number of which one has a share: known numbers multiply it, and sums."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def __add__(self, other):
-        return _Shared(self.value + getattr(other, "value", other))
-
-    def __mul__(self, other):
-        if isinstance(other, _Shared):
-            raise TypeError("the product of two shares is no share of a product")
-        return _Shared(self.value * other)
-
-    def __sub__(self, other):
-        return self + -1 * other
-
-    def __rsub__(self, other):
-        return self * -1 + other
-
-    def __neg__(self):
-        return self * -1
-
-    __radd__, __rmul__ = __add__, __mul__
-
-
 @check
 def wrapped_around(function):
     """A common number, and a common number times a share: linear, so it is free."""
+    for e in (0, 1):
+        if function(e, 7) - function(e, 5) != 2 * (function(e, 1) - function(e, 0)):
+            return "t is shared: multiply it by common numbers and add, nothing else"
     for a in range(16):
         for x in range(8):
             c = (x - a) % 16
             e, t = c >> 3, a >> 3
-            found = getattr(bit := function(e, _Shared(t)), "value", bit)
+            found = function(e, t)
             if found == (c + a >= 16):
                 continue
             said = f"l = 4, x = {x}, a = {a}, c = {c}, so e = {e} and t = {t}"

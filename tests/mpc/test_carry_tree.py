@@ -5,8 +5,8 @@ import pytest
 from helpers import everywhere, give, reconstruct, under_every_mask
 
 import mpc
-from mpc import World, carry_tree, comparison
-from mpc.ring import pack_bits, unpack_bits
+from mpc import World, carry_tree, comparison, truncation
+from mpc.ring import Zm, pack_bits, unpack_bits
 
 SMALL = [2, 3, 4, 5, 6, 8]
 sizes = pytest.mark.parametrize("n_workers", [2, 3])
@@ -153,3 +153,29 @@ def test_signs_and_zeros_are_the_same_in_every_way_to_run_them(bits):
         assert values["sign"].tolist() == [[1, 0, 1], [0, 1, 0]]
         assert values["ReLU"].tolist() == [[3, 0, 0], [0, 8, 0]]
         assert values["zero"].tolist() == [[0, 0, 1], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("protocol, error", [
+    (lambda x: carry_tree.drelu(x, -1), "low=-1: cut off 0 to 63 bits"),
+    (lambda x: carry_tree.drelu(x, 64), "low=64: cut off 0 to 63 bits"),
+    (lambda x: carry_tree.msb(x, True), "low=a bool: cut off"),
+    (lambda x: carry_tree.msb(x, 2.5), "low=2.5: cut off"),
+    (lambda x: mpc.drelu(x, 0), "drelu: divisor 0"),
+    (lambda x: mpc.drelu(x, -4), "drelu: divisor -4"),
+    (lambda x: mpc.drelu(x, 2.5), "drelu: divisor 2.5"),
+    (lambda x: mpc.drelu(x, 2**63), "drelu: divisor 9223372036854775808"),
+    (lambda x: truncation.truncate_with_provider(x, 2**63), "divisor 922337203"),
+    (lambda x: truncation.truncate_with_provider(x, 0), "divisor 0 is out of range"),
+    (lambda x: truncation.truncate_locally(x, 2**63), "divisor 922337203"),
+    (lambda x: carry_tree.bit_to_arithmetic(carry_tree.msb(x), 8, Zm(5)), "no Z_2")])
+def test_a_protocol_refuses_cuts_divisors_and_rings_it_cannot_take(protocol, error):
+    world = mpc.World(comparison="carry-tree")
+    x, = world.share("server", x=(np.arange(8, dtype=np.uint64)[None], world.ring))
+    with pytest.raises(ValueError, match=error):
+        protocol(x)
+
+
+def test_a_divisor_of_numpy_is_one():
+    world = mpc.World(comparison="carry-tree")
+    x, = world.share("server", x=(np.arange(8, dtype=np.uint64)[None], world.ring))
+    assert reconstruct(mpc.drelu(x, np.int64(4))).tolist() == [1] * 8

@@ -66,7 +66,7 @@ PRICED = {
     "beaver.refresh": (shares((2, 3)), {}, TWO + TREE),
     "truncation.truncate_locally": (lambda w: (*zeros(w, (2, 3)), 7), {}, TWO),
     "truncation.truncate_with_provider":
-        (lambda w: (*zeros(w, (2, 3)), 7), {"n": 6}, TWO + TREE),
+        (lambda w: (*zeros(w, (2, 3)), 3), {"n": 6}, TWO + TREE),
     "securenn.select_share": (shares((7,), (7,), (7,)), {"n": 7}, TWO + TREE),
     "securenn.private_compare": (compare_arguments(7), {"n": 7}, TWO),
     "securenn.share_convert": (shares((7,)), {"n": 7}, TWO),

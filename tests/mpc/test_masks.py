@@ -334,3 +334,12 @@ def test_threads_and_replays_come_to_the_same_verdict_although_they_hold_less():
 
     everywhere(program)
     assert set(run_threads(program)) == {"server", "alice", "bob", "crypto_provider"}
+
+
+def test_a_refused_opening_spends_no_mask():
+    world = World(seed=1)
+    (used, _), (fresh, _) = (world.deal(world.ring, (2,), name) for name in "ab")
+    world.open(used=used)
+    with pytest.raises(MaskReused):
+        world.open(fresh=fresh, used=used)
+    world.open(fresh=fresh)

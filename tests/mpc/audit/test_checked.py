@@ -183,3 +183,11 @@ def test_a_recorded_checked_simulation_is_replayed_without_the_comparison():
         assert not alone.checked
         program(alone)
         alone.finish()
+
+
+def test_rounding_of_large_numbers_and_of_updates_is_no_error():
+    world = World(checked=True)
+    one_digit = shared(world, np.full(4, 2.0e14), precision_fractional=1)
+    one_digit.relu(), one_digit.max(), mpc.concatenate([one_digit, one_digit])
+    weight = shared(world, np.full(9, 0.74), weight_scale=3000)
+    weight.updated(shared(world, np.full(9, 0.25), weight_scale=3000) / 7)
