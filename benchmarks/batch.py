@@ -194,11 +194,11 @@ def show_batches(options):
 
 def kernels():
     """The BLAS library and its kernels: plain NumPy gains the most from wider ones."""
-    found = [library for library in threadpoolctl.threadpool_info()
-             if library["user_api"] == "blas"]
-    return " and ".join(f"{library['internal_api']} with "
-                        f"{library.get('architecture', 'unknown')} kernels"
-                        for library in found) or "unknown BLAS"
+    found = {f"{library['internal_api']} with "
+             f"{library.get('architecture', 'unknown')} kernels"
+             for library in threadpoolctl.threadpool_info()
+             if library["user_api"] == "blas"}       # NumPy and SciPy each bring one
+    return " and ".join(sorted(found)) or "unknown BLAS"
 
 
 def show_accuracies():
