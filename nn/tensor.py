@@ -239,9 +239,12 @@ def _matmul(a, b):
     return y.reshape(shape) if left or right else y
 
 
-def _plain(value):
-    """Return a Tensor of a new value without a gradient."""
-    return _apply(lambda x: (x,), value)
+def _plain(value, parents=()):
+    """Return a Tensor of a new value, which is not copied; without a gradient."""
+    result = object.__new__(Tensor)
+    result.value = np.asarray(value) if isinstance(value, np.generic) else value
+    result.requires_grad, result.grad, result._parents = bool(parents), None, parents
+    return result
 
 
 def as_tensor(x: Any) -> Tensor:
@@ -256,10 +259,7 @@ def _apply(operation, *operands, **options):
     value, *rules = operation(*values, **options)
     parents = tuple((x, rule) for x, rule in zip(operands, rules, strict=False)
                     if isinstance(x, Tensor) and x.requires_grad)
-    result = object.__new__(Tensor)                     # Tensor(value) would copy it
-    result.value = np.asarray(value) if isinstance(value, np.generic) else value
-    result.requires_grad, result.grad, result._parents = bool(parents), None, parents
-    return result
+    return _plain(value, parents)
 
 
 def _operand(x, operation):
