@@ -263,6 +263,8 @@ SETTINGS = {
                       {SERVER: [[{"x": (a, (1 - a) % 4)} for a in range(4)]]}),
     "multiply": Setting(steps.multiply, PRODUCT, _both(lambda r: list(
         steps.splits("xy", r, (4, 4), own=[(1, 2), (3, 0)])))),
+    "two openings": Setting(steps.open_both, ["a", "b"], _both(lambda r: list(
+        steps.splits("xy", r, (4, 4), own=[(1, 2), (3, 0)])))),
     "multiply, pairs": Setting(steps.multiply, PRODUCT, _both(lambda r: _two(
         "xy", r, 2, ((0, 1), (1, 1)))), bits=1),
     "W before and after an update": Setting(
@@ -343,6 +345,7 @@ SETTINGS = {
     "four bits": _given(steps.leaves(), range(8), x=(3, 5)),
     "sign": _given(steps.tree_msb(), range(8), x=(3, 5)),
     "sign without the lowest bit": _given(steps.tree_msb(1), range(8), x=(3, 5)),
+    "two thresholds": _given(steps.at_least(0, 2), range(8), x=(3, 5)),
     "sign, pairs": _given(
         steps.tree_msb(), [(0, 0), (1, 0), (4, 7)], x=((3, 5), (1, 2))),
     "node of the tree": Setting(
@@ -519,6 +522,9 @@ MUTANTS = [
            "a b, so x y with the opened values"),
     Mutant("multiply", "multiply/c", "alice's share is that of a",
            row_like(0, "multiply/a", 0), (BOB,), "a relation between the masks"),
+    *masks("two openings", "a", 4, "x"),
+    *masks("two openings", "b", 4, "y"),
+    Mutant("two openings", "b", "b = a", like("open_both/a"), BOTH, "x - y"),
     Mutant("multiply, pairs", "multiply/a", "one mask for two elements", shared, BOTH,
            "x - x'"),
     Mutant("multiply, pairs", "multiply/b", "one mask for two elements", shared, BOTH,
@@ -707,6 +713,15 @@ MUTANTS = [
     Mutant("four bits", "table", "alice's share is the lowest bit of her share of a",
            lambda v, c: np.broadcast_to(found(c, "a")[:1, None, None] % 2, v.shape),
            (BOB,), "part of a"),
+    *masks("two thresholds", "a", 8, "x"),
+    *dealt("two thresholds", "table", "a, so x"),
+    *dealt("two thresholds", "top", "a's top bit"),
+    *masks("two thresholds", "b#1", 2, "both answers"),
+    *dealt("two thresholds", "b#2", "b, so both answers"),
+    Mutant("two thresholds", "b#1", "one bit for both", shared, BOTH,
+           "whether the answers agree"),
+    Mutant("two thresholds", "b#2", "alice's share is the same for both", shared_row(0),
+           (BOB,), "whether the answers agree"),
     Mutant("sign", "top", NO_SHARE, always(0), (BOB,), "a's top bit"),
     Mutant("sign", "table", NO_SHARE, always(0), (BOB,), "a's other bits"),
     Mutant("sign", "table", "alice's share is that of the top bit", tied("msb/top"),

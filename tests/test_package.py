@@ -28,15 +28,15 @@ OTHERS = [path for folder in ("benchmarks", "docs", "notebooks", "tests")
           for path in sorted((ROOT / folder).rglob("*.py"))]
 # The front room teaches the lesson. Each module imports only modules before it.
 FRONT = ("tiny limbs ring randomness masks share ledger world beaver truncation "
-         "securenn carry_tree comparison public encoding public_factors "
-         "fixed_point").split()
+         "securenn carry_tree comparison public functions encoding "
+         "public_factors fixed_point").split()
 # The side rooms. Each imports only the front room and the rooms before it.
 ROOMS = ("transport", "audit", "train_mnist", "course")
 SIDE_DOOR = "mpc.audit.checked"     # fixed_point may import it inside a function
 DRAWS, FASTER, MPI = {"matplotlib"}, {"threadpoolctl"}, {"mpi4py"}
 EXTRAS = {"mpc.course.graph": DRAWS, "mpc.course.pictures": DRAWS,
           "mpc.transport.blas": FASTER, "mpc.transport.mpi": MPI}
-MOST_CODE = 1690                    # lines of code of the front room, without tiny
+MOST_CODE = 1940                    # lines of code of the front room, without tiny
 
 
 @pytest.fixture(scope="module")

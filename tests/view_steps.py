@@ -169,6 +169,10 @@ def multiply(world, x, y):
     return beaver.multiply(world.given(x), world.given(y))
 
 
+def open_both(world, x, y):
+    beaver.open_both(world.given(x), world.given(y))
+
+
 def product_opened(world, x, y):
     """All workers learn x y."""
     world.open(z=multiply(world, x, y))
@@ -295,6 +299,16 @@ def tree_msb(low=0):
         right = unpack_bits(_sum(bit), world.n) == (clear < 0)
         assert np.all(right | _rounded(world, clear, low))
         return bit
+    return step
+
+
+def at_least(*thresholds):
+    """[x >= t] for several t, in the range where x - t does not wrap around."""
+    def step(world, x):
+        bits = carry_tree.at_least(world.given(x), np.array(thresholds))
+        for bit, t in zip(_sum(bits), thresholds, strict=True):
+            assert np.all(bit == (_signed(world, [*x, -t]) >= 0))
+        return bits
     return step
 
 
