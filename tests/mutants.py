@@ -404,6 +404,11 @@ SETTINGS = {
     "first of three maxima": Setting(
         steps.all_pairs, [], _both(lambda r: [steps.some_candidates(2, (r,))]),
         given=GivenOwnShares),
+    # the shuffle
+    "shuffle": _given(
+        steps.shuffle, product(range(2), repeat=2), 1, x=((1, 1), (0, 1))),
+    "shuffle, three workers": _given(
+        steps.shuffle, product(range(2), repeat=2), 1, 3, x=((1, 1), (0, 1), (1, 0))),
     # three workers: two who collude, or one who is shown a result
     "multiply, three workers": _given(
         steps.multiply, range(4), 2, 3, x=(1, 2, 3), y=(3, 0, 2)),
@@ -913,6 +918,22 @@ MUTANTS = [
     Mutant("first of three maxima", "b#2",
            "alice's share is the same for two candidates", shared, (BOB,),
            "whether one of them is the first maximum"),
+    # the shuffle: in pass i, worker i alone receives masked rows
+    *(Mutant("shuffle", f"a#{i}", how, mutant, (who,), learns)
+      for i, who, other in [(1, ALICE, 1), (2, BOB, 0)]
+      for how, mutant, learns in [
+          ("the mask is 0", dealt_zero(2), "the rows"),
+          (f"{WORKERS[other]}'s share is 0", row(other, 0), f"{WORKERS[other]}'s rows"),
+          ("one mask for two rows", along(1), "the difference of the rows")]),
+    Mutant("shuffle", "c#2", NO_SHARE, row(0, 0), (BOB,), "pi(a), so the rows"),
+    Mutant("shuffle", "c#2", "alice's share is the same for two rows", along(1), (BOB,),
+           "the difference of a's rows, so of the rows"),
+    *(Mutant("shuffle, three workers", f"a#{i + 1}", f"{WORKERS[j]}'s share is 0",
+             row(j, 0), (tuple(w for w in WORKERS[:3] if w != WORKERS[j]),),
+             f"{WORKERS[j]}'s rows") for i in range(3) for j in range(3) if i != j),
+    Mutant("shuffle, three workers", "a#2", "that of the first pass",
+           like("shuffle_rows/a"), (LAST,), "the difference of worker3's rows"),
+    *dealt("shuffle, three workers", "c#2", "pi(a), so the rows")[:1],
     # three workers
     Mutant("multiply, three workers", "multiply/a", NO_SHARE, row(0, 0), (FIRST,), "x"),
     Mutant("multiply, three workers", "multiply/b", "bob's share is 0", row(1, 0),

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 
 import mpc
-from mpc import carry_tree, functions, securenn
+from mpc import carry_tree, functions, securenn, sorting
 
 COLUMNS = ("rounds", "online", "offline")
 DRELU = {"securenn": securenn.drelu, "carry-tree": carry_tree.drelu}
@@ -79,7 +79,8 @@ def paid(world, call):
 
 def protocols():
     """{"module.name": function}: everything with a contract, module by module."""
-    modules = [mpc.beaver, mpc.truncation, mpc.securenn, mpc.carry_tree, mpc.comparison]
+    modules = [mpc.beaver, mpc.truncation, mpc.securenn, mpc.carry_tree, mpc.comparison,
+               sorting]
     return {f"{m.__name__.removeprefix('mpc.')}.{name}": f for m in modules
             for name, f in vars(m).items()
             if hasattr(f, "contract") and f.__module__ == m.__name__}
@@ -107,6 +108,13 @@ def function_table():
     rows = {f"`{name}`": (getattr(functions, name), [(80,)] * (1 + (name == "divide")))
             for name in names}
     rows["`softmax` of 10"] = functions.softmax, [(8, 10)]
+    rows["`sort` of 16"] = sorting.sort, [(8, 16)]
+    rows["`sort` of 128"] = sorting.sort, [(8, 128)]
+    rows["`top_k`, 3 of 16"] = lambda x: sorting.top_k(x, 3), [(8, 16)]
+    rows["`median` of 15"] = sorting.median, [(8, 15)]
+    rows["`sort_rows` of 16 with 4 columns"] = (
+        lambda x: sorting.sort_rows(x, 0), [(8, 16, 4)])
+    rows["`shuffle` of 16 rows with 4 columns"] = sorting.shuffle, [(16, 4)]
     lines = ["| function | carry tree: rounds | worker | provider "
              "| SecureNN: rounds | worker | provider |",
              "| --- " * 7 + "|"]

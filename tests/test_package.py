@@ -28,7 +28,7 @@ OTHERS = [path for folder in ("benchmarks", "docs", "notebooks", "tests")
           for path in sorted((ROOT / folder).rglob("*.py"))]
 # The front room teaches the lesson. Each module imports only modules before it.
 FRONT = ("tiny limbs ring randomness masks share ledger world beaver truncation "
-         "securenn carry_tree comparison public functions encoding "
+         "securenn carry_tree comparison public functions sorting encoding "
          "public_factors fixed_point").split()
 # The side rooms. Each imports only the front room and the rooms before it.
 ROOMS = ("transport", "audit", "train_mnist", "course")
@@ -36,7 +36,7 @@ SIDE_DOOR = "mpc.audit.checked"     # fixed_point may import it inside a functio
 DRAWS, FASTER, MPI = {"matplotlib"}, {"threadpoolctl"}, {"mpi4py"}
 EXTRAS = {"mpc.course.graph": DRAWS, "mpc.course.pictures": DRAWS,
           "mpc.transport.blas": FASTER, "mpc.transport.mpi": MPI}
-MOST_CODE = 1940                    # lines of code of the front room, without tiny
+MOST_CODE = 2040                    # lines of code of the front room, without tiny
 
 
 @pytest.fixture(scope="module")

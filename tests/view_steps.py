@@ -11,7 +11,15 @@ from itertools import combinations, product
 
 import numpy as np
 
-from mpc import FixedPoint, beaver, carry_tree, comparison, securenn, truncation
+from mpc import (
+    FixedPoint,
+    beaver,
+    carry_tree,
+    comparison,
+    securenn,
+    sorting,
+    truncation,
+)
 from mpc.audit.views import Experiment
 from mpc.ring import Z2kMinus1, Zm, pack_bits, prime_above, unpack_bits
 from mpc.securenn import CompareCoins
@@ -347,6 +355,18 @@ def maximum(world, x):
 
 def tournament(world, x):
     return comparison.tournament(world.given(x))
+
+
+def shuffle(world, x):
+    """The numbers with shares `x`, (workers, n), as n rows of one column."""
+    return sorting.shuffle_rows(world.given(np.array(x)[..., None]))
+
+
+def shuffle_shown(role):
+    """The shuffled numbers are revealed to a `role`, by refreshed shares."""
+    def step(world, x):
+        world.gather(role, shuffled=beaver.refresh(shuffle(world, x)))
+    return step
 
 
 def _packed(world, rows):

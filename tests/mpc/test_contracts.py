@@ -85,6 +85,7 @@ PRICED = {
     "comparison.relu": (shares((7,)), {"n": 7}, TWO + TREE),
     "comparison.equal": (shares((7,), (7,)), {"n": 7}, TWO + TREE),
     "comparison.tournament": (shares((3, 10)), {"n": 3, "m": 10}, TWO + TREE),
+    "sorting.shuffle_rows": (shares((3, 5, 2)), {"n": 30, "m": 15}, TWO + TREE),
     "comparison.all_pairs": (shares((3, 10)), {"n": 3, "m": 10}, TREE),
 }
 
