@@ -169,7 +169,7 @@ def at_least(x: Share, thresholds: np.ndarray) -> Share:
     two workers sends 8 bytes for an element, and 5.75 for each threshold.
     """
     flat, ring = x.reshape(-1), x.ring
-    t = np.array(thresholds, np.int64).view(np.uint64).reshape(1, -1, 1)
+    t = raw_thresholds(thresholds).reshape(1, -1, 1)
     secret, = masked(epsilon=flat)
     c = packed_bits_of(ring.sub(secret.constant[:, None], t), ring.bits)
     v = packed_bits_of(secret.terms[0].value[:, None], ring.bits)
@@ -179,6 +179,15 @@ def at_least(x: Share, thresholds: np.ndarray) -> Share:
         signs = signs + carry(*leaves(x, c[:, :-1], v[:, :-1]))
     bits = bit_to_arithmetic(signs.plus(255), prod(x.shape), ring)
     return bits.reshape(t.size, *x.shape)
+
+
+def raw_thresholds(thresholds: np.ndarray) -> np.ndarray:
+    """Public integers as words; raises for other numbers."""
+    t = np.asarray(thresholds)
+    if t.dtype != np.int64 or t.ndim != 1:
+        raise TypeError(f"at_least: {shown(t)} came; give the public thresholds as one "
+                        "axis of int64, at the scale of x")
+    return t.view(np.uint64)
 
 
 @step(over=Bits, rounds="levels(l)", online="(k - 1)*k*2*(l - 1)*ceil(n/8)",

@@ -41,8 +41,8 @@ def at_least(x: Share, thresholds: np.ndarray) -> Share:
     check("at_least", (x,), Z2k)
     if x.world.comparison == "carry-tree":
         return carry_tree.at_least(x, thresholds)
-    t = -np.array(thresholds, np.int64).reshape(1, -1, *(1,) * x.ndim)
-    return securenn.drelu(x[None].plus(x.ring.reduce(t.view(np.uint64))))
+    t = x.ring.neg(carry_tree.raw_thresholds(thresholds))
+    return securenn.drelu(x[None].plus(t.reshape(1, -1, *(1,) * x.ndim)))
 
 
 @step(over=Z2k, secure=AS_DRELU, source="SecureNN, algorithm 7",

@@ -14,8 +14,10 @@ numbers have f = (l - 5) // 2 binary digits (29 in a ring of 64 bits), and the r
 truncated to the unit. Coefficients come from decimals that are rounded correctly, so
 all roles have the same ones.
 
-Arguments are `FixedPoint` numbers, secret or public, of any shape. docs/NUMBERS.md has
-the ranges and errors, and docs/COSTS.md the rounds and bytes.
+Arguments are `FixedPoint` numbers, secret or public, of any shape. A result r is off by
+at most 2 eps + delta |r|, with delta from 1e-7 (64 bits) to 5e-5 (44); docs/NUMBERS.md
+has the ranges of all formats. Rounds, and the bytes that a worker sends for an element,
+are those of three digits, 64 bits, two workers and the carry tree.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ import numpy as np
 from mpc import beaver, comparison, public
 from mpc.public import add, multiply, scaled
 from mpc.ring import Ring
-from mpc.share import RingArray, Share, shown
+from mpc.share import RingArray, Share, check_broadcast, check_pair, shown
 
 GUARD = 3       # a factor has at least so many binary digits below the unit
 QUARTER, ONE = Fraction(1, 4), Fraction(1)
@@ -41,7 +43,10 @@ QUARTER, ONE = Fraction(1, 4), Fraction(1)
 
 
 def reciprocal(x):
-    """1 / x for x of any sign. It is 0 for x = 0, since nobody can notice that."""
+    """1 / x for any x of any sign. It is 0 for x = 0, since nobody can notice that.
+
+    Rounds: 12. Bytes: 258.
+    """
     x = _operand(x, "reciprocal")
     large = ((2 * x.unit**2).bit_length() + 1) // 2     # from 4^large on, 1 / x = 0
     n = min(large, _quarters(x.ring))
@@ -54,11 +59,17 @@ def reciprocal(x):
 def divide(x, y):
     """x / y for y of any sign, of shapes that broadcast. It is 0 for y = 0, as above.
 
-    For |x / y| below `x.limits.value` / 2^t with t = (l - 3) // 2, 2.0e6 by default.
+    For |x / y| below `x.limits.value` / 2^t with t = (l - 3) // 2, 2.0e6 by default. An
+    error of |x| 2^(1 - t) comes on top. Rounds: 12. Bytes: 492.
     """
-    x, y = _operand(x, "divide"), _operand(y, "divide")
+    for v in (x, y):
+        _check(v, "divide")
     if (x.base, x.precision, x.ring) != (y.base, y.precision, y.ring):
         raise ValueError("divide: two formats; encode both operands alike")
+    if isinstance(x.value, Share) and isinstance(y.value, Share):
+        check_pair(x.value, y.value, "divide")
+    check_broadcast(x.shape, y.shape, "divide")
+    x, y = x._at(x.unit), y._at(y.unit)
     ring, n, t = y.ring, _quarters(y.ring), (y.ring.bits - 3) // 2
     _open(x.value, y.value)
     bits, m, factor = _mantissa(y.value, range(n), both=True)
@@ -74,12 +85,12 @@ def divide(x, y):
 
 
 def sqrt(x):
-    """The square root of x >= 0; 0 for x < 0."""
+    """The square root of 0 <= x < 1.1e12; 0 for x < 0. Rounds: 12. Bytes: 270."""
     return _root(_operand(x, "sqrt"), Decimal.sqrt, 1)
 
 
 def rsqrt(x):
-    """1 / sqrt(x) for x > 0; 0 for x <= 0."""
+    """1 / sqrt(x) for 0 < x < 1.1e12; 0 for x <= 0. Rounds: 12. Bytes: 270."""
     return _root(_operand(x, "rsqrt"), _inverse_root, -1)
 
 
@@ -100,7 +111,8 @@ def _root(x, function, sign):
 def exp(x):
     """e^x for x < high, and e^high from there on; 0 where that is below eps / 2.
 
-    high is 15 with three digits and 64 bits, 10 with 48 bits and 9 with 44.
+    high is 15 with three digits and 64 bits, 10 with 48 bits and 9 with 44. Rounds: 11.
+    Bytes: 218.
     """
     x = _operand(x, "exp")
     high = floor(0.45 * (x.ring.bits - 3 - _unit_bits(x)) * 0.693)
@@ -121,7 +133,10 @@ def _exp(x, unit, low, high, factor):
 
 
 def log(x):
-    """The natural logarithm of x > 0; that of eps for x <= 0."""
+    """The natural logarithm of 0 < x < 1.1e15; that of eps for x <= 0.
+
+    Its error has no delta. Rounds: 11. Bytes: 282.
+    """
     x = _operand(x, "log")
     exponents, places = range(_quarters(x.ring)), _unit_bits(x)
     bits, m, factor = _mantissa(x.value, exponents)
@@ -135,7 +150,11 @@ def log(x):
 
 
 def softmax(x, axis: int = -1):
-    """e^x over the sum of e^x along an axis, for any x."""
+    """e^x over the sum of e^x along an axis, for any x.
+
+    Its error has no delta, and the sum of k results is 1 to within k eps. With k = 10:
+    Rounds: 35. Bytes: 237.
+    """
     x = _operand(x, "softmax")
     v = x.value.moveaxis(axis, -1)
     unit, ring, k, f = x.unit, x.ring, v.shape[-1], _digits(x.ring)
@@ -164,16 +183,15 @@ def softmax(x, axis: int = -1):
 
 
 def sigmoid(x):
-    """1 / (1 + e^-x) for any x."""
+    """1 / (1 + e^-x) for any x. Its error has no delta. Rounds: 8. Bytes: 110."""
     x = _operand(x, "sigmoid")
     return _piecewise(x, _sigmoid, 0, _ln(x.unit / 0.75), 0.125)
 
 
 def tanh(x):
-    """The hyperbolic tangent of any x."""
+    """The hyperbolic tangent of any x. No delta in its error. Rounds: 8. Bytes: 139."""
     x = _operand(x, "tanh")
     return _piecewise(x, _tanh, -1, _ln(2 * x.unit / 0.75) / 2, 2)
-
 
 
 def _piecewise(x, function, left, reach, third):
@@ -368,7 +386,13 @@ def _unit_bits(x) -> int:
 
 
 def _operand(x, name: str):
-    """`x` at its unit; raises unless the function `name` can take it."""
+    """`x` at its unit, for a function of this name."""
+    _check(x, name)
+    return x._at(x.unit)
+
+
+def _check(x, name: str) -> None:
+    """Raise unless the function `name` can take `x`."""
     if not hasattr(x, "weight_scale"):
         raise TypeError(f"{name} takes a FixedPoint, not {shown(x)}; encode it with "
                         "fix_precision()")
@@ -378,7 +402,6 @@ def _operand(x, name: str):
     if getattr(x._number.world, "truncation", None) == "local":
         raise ValueError(f"{name}: local truncation would fail in up to 1 of 4 cases; "
                          "make the World with truncation='provider'")
-    return x._at(x.unit)
 
 
 def _number(x, value: RingArray, places: int):

@@ -101,30 +101,36 @@ def _network(v: RingArray, places: Sequence[int], column: int = 0) -> RingArray:
 
 
 def _comparators(n: int, places: Sequence[int]) -> list[tuple[list, list]]:
-    """Batcher's merge exchange: for each layer, the rows of smaller and larger numbers.
+    """Of each layer, the rows of the smaller and those of the larger numbers.
 
-    Only comparators on which the `places` depend (Knuth, volume 3, algorithm 5.2.2M).
+    Only comparators on which the `places` depend, of the network for the next power of
+    two. The rows that are missing are the last ones, as if they were infinite, or the
+    first ones; whichever needs fewer comparators.
     """
-    needed, kept = set(places), []
-    for layer in reversed([*_merge_exchange(n)]):
-        pairs = [pair for pair in layer if needed.intersection(pair)]
-        needed.update(*pairs)
-        if pairs:
-            kept.append(([low for low, _ in pairs], [high for _, high in pairs]))
-    return kept[::-1]
+    size = 1 << (n - 1).bit_length() if n else 0
+    networks = []
+    for missing in (0, size - n):
+        needed, kept = set(places), []
+        for layer in reversed([*_merge_exchange(size)]):
+            pairs = [(i - missing, j - missing) for i, j in layer
+                     if missing <= i and j < missing + n]
+            pairs = [pair for pair in pairs if needed.intersection(pair)]
+            needed.update(*pairs)
+            if pairs:
+                kept.append(([low for low, _ in pairs], [high for _, high in pairs]))
+        networks.append(kept[::-1])
+    return min(networks, key=lambda layers: sum(len(low) for low, _ in layers))
 
 
 def _merge_exchange(n: int) -> Iterator[list[tuple[int, int]]]:
-    top = 1 << (n - 1).bit_length() >> 1 if n > 1 else 0
-    p = top
+    """Batcher's layers for a power of two (Knuth, volume 3, algorithm 5.2.2M)."""
+    p = n // 2
     while p:
-        q, r, d = top, 0, p
-        while True:
+        q, r, d = n // 2, 0, p
+        while d:
             yield [(i, i + d) for i in range(n - d) if i & p == r]
-            if q == p:
-                break
-            d, q, r = q - p, q >> 1, p
-        p >>= 1
+            d, q, r = q - p, q // 2, p
+        p //= 2
 
 
 def _taken(v: RingArray, rows: list[int]) -> RingArray:

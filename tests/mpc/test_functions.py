@@ -106,6 +106,15 @@ def test_the_page_states_these_ranges():
             assert 0.85 * due < float(rows[name][i]) <= due, (name, bits)
 
 
+@pytest.mark.parametrize("name", NUMPY)
+def test_a_docstring_has_the_price_of_the_page(name):
+    """docs/COSTS.md in turn is compared with the ledger."""
+    page = (Path(__file__).parents[2] / "docs/COSTS.md").read_text(encoding="utf-8")
+    row, = re.findall(rf"^\| `{name}`[^|]*\| (\S+) \| (\S+) ", page, re.M)
+    docstring = " ".join(getattr(functions, name).__doc__.split())
+    assert re.findall(r"Rounds: (\d+)\. Bytes: (\d+)", docstring) == [row]
+
+
 def shared(world):
     return functools.partial(lambda x: x.share(
         *world.workers, crypto_provider=world.crypto_provider))
@@ -295,9 +304,22 @@ def test_local_truncation_is_refused_before_a_message(name):
 def test_a_quotient_of_two_formats_is_refused():
     with pytest.raises(ValueError, match="divide: two formats; encode both operands"):
         functions.divide(fix_precision([1.0]), fix_precision([1.0], 2))
+
+
+def test_a_quotient_is_refused_before_a_message():
     world, other = World(seed=1), World(seed=1)
-    with pytest.raises(ValueError, match="two Worlds do not meet"):
-        functions.divide(*(shared(w)(fix_precision([1.0])) for w in (world, other)))
+    x, y = (shared(w)(fix_precision([1.0, 2.0])) for w in (world, other))
+    x = x * x
+    sent = len(world.ledger.messages)
+    for divisor, kind, message in [
+            (y, ValueError, "two Worlds do not meet"),
+            (fix_precision(np.ones(3)), ValueError, r"\(2,\) and \(3,\) do not broad"),
+            (fix_precision(np.ones(2), 2), ValueError, "two formats"),
+            (np.ones(2), TypeError, "divide takes a FixedPoint"),
+            (y.get(), TypeError, "only server knows it")]:
+        with pytest.raises(kind, match=message):
+            functions.divide(x, divisor)
+    assert len(world.ledger.messages) == sent
 
 
 def test_a_softmax_of_no_or_too_many_candidates_or_no_axis_is_refused():
