@@ -10,7 +10,8 @@ cannot influence them are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -87,10 +88,10 @@ def _ranked(x, v, axis, first, last, step=1):
 # ---- the network
 
 
-def _network(v: RingArray, places: Sequence[int], column: int = 0) -> RingArray:
+def _network(v: RingArray, places: range, column: int = 0) -> RingArray:
     """Rows v (..., n, c) ordered by a column, as far as the `places` are concerned."""
     for low, high in _comparators(v.shape[-2], places):
-        rest = [i for i in range(v.shape[-2]) if i not in {*low, *high}]
+        rest = sorted({*range(v.shape[-2])} - {*low, *high})
         x, y, others = (_taken(v, rows) for rows in (low, high, rest))
         lead = x - y
         key = lead if v.shape[-1] == 1 else lead[..., column:column + 1]
@@ -100,7 +101,8 @@ def _network(v: RingArray, places: Sequence[int], column: int = 0) -> RingArray:
     return v
 
 
-def _comparators(n: int, places: Sequence[int]) -> list[tuple[list, list]]:
+@lru_cache
+def _comparators(n: int, places: range) -> list[tuple[list, list]]:
     """Of each layer, the rows of the smaller and those of the larger numbers.
 
     Only comparators on which the `places` depend, of the network for the next power of

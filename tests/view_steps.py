@@ -447,6 +447,17 @@ def bit_products(world, bit, x, y):
             beaver.multiply(world.given(y), bit))
 
 
+def interval_products(*thresholds):
+    """The bits of several thresholds times x, times its half, and times y."""
+    def step(world, x, y):
+        x, y = world.given(x), world.given(y)
+        bits = carry_tree.at_least(x, np.array(thresholds))
+        half = truncation.truncate_with_provider(x, 2)
+        beaver.open_both(half, y)
+        return tuple(beaver.multiply(bits, v) for v in (x, half, y))
+    return step
+
+
 def fixed_relu(d):
     """ReLUs of fixed point: truncation by d, sign and product from one opening each."""
     def step(world, **inputs):
