@@ -116,7 +116,14 @@ class Tensor(Refusals, ArrayFunctions):
     def __neg__(self) -> Tensor:
         return _apply(gradients.negative, self)
 
-    def __pow__(self, n: int) -> Tensor:
+    def reciprocal(self) -> Tensor:
+        """Return ``1 / x``."""
+        return 1 / self
+
+    def __pow__(self, n: Any) -> Tensor:
+        if is_number(n) and n in (-1, 0.5, -0.5):
+            root = self if n == -1 else self.sqrt()
+            return root if n > 0 else 1 / root
         if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
             shown = n if isinstance(n, Real) else f"a {type(n).__name__}"
             raise ValueError(f"power: the exponent, {shown}, is not a public positive "

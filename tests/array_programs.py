@@ -110,8 +110,9 @@ def divided(g):
 
 def clipped(g):
     low, high = sorted(np.round(g.rng.normal(0, 3, 2), 2).tolist())
-    return g.pick(f"np.clip({g.operand()}, {low}, {high})",
-                  f"{g.operand()}.clip(None, {high})", f"np.clip({g.operand()}, {low}, None)")
+    x = g.operand()
+    return g.pick(f"np.clip({x}, {low}, {high})", f"np.clip({x}, {low}, None)",
+                  f"{x}.clip(None, {high})")
 
 
 def test(g, x):
@@ -203,9 +204,15 @@ def product(g):
     return g.pick(*choices)
 
 
-LINES = [reduction] * 5 + [place] * 2 + [counted] + [elementwise] * 2 + [builtin] + [
-    binary] * 5 + [divided, clipped, chosen, chosen, chosen_publicly, logical, compared,
-                   compared, summed, summed] + [moved] * 6 + [joined] * 3 + [product] * 4
+def often(**times):
+    """Functions of this module, each as often as it is to be drawn."""
+    return [globals()[name] for name, n in times.items() for _ in range(n)]
+
+
+LINES = often(
+    reduction=5, place=2, counted=1, elementwise=2, builtin=1, binary=5, divided=1,
+    clipped=1, chosen=2, chosen_publicly=1, logical=1, compared=2, summed=2, moved=6,
+    joined=3, product=4)
 
 
 def draw(seed, setting, small=False):
@@ -243,7 +250,7 @@ def failure(seed, setting, **options):
 
 
 def leaves(program):
-    return [name for name, text in program.lines if text.startswith(("secret", "public"))]
+    return [name for name, _ in program.lines if name[0] in "xp"]
 
 
 def loss_of(program, names):
