@@ -4,9 +4,13 @@ Values may be float64 arrays, fixed-point numbers in the clear or fixed-point nu
 secret shares. Nothing in this package tells them apart or depends on their content.
 """
 
-from .layers import Linear, Module, ReLU, Square
+from .layers import Dropout, Flatten, Linear, ReLU, Sigmoid, Square, Tanh
 from .loss import mse_loss
+from .module import Module, Sequential
 from .optim import SGD
 from .tensor import Tensor
 
-__all__ = ["Linear", "Module", "ReLU", "SGD", "Square", "Tensor", "mse_loss"]
+__all__ = [
+    "Dropout", "Flatten", "Linear", "Module", "ReLU", "SGD", "Sequential", "Sigmoid",
+    "Square", "Tanh", "Tensor", "mse_loss",
+]
