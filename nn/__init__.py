@@ -5,12 +5,13 @@ secret shares. Nothing in this package tells them apart or depends on their cont
 """
 
 from .layers import Dropout, Flatten, Linear, ReLU, Sigmoid, Square, Tanh
-from .loss import mse_loss
+from .loss import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 from .module import Module, Sequential
 from .optim import SGD
 from .tensor import Tensor
 
 __all__ = [
     "Dropout", "Flatten", "Linear", "Module", "ReLU", "SGD", "Sequential", "Sigmoid",
-    "Square", "Tanh", "Tensor", "mse_loss",
+    "Square", "Tanh", "Tensor", "binary_cross_entropy_with_logits", "cross_entropy",
+    "mse_loss",
 ]
