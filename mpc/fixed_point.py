@@ -34,10 +34,11 @@ from math import ceil
 import numpy as np
 
 from mpc import encoding, public
+from mpc.array_functions import ArrayFunctions, joined_last, kept
 from mpc.encoding import Limits, digit_base, encode, real_array
 from mpc.public import PublicArray, PublicWorld
 from mpc.public_factors import check_size, times_array, times_number
-from mpc.ring import Z2k, raw_limit
+from mpc.ring import Z2k, is_integer, raw_limit
 from mpc.share import Local, RingArray, shown
 from mpc.share import concatenate as join
 
@@ -73,25 +74,26 @@ def _operator(name: str, operation):
     return compared(name, run)
 
 
-class FixedPoint:
+class FixedPoint(ArrayFunctions):
     """An array of numbers with a fixed point: secret, public, or local to one role.
 
     The `value` is a Share, a PublicArray or a Local, whose shape and axes it has.
+    NumPy's functions work on it (`mpc.array_functions`). The elements of a `boolean`
+    one, such as the result of a comparison, are 0 or 1.
     """
 
-    __iter__ = None             # else Python would index it until an IndexError
-
     def __init__(self, value, base: int = 10, precision: int = 3, scale=None,
-                 weight_scale: int = 1, rest=None):
+                 weight_scale: int = 1, rest=None, boolean: bool = False):
         self.value, self.base, self.precision = value, base, precision
         self.unit, self.weight_scale = base**precision, weight_scale
         self.scale = scale or self.unit * weight_scale      # of the raw values
         self.rest = rest or self.scale      # the scale of an operand, once truncated
+        self.boolean = boolean
 
     shape = property(lambda self: self.value.shape)
     ndim = property(lambda self: self.value.ndim)
     ring = property(lambda self: self.value.ring)
-    T = property(lambda self: self._with(self._number.T))
+    T = property(lambda self: self._moved(self._number.T))
 
     @property
     def limits(self) -> Limits:
@@ -107,9 +109,17 @@ class FixedPoint:
             raise TypeError(f"fixed point: only {self.value.role} knows it; share() it")
         return self.value
 
-    def _with(self, value, scale=None, weight_scale=None, rest=None):
+    def _with(self, value, scale=None, weight_scale=None, rest=None, boolean=False):
         return FixedPoint(value, self.base, self.precision, scale or self.scale,
-                          weight_scale or self.weight_scale, rest or self.rest)
+                          weight_scale or self.weight_scale, rest or self.rest, boolean)
+
+    def _moved(self, value):
+        """The same elements, in other places."""
+        return self._with(value, boolean=self.boolean)
+
+    def _answer(self, value):
+        """The result of a comparison."""
+        return self._with(value, 1, 1, self.unit, True)
 
     def __repr__(self) -> str:
         kind = "decimal" if self.base == 10 else f"base-{self.base}"
@@ -190,7 +200,9 @@ class FixedPoint:
         return x._with(public.add(x.value, -y))
 
     def __rsub__(self, other) -> FixedPoint:
-        return -self + other
+        result = -self + other
+        result.boolean = self.boolean and is_integer(other) and other == 1
+        return result
 
     def __neg__(self) -> FixedPoint:
         return self._with(-self._number)
@@ -214,6 +226,11 @@ class FixedPoint:
         x = self._for_sum()
         return x._with(x._number.sum(axis, keepdims))
 
+    @partial(compared, "cumsum")
+    def cumsum(self, axis: int | None = None) -> FixedPoint:
+        x = self._for_sum() if axis is not None else self._for_sum().reshape(-1)
+        return x._with(x._number.cumsum(axis or 0))
+
     # ------------------------------------------------------------------ products
 
     @partial(_operator, "*")
@@ -225,12 +242,14 @@ class FixedPoint:
     __rmul__ = __mul__
 
     @partial(_operator, "/")
-    def __truediv__(self, number) -> FixedPoint:
-        if isinstance(number, FixedPoint) or np.ndim(number):
-            raise TypeError("/: divide by one public number, or multiply by an array")
-        if number == 0:
+    def __truediv__(self, other) -> FixedPoint:
+        if isinstance(other, FixedPoint):
+            raise TypeError("/: divide by public numbers")
+        if np.any(np.equal(other, 0)):
             raise ZeroDivisionError("fixed point: division by 0; take another number")
-        return times_number(self, 1 / encoding.exact_factor(number))
+        if np.ndim(other):
+            return times_array(self, 1 / other, public.multiply)
+        return times_number(self, 1 / encoding.exact_factor(other))
 
     @partial(_operator, "@")
     def __matmul__(self, other) -> FixedPoint:
@@ -240,10 +259,18 @@ class FixedPoint:
     def __rmatmul__(self, other) -> FixedPoint:
         return self._product(other, lambda x, c: public.matmul(c, x))
 
-    @partial(compared, "**")
     def __pow__(self, exponent) -> FixedPoint:
-        if isinstance(exponent, FixedPoint) or np.ndim(exponent) or exponent != 2:
-            raise ValueError("fixed point: only ** 2 is provided; use products")
+        """x * x * ... for a positive integer."""
+        if not is_integer(exponent) or exponent < 1:
+            raise ValueError("**: the exponent is not a public positive integer; use "
+                             "products, sqrt or exp")
+        if exponent == 1:
+            return self
+        power = (self ** (exponent // 2))._squared()
+        return power * self if exponent % 2 else power
+
+    @partial(compared, "**")
+    def _squared(self):
         x = self if self.scale <= self.unit else self._at(self.unit)
         return x._product(x, public.multiply)
 
@@ -267,7 +294,7 @@ class FixedPoint:
     @partial(compared, "drelu")
     def drelu(self) -> FixedPoint:
         """[self >= 0], an integer 0 or 1."""
-        return self._with(public.drelu(self._number), 1, 1, self.unit)
+        return self._answer(public.drelu(self._number))
 
     @partial(compared, "relu")
     def relu(self) -> FixedPoint:
@@ -283,7 +310,7 @@ class FixedPoint:
         local = getattr(x._number.world, "truncation", None) == "local"
         source = x if local else self
         divisor = 1 if source.scale % x.scale else source.scale // x.scale
-        slope = x._with(public.drelu(source._number, divisor), 1, 1, self.unit)
+        slope = x._answer(public.drelu(source._number, divisor))
         return x * slope, slope
 
     def __ge__(self, other) -> FixedPoint:
@@ -293,70 +320,93 @@ class FixedPoint:
         return _drelu((-self).__add__(other))
 
     def __lt__(self, other) -> FixedPoint:
-        return 1 - (self >= other)
+        return _inverted(self.__ge__(other))
 
     def __gt__(self, other) -> FixedPoint:
-        return 1 - (self <= other)
+        return _inverted(self.__le__(other))
 
     def __eq__(self, other):
-        raise TypeError("fixed point: nobody knows if secrets are equal; use x.eq(y)")
+        """[self == other] of each element, as secret as both."""
+        difference = self.__sub__(other)
+        if difference is NotImplemented:
+            raise TypeError(f"fixed point: == a {type(other).__name__}; compare with "
+                            "numbers, and write x is y for the same object")
+        return difference._is_zero()
 
-    def eq(self, other) -> FixedPoint:
-        """[self == other], an integer 0 or 1."""
-        return (self - other)._is_zero()
+    def __ne__(self, other):
+        return ~(self == other)
+
+    eq = __eq__
 
     @partial(compared, "eq")
     def _is_zero(self):
-        return self._with(public.is_zero(self._number), 1, 1, self.unit)
+        return self._answer(public.is_zero(self._number))
 
     @partial(compared, "max")
-    def max(self, axis: int | None = None) -> FixedPoint:
+    def max(self, axis=None, keepdims: bool = False) -> FixedPoint:
         """The largest element along `axis`, or of all."""
-        x = self._axis_last(axis)
-        return x._with(public.maximum(x.value))
+        x = joined_last(self.operand(), axis)
+        return x._with(public.maximum(x.value)).reshape(kept(self, axis, keepdims))
 
     @partial(compared, "argmax")
-    def argmax(self, axis: int | None = None, one_hot: bool = False) -> FixedPoint:
+    def argmax(self, axis: int | None = None, one_hot: bool = False,
+               keepdims: bool = False) -> FixedPoint:
         """The index of the first maximum, or 0 and 1 along a new last axis."""
-        x = self._axis_last(axis)
+        x = joined_last(self.operand(), axis)
         place = public.argmax_one_hot(x.value)
-        if not one_hot:
-            index = np.arange(place.shape[-1], dtype=self.ring.dtype)
-            place = place.times(index[None]).sum(-1)
-        return x._with(place, 1, 1, x.unit)
+        if one_hot:
+            return x._answer(place)
+        index = np.arange(place.shape[-1], dtype=self.ring.dtype)
+        index = x._with(place.times(index[None]).sum(-1), 1, 1, x.unit)
+        return index.reshape(kept(self, axis, keepdims))
 
-    def _axis_last(self, axis):
-        """The same numbers with `axis` last, or all along one axis."""
-        x = self.operand()
-        return x.reshape(-1) if axis is None else x._with(x._number.moveaxis(axis, -1))
+    # ------------------------------------------------------------------ 0 and 1
+
+    def _bit(self):
+        """[self != 0], which a boolean is already."""
+        return self if self.boolean else self != 0
+
+    def __invert__(self) -> FixedPoint:
+        _check_boolean("~", self)
+        return 1 - self
+
+    def __and__(self, other) -> FixedPoint:
+        other = other if isinstance(other, FixedPoint) else np.asarray(other)
+        _check_boolean("&", self, other)
+        return (self * other)._as_boolean()
+
+    def _as_boolean(self):
+        return self._with(self.value, boolean=True)
 
     # ------------------------------------------------------------------ NumPy, shapes
 
     def __array__(self, dtype=None, copy=None):
         raise TypeError("fixed point: no NumPy array; use .get().float_precision()")
 
-    def __array_function__(self, function, *_, **__):
-        name = function.__name__
-        own = f"use x.{name}" if hasattr(FixedPoint, name) else "use its own methods"
-        ways = INSTEAD.get(name, own)
-        raise TypeError(f"np.{name} does not work on a FixedPoint; {ways}")
-
-    def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        """``array + x`` and ``np.add(array, x)`` are operators; others are refused."""
-        on_right = not isinstance(inputs[0], FixedPoint)
-        x, *others = inputs[::-1] if on_right else inputs
-        name = OPERATORS.get(ufunc.__name__, (None, None))[on_right]
-        if name and method == "__call__" and not options:
-            result = getattr(x, f"__{name}__")(*others)
-            if result is not NotImplemented:    # else NumPy would show the operands
-                return result
-        return self.__array_function__(ufunc)
-
     def reshape(self, *shape) -> FixedPoint:
-        return self._with(self._number.reshape(*shape))
+        return self._moved(self._number.reshape(*shape))
+
+    def transpose(self, *axes) -> FixedPoint:
+        """The axes in this order; without any, in reverse order."""
+        one = len(axes) == 1 and not is_integer(axes[0])
+        named = axes[0] if one else axes or None
+        return self.T if named is None else self._moved(self._number.transpose(named))
 
     def __getitem__(self, key) -> FixedPoint:
-        return self._with(self._number[key])
+        return self._moved(self._number[key])
+
+    def _joined(self, arrays, axis):
+        """FixedPoints and public arrays, joined; secret if one of them is."""
+        values = [a if isinstance(a, FixedPoint) else self._public(a) for a in arrays]
+        like = next((v for v in values if public.secret(v.value)), None)
+        if like is not None:
+            values = [v if public.secret(v.value) else v._with(
+                public.as_share(v._number, like.value)) for v in values]
+        return concatenate(values, axis)
+
+    def _public(self, numbers):
+        """Public numbers in this format."""
+        return fix_precision(numbers, self.precision, self.base, self.ring)
 
     # ------------------------------------------------------------------ parties
 
@@ -432,18 +482,6 @@ class FixedPoint:
         return int(float(self))
 
 
-# Methods that serve a ufunc: with the FixedPoint on the left, and on the right.
-OPERATORS = {"add": ("add", "radd"), "subtract": ("sub", "rsub"), "less": ("lt", "gt"),
-             "multiply": ("mul", "rmul"), "divide": ("truediv", None),
-             "matmul": ("matmul", "rmatmul"), "power": ("pow", None),
-             "negative": ("neg", None), "less_equal": ("le", "ge"),
-             "greater": ("gt", "lt"), "greater_equal": ("ge", "le")}
-INSTEAD = {"mean": "divide x.sum() by the number of elements", "equal": "use x.eq(y)",
-           "dot": "write x @ y, or (x * y).sum()", "square": "write x ** 2",
-           "divide": "divide by one public number", "stack": "concatenate x[None]s",
-           "maximum": "write (x - y).relu() + y"}
-
-
 def fix_precision(array, precision_fractional: int = 3, base: int = 10, ring=None,
                   rounding_seed=None, weight_scale: int = 1) -> FixedPoint:
     """Encode real numbers, or those of a `Local`, rounded to the nearest.
@@ -483,8 +521,10 @@ def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
         if not isinstance(v, FixedPoint):
             raise TypeError(f"concatenate: a {type(v).__name__} is no FixedPoint")
         _same_format(values[0], v)
+    boolean = all(v.boolean for v in values)
     values = _alike(values)
-    return values[0]._with(join([v._number for v in values], axis))
+    joined = join([v._number for v in values], axis)
+    return values[0]._with(joined, boolean=boolean)
 
 
 def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
@@ -516,6 +556,18 @@ def _alike(values):
 
 def _drelu(difference):
     return difference if difference is NotImplemented else difference.drelu()
+
+
+def _inverted(answer):
+    return answer if answer is NotImplemented else ~answer
+
+
+def _check_boolean(sign, *operands):
+    """Raise if an operand of a logical operator may have other values than 0 and 1."""
+    for v in operands:
+        if not (v.boolean if isinstance(v, FixedPoint) else v.dtype == bool):
+            raise TypeError(f"{sign}: numbers came where only 0 and 1 make sense; "
+                            "compare first, as in x != 0")
 
 
 def _same_format(*values):

@@ -48,6 +48,12 @@ def secret(value: RingArray) -> bool:
     return isinstance(value, Share)
 
 
+def as_share(x: RingArray, like: Share) -> Share:
+    """A public array as a sharing in the World of `like`; it hides nothing."""
+    zeros = np.zeros((len(like.rows), *x.shape), x.ring.dtype)
+    return Share(like.world, x.ring, zeros).plus(np.array(x.rows))
+
+
 def add(x: RingArray, y: RingArray) -> RingArray:
     if secret(x) == secret(y):
         return x + y
@@ -61,7 +67,12 @@ def multiply(x: RingArray, y: RingArray) -> RingArray:
 
 
 def matmul(x: RingArray, y: RingArray) -> RingArray:
-    """A multiple of ``x @ y``, by `matmul_factor`."""
+    """A multiple of ``x @ y``, by `matmul_factor`; a vector is one row or column."""
+    if 1 in (x.ndim, y.ndim) and 0 not in (x.ndim, y.ndim):
+        z = matmul(x.reshape(1, x.shape[0]) if x.ndim == 1 else x,
+                   y.reshape(y.shape[0], 1) if y.ndim == 1 else y)
+        return z[..., 0, 0] if x.ndim == y.ndim else z[
+            (..., 0, slice(None)) if x.ndim == 1 else (..., 0)]
     if secret(x) and secret(y):
         return beaver.matmul(x, y)
     check_matmul(x.shape, y.shape)

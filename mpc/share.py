@@ -13,11 +13,12 @@ is the Share itself.
 from __future__ import annotations
 
 import weakref
+from math import prod
 
 import numpy as np
 
 from mpc import masks
-from mpc.ring import Bits, Ring, is_integer
+from mpc.ring import Bits, Ring, Z2k, is_integer
 
 # The counterparts of NumPy functions, where they have other names.
 INSTEAD = {"add": "x + y, or x.plus(value)", "matmul": "mpc.matmul(x, y)",
@@ -114,26 +115,57 @@ class RingArray:
     @property
     def T(self):
         """The axes in reverse order, as in NumPy; with fewer than two, the same."""
-        if self.ndim < 2:
-            return self
-        return self._view(lambda x: x.transpose(0, *range(self.ndim, 0, -1)), "T")
+        return self if self.ndim < 2 else self.transpose(range(self.ndim)[::-1])
 
-    def moveaxis(self, source: int, destination: int):
-        places = behind(source, self.ndim), behind(destination, self.ndim)
-        return self._moved(np.moveaxis(self.rows, *places), "moveaxis", *places)
+    def transpose(self, axes: tuple):
+        """The axes in another order; `axes` names each once."""
+        axes = behind(tuple(axes), self.ndim)
+        if len(axes) < self.ndim:
+            raise ValueError(f"transpose: {self.ndim} axes, and {len(axes)} are named; "
+                             "name each once")
+        return self._view(lambda x: x.transpose(0, *axes), "transpose", axes)
 
     def __getitem__(self, key):
-        key = key if isinstance(key, tuple) else (key,)
-        ends = [n for k in key for n in
+        """By public integers, slices, None, ..., and arrays of integers or of bools."""
+        parts = key if isinstance(key, tuple) else (key,)
+        arrays = any(isinstance(k, (list, np.ndarray)) for k in parts)
+        ends = [n for k in parts if not isinstance(k, (list, np.ndarray)) for n in
                 ((k.start, k.stop, k.step) if isinstance(k, slice) else (k,))]
         if not all(n is None or n is ... or is_integer(n) for n in ends):
-            raise TypeError(f"index: {shown(key)} is no public position; take integers "
-                            "or slices, and select by a secret with a product")
+            raise TypeError(f"index: {shown(parts)} is no public position; take "
+                            "integers or slices, and select by a secret with a product")
         try:
-            rows = self.rows[(slice(None),) + key]
+            if arrays:
+                where = np.arange(prod(self.shape)).reshape(self.shape)
+                return self._taken(where[tuple(map(_positions, parts))])
+            rows = self.rows[(slice(None),) + parts]
         except (IndexError, ValueError):
-            raise IndexError(f"index: {shown(key)} does not fit {self.shape}") from None
-        return self._moved(rows, "index", str(key))
+            raise IndexError(
+                f"index: {shown(parts)} does not fit {self.shape}") from None
+        return self._moved(rows, "index", str(parts))
+
+    def _taken(self, places: np.ndarray):
+        """The elements of these numbers, in the shape of `places`."""
+        size = prod(self.shape)
+        counts = np.bincount(places.reshape(-1), minlength=size)
+
+        def take(x):
+            return x.reshape(len(x), size)[:, places]
+
+        how = "taken", places.shape, places.tobytes()
+        if np.all(counts == 1):
+            return self._view(take, *how)
+        taken = self._moved(take(self.rows), *how)
+        return taken if counts.max(initial=0) < 2 else taken._with(
+            taken.rows, masks.spoilt(taken.masks))
+
+    def cumsum(self, axis: int):
+        """The sums of all elements up to each one along an axis."""
+        place, = behind(axis, self.ndim)
+        if not isinstance(self.ring, Z2k):
+            raise TypeError(f"cumsum: over {self.ring}; convert to a Z_2^l first")
+        rows = self.ring.reduce(np.cumsum(self.rows, place, dtype=self.ring.dtype))
+        return self._with(rows, masks.spoilt(self.masks))
 
     def __repr__(self):
         lines = [f"{type(self).__name__}({self.ring}, shape {self.shape})"]
@@ -216,6 +248,16 @@ def concatenate(shares: list, axis: int = 0):
         shapes = [share.shape for share in shares]
         raise ValueError(f"concatenate: {shapes} do not join on axis {axis}") from None
     return shares[0]._with(rows, masks.joined(shares, place - 1))
+
+
+def _positions(key):
+    """An array of an index as NumPy needs it; refused if it has other elements."""
+    if not isinstance(key, (list, np.ndarray)):
+        return key
+    key = np.asarray(key) if np.size(key) else np.asarray(key, int)
+    if key.dtype.kind not in "iub":
+        raise TypeError(f"index: an array of {key.dtype} came; take integers, or bools")
+    return key
 
 
 def matched(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,26 +19,18 @@ Values are opaque: code here branches on shapes and types, never on content.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 from numbers import Number
-from typing import Any
 
 import numpy as np
 
-from .shapes import Axis, Shape, axes_of, shape_of
+from .moves import Rule, Unary, reshaped
+from .shapes import Axis, axes_of, shape_of
 from .values import Value, exact
 
-Rule = Callable[[Value, Any], tuple[Value, Any]]
-Unary = tuple[Value, Rule]
 Binary = tuple[Value, Rule, Rule]
 
 # ---- helpers: shapes and broadcasting
-
-
-def reshaped(x, shape):
-    """Return `x` in `shape`; for ``()``, its one element, as a sum."""
-    return x.reshape(*shape) if shape else x.sum()
 
 
 def unbroadcast(g, full, shape):
@@ -58,6 +50,19 @@ def unbroadcast(g, full, shape):
         if n != m:
             g = g.sum(axis=axis, keepdims=True)
     return g
+
+
+def unbroadcast_stack(g, shape):
+    """Sum the gradient of a stack of matrices over repeated ones."""
+    return g if g.shape == shape else unbroadcast(g, g.shape, shape)
+
+
+def turned(x):
+    """Return `x` with its last two axes exchanged."""
+    if len(x.shape) == 2:
+        return x.T
+    *stack, rows, columns = range(len(x.shape))
+    return x.transpose((*stack, columns, rows))
 
 
 def filled(g, shape):
@@ -138,28 +143,29 @@ def relu(x: Value) -> Unary:
 
 
 def matmul(a: Value, b: Value) -> Binary:
-    """y = a @ b, matrices:  da = g @ b.T,  db = a.T @ g.
+    """y = a @ b, stacks of matrices:  da = g @ b.T,  db = a.T @ g.
 
     A fixed-point type may rescale g first, so that the update of b by c * db, which is
     much larger than g, needs no truncation.
     """
-    if len(shape_of(a)) != 2 or len(shape_of(b)) != 2:
-        raise ValueError(f"matmul: {shape_of(a)} @ {shape_of(b)} are not two matrices; "
-                         "reshape vectors to (1, n) or (n, 1)")
-    if a.shape[1] != b.shape[0]:
+    if min(len(shape_of(a)), len(shape_of(b))) < 2:
+        raise ValueError(f"matmul: {shape_of(a)} @ {shape_of(b)} has an operand "
+                         "without axes; multiply by numbers with *")
+    if a.shape[-1] != b.shape[-2]:
         raise ValueError(f"matmul: {a.shape} @ {b.shape} do not match; the second "
-                         f"needs {a.shape[1]} rows, one per column of the first")
+                         f"needs {a.shape[-1]} rows, one per column of the first")
     y = a @ b                                           # (n, k) @ (k, m) -> (n, m)
 
     def rescaled(g, c):
         g = filled(g, y.shape)
-        return g.rescaled_for(b, a, float(c)) if hasattr(g, "rescaled_for") else g
+        matrices = len(a.shape) == len(b.shape) == 2 and hasattr(g, "rescaled_for")
+        return g.rescaled_for(b, a, float(c)) if matrices else g
 
-    def rule_a(g, c):
-        return rescaled(g, c) @ b.T, c                  # (n, m) @ (m, k) -> (n, k)
+    def rule_a(g, c):                                   # (n, m) @ (m, k) -> (n, k)
+        return unbroadcast_stack(rescaled(g, c) @ turned(b), a.shape), c
 
-    def rule_b(g, c):
-        return a.T @ rescaled(g, c), c                  # (k, n) @ (n, m) -> (k, m)
+    def rule_b(g, c):                                   # (k, n) @ (n, m) -> (k, m)
+        return unbroadcast_stack(turned(a) @ rescaled(g, c), b.shape), c
 
     return y, rule_a, rule_b
 
@@ -180,39 +186,55 @@ def sum_over(x: Value, axis: Axis, keepdims: bool) -> Unary:
     return x.sum(axis=axis, keepdims=keepdims), rule
 
 
-# ---- moving elements
+def cumulated(x: Value, axis: int) -> Unary:
+    """y = the sums up to each element:  dx = the sums of g from each element on."""
+    back = (slice(None),) * (axis % len(x.shape)) + (slice(None, None, -1),)
+    return x.cumsum(axis), lambda g, c: (
+        filled(g, x.shape)[back].cumsum(axis)[back], c)
 
 
-def reshape(x: Value, shape: Shape) -> Unary:
-    """y = x in another shape:  dx = g in the shape of x."""
-    return reshaped(x, shape), lambda g, c: (
-        g if isinstance(g, Number) else reshaped(g, x.shape), c)
+# ---- functions of one element
 
 
-def transpose(x: Value) -> Unary:
-    """y = x.T:  dx = g.T. A tensor with fewer than two axes stays as it is."""
-    if len(x.shape) < 2:
-        return x, lambda g, c: (g, c)
-    return x.T, lambda g, c: (g if isinstance(g, Number) else g.T, c)
+def sqrt(x: Value) -> Unary:
+    """y = sqrt(x):  dx = g / (2 y)."""
+    y = np.sqrt(x)
+    return y, lambda g, c: (g / y, c * exact(0.5))
 
 
-def index(x: Value, key: Any) -> Unary:
-    """y = x[key]:  dx = g at the positions that `key` selects, 0 elsewhere."""
-    return x[key], lambda g, c: (placed(g, key, x.shape), c)
+def exp(x: Value) -> Unary:
+    """y = e ** x:  dx = g * y."""
+    y = np.exp(x)
+    return y, lambda g, c: (g * y, c)
 
 
-def placed(g, key, shape):
-    """Return zeros of `shape` with `g` added at ``[key]``.
+def log(x: Value) -> Unary:
+    """y = the natural logarithm of x:  dx = g / x."""
+    return np.log(x), lambda g, c: (g / x, c)
 
-    NumPy writes into an array. Other types cannot be written to: they are multiplied
-    by a public 0/1 matrix with one row per selected element. That works for every key,
-    but the matrix is large; slice before training.
-    """
-    if isinstance(g, (Number, np.ndarray)):
-        zeros = np.zeros(shape)
-        np.add.at(zeros, key, g)
-        return zeros
-    size = prod(shape)
-    chosen = np.arange(size).reshape(shape)[key].reshape(-1, 1)
-    rows = (chosen == np.arange(size)).astype(np.int64)        # (selected, size)
-    return reshaped(reshaped(g, (1, len(rows))) @ rows, shape)
+
+def sigmoid(x: Value) -> Unary:
+    """y = 1 / (1 + e ** -x):  dx = g * (y - y * y)."""
+    y = x.sigmoid() if hasattr(x, "sigmoid") else (1 + np.tanh(x / 2)) / 2
+    return y, lambda g, c: (g * (y - y * y), c)
+
+
+def tanh(x: Value) -> Unary:
+    """y = tanh(x):  dx = g * (1 - y * y)."""
+    y = np.tanh(x)
+    return y, lambda g, c: (g * (1 - y * y), c)
+
+
+def softmax(x: Value) -> Unary:
+    """y = e ** x / sum(e ** x) along the last axis:  dx = y * (g - sum(g * y))."""
+    if hasattr(x, "softmax"):
+        y = x.softmax(-1)
+    else:
+        e = np.exp(x - x.max(axis=-1, keepdims=True))
+        y = e / e.sum(axis=-1, keepdims=True)
+
+    def rule(g, c):
+        g = filled(g, x.shape)
+        return y * (g - (g * y).sum(axis=-1, keepdims=True)), c
+
+    return y, rule

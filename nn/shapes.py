@@ -6,6 +6,8 @@ from math import prod
 from numbers import Integral
 from typing import Any
 
+from mpc.array_functions import axes_of as axes_of
+
 Shape = tuple[int, ...]
 Axis = int | tuple[int, ...] | None
 
@@ -13,24 +15,6 @@ Axis = int | tuple[int, ...] | None
 def shape_of(value: Any) -> Shape:
     """Return the shape of `value`; a Python number has shape ``()``."""
     return getattr(value, "shape", ())
-
-
-def axes_of(shape: Shape, axis: Axis) -> tuple[int, ...]:
-    """Return the non-negative axes that `axis` names; None names all."""
-    if axis is None:
-        return tuple(range(len(shape)))
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    if any(isinstance(a, bool) or not isinstance(a, Integral) for a in axes):
-        raise TypeError("sum: an axis is not an integer; "
-                        "pass an integer, a tuple of them, or None")
-    if any(not -len(shape) <= a < len(shape) for a in axes):
-        raise ValueError(f"sum: shape {shape} does not have this axis; "
-                         f"it has {len(shape)} axes")
-    axes = tuple(int(a) % len(shape) for a in axes)
-    if len(set(axes)) < len(axes):
-        raise ValueError(f"sum: an axis of shape {shape} is named twice; "
-                         "name each once")
-    return axes
 
 
 def shape_from(sizes: tuple, old: Shape) -> Shape:

@@ -7,18 +7,20 @@ leaves, and removes them.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from math import prod
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
-from . import gradients
+from mpc.array_functions import ArrayFunctions, joined_last, kept
+
+from . import gradients, moves
 from .backward import walk
 from .refusals import Refusals
 from .shapes import Axis, Shape, axes_of, shape_from
-from .values import as_number, as_value, is_number
+from .values import as_number, as_value, is_number, one_hot
 
 Operator = Callable[["Tensor", Any], "Tensor"]
 
@@ -29,8 +31,30 @@ def _operator(name: str) -> tuple[Operator, Operator]:
             lambda self, other: _apply(getattr(gradients, name), other, self))
 
 
-class Tensor(Refusals):
+def _function(name: str) -> Callable[[Tensor], Tensor]:
+    """Return a method for a function of `gradients` of one operand."""
+    def method(self):
+        return _apply(getattr(gradients, name), self)
+    method.__doc__ = getattr(gradients, name).__doc__
+    return method
+
+
+def _comparison(sign: str) -> Operator:
+    """Return a method that compares values; its answers, 0 or 1, have no gradient."""
+    def compare(self, other):
+        x, y = (v.value if isinstance(v, Tensor) else v
+                for v in (self, _operand(other, sign)))
+        answer = getattr(operator, sign)(x, y)
+        return _plain(answer.astype(np.float64) if hasattr(answer, "astype")
+                      else answer)
+    return compare
+
+
+class Tensor(Refusals, ArrayFunctions):
     """A value of any type with ``+ - * @ sum reshape .T``, and its gradient.
+
+    NumPy's functions work on it, and it has them as methods (`mpc.array_functions`).
+    Comparisons have no gradient, and Tensors hash by identity, as in PyTorch.
 
     Real numbers, and lists and arrays of them, are copied into a float64 array; any
     other `value` with a shape is kept as it is. With `requires_grad`, `backward` adds
@@ -69,7 +93,15 @@ class Tensor(Refusals):
     __add__, __radd__ = _operator("add")
     __sub__, __rsub__ = _operator("subtract")
     __truediv__, __rtruediv__ = _operator("divide")
-    __matmul__, __rmatmul__ = _operator("matmul")
+    __lt__, __le__, __gt__, __ge__ = map(_comparison, ("lt", "le", "gt", "ge"))
+    __eq__, __ne__ = _comparison("eq"), _comparison("ne")   # type: ignore[assignment]
+    __hash__ = object.__hash__
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return _matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return _matmul(other, self)
 
     def __mul__(self, other: Any) -> Tensor:
         if is_number(other):
@@ -92,38 +124,79 @@ class Tensor(Refusals):
         return _apply(gradients.power, self, n=int(n))
 
     def __getitem__(self, key: Any) -> Tensor:
-        return _apply(gradients.index, self, key=_public_index(key))
+        return _apply(moves.index, self, key=_public_index(key))
+
+    def __and__(self, other: Any) -> Tensor:
+        x, y = self._bit().value, as_tensor(other)._bit().value
+        return _plain(x & y if hasattr(x, "_bit") and hasattr(y, "_bit") else x * y)
+
+    def __invert__(self) -> Tensor:
+        return _plain(1 - self._bit().value)
 
     # ---- methods
 
     @property
     def T(self) -> Tensor:
         """The axes in reverse order; with fewer than two axes, the same value."""
-        return _apply(gradients.transpose, self)
+        return _apply(moves.transpose, self, axes=None)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """Return the axes in this order; without any, in reverse order."""
+        named = axes[0] if len(axes) == 1 and not is_number(axes[0]) else axes or None
+        if named is None:
+            return self.T
+        order = axes_of(self.shape, tuple(named))
+        if len(order) < self.ndim:
+            raise ValueError(f"transpose: shape {self.shape} has {self.ndim} axes; "
+                             "name each once")
+        return _apply(moves.transpose, self, axes=order)
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """Return the sum over `axis`, by default over all axes."""
         return _apply(gradients.sum_over, self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Return the sum over `axis` divided by the number of terms."""
-        count = prod(self.shape[a] for a in axes_of(self.shape, axis))
-        if not count:
-            raise ValueError(f"mean: shape {self.shape} has no elements to average "
-                             f"over axis {axis}; leave out empty batches")
-        return self.sum(axis, keepdims) / count
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """Return the sums of all elements up to each one along `axis`."""
+        x = self.reshape(-1) if axis is None else self
+        return _apply(gradients.cumulated, x, axis=axis or 0)
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Return the largest elements; the gradient reaches the first of each."""
+        x = joined_last(self, axis)
+        largest = (x * _plain(one_hot(x.value))).sum(-1)
+        return largest.reshape(kept(self, axis, keepdims))
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """Return the indices of the first maxima, without a gradient."""
+        return _plain(self.value.argmax(axis, keepdims=keepdims))
+
+    sqrt, exp, log, sigmoid, tanh = map(_function, (
+        "sqrt", "exp", "log", "sigmoid", "tanh"))
+
+    def softmax(self, axis: int = -1) -> Tensor:
+        """Return ``e ** x`` divided by its sum along `axis`."""
+        if axis % self.ndim == self.ndim - 1:
+            return _apply(gradients.softmax, self)
+        return self.swapaxes(axis, -1).softmax().swapaxes(axis, -1)
 
     def reshape(self, *shape: Any) -> Tensor:
         """Return the elements in another shape, where one size may be -1."""
-        return _apply(gradients.reshape, self, shape=shape_from(shape, self.shape))
+        return _apply(moves.reshape, self, shape=shape_from(shape, self.shape))
 
     def relu(self) -> Tensor:
         """Return ``max(x, 0)``; the backward pass reuses its one comparison."""
         return _apply(gradients.relu, self)
 
-    def square(self) -> Tensor:
-        """Return ``x ** 2``, the cheap activation: no comparison."""
-        return self ** 2
+    # ---- primitives of `ArrayFunctions`
+
+    def _bit(self):
+        """Return [self != 0], without a gradient; an answer to a comparison is that."""
+        value = self.value
+        return _plain(value._bit() if hasattr(value, "_bit") else np.not_equal(
+            value, 0).astype(np.float64))
+
+    def _joined(self, arrays, axis):
+        return _apply(moves.join, *arrays, axis=axis)
 
     # ---- backward
 
@@ -154,6 +227,26 @@ class Tensor(Refusals):
 
 
 # ---- the links
+
+
+def _matmul(a, b):
+    """Return ``a @ b``; a vector is a row on the left, and a column on the right."""
+    a, b = (x if isinstance(x, Tensor) else _operand(x, "matmul") for x in (a, b))
+    left, right = (len(getattr(x, "shape", ())) == 1 for x in (a, b))
+    y = _apply(gradients.matmul, a.reshape(1, -1) if left else a,
+               b.reshape(-1, 1) if right else b)
+    shape = y.shape[:-2] + y.shape[-2:-1] * (not left) + y.shape[-1:] * (not right)
+    return y.reshape(shape) if left or right else y
+
+
+def _plain(value):
+    """Return a Tensor of a new value without a gradient."""
+    return _apply(lambda x: (x,), value)
+
+
+def as_tensor(x: Any) -> Tensor:
+    """Return `x` as a Tensor; a bare value needs no gradient."""
+    return x if isinstance(x, Tensor) else Tensor(x)
 
 
 def _apply(operation, *operands, **options):

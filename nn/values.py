@@ -4,6 +4,8 @@ A fixed-point type may have methods that save comparisons and rounding. Arrays d
 without:
 
     x.relu_and_slope()      max(x, 0) and the slope of each element, 0 or 1
+    x.argmax(one_hot=True)  1 at the first maximum along the last axis, 0 elsewhere
+    x.sigmoid(), .softmax() functions that NumPy lacks
     x.operand()             x, rounded for a product; both passes use the same
     g.rescaled_for(w, x, c) the gradient g, rounded for the update of w by c * x.T @ g
     w.updated(g, rate)      w - rate * g, at the scale of w
@@ -72,6 +74,13 @@ def as_number(x: Any, caller: str, finite: bool = False) -> int | float:
     if finite and not isfinite(x):
         raise ValueError(f"{caller}: {float(x)} is not finite; pass a finite number")
     return int(x) if isinstance(x, Integral) else float(x)
+
+
+def one_hot(x: Value) -> Value:
+    """Return 1 at the first maximum along the last axis, 0 elsewhere."""
+    if isinstance(x, np.ndarray):
+        return np.eye(x.shape[-1])[x.argmax(-1)]
+    return x.argmax(-1, one_hot=True)
 
 
 def exact(number: Any) -> Fraction | float:

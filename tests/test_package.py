@@ -29,14 +29,16 @@ OTHERS = [path for folder in ("benchmarks", "docs", "notebooks", "tests")
 # The front room teaches the lesson. Each module imports only modules before it.
 FRONT = ("tiny limbs ring randomness masks share ledger world beaver truncation "
          "securenn carry_tree comparison public encoding public_factors "
-         "fixed_point").split()
+         "array_functions fixed_point").split()
+TABLE = "mpc.array_functions"       # of NumPy's functions, which nn takes from mpc
 # The side rooms. Each imports only the front room and the rooms before it.
 ROOMS = ("transport", "audit", "train_mnist", "course")
 SIDE_DOOR = "mpc.audit.checked"     # fixed_point may import it inside a function
 DRAWS, FASTER, MPI = {"matplotlib"}, {"threadpoolctl"}, {"mpi4py"}
 EXTRAS = {"mpc.course.graph": DRAWS, "mpc.course.pictures": DRAWS,
           "mpc.transport.blas": FASTER, "mpc.transport.mpi": MPI}
-MOST_CODE = 1690                    # lines of code of the front room, without tiny
+LIBRARY = {"array_functions"}       # what a program may call, above the protocols
+MOST_CODE = 1770        # lines of code of the front room, without tiny and the library
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +133,14 @@ def test_the_rooms_of_mpc_are_those_of_the_layout():
 
 
 def test_nn_and_data_import_neither_each_other_nor_mpc():
-    """Nor does mpc import them, except the overture and the rooms that train."""
+    """Nor does mpc import them, except the overture and the rooms that train.
+
+    nn and mpc share the table of NumPy's functions, which knows nothing of secrets.
+    """
     for path in SOURCES:
         package, *inside = name_of(path).split(".")
-        found = {name.split(".")[0] for name in imported(path)} & set(PACKAGES)
+        found = {name.split(".")[0] for name in imported(path)
+                 if package != "nn" or not name.startswith(TABLE)} & set(PACKAGES)
         due = {package}
         if inside[:1] == ["tiny"]:
             due = {"data"}
@@ -204,7 +210,7 @@ def test_no_generator_of_numpy_is_near_a_mask():
 
 def test_the_front_room_is_small():
     lines = {path.name: code_lines(path) for path in (ROOT / "mpc").glob("*.py")
-             if path.name != "tiny.py"}
+             if path.stem not in {"tiny", *LIBRARY}}
     assert sum(lines.values()) <= MOST_CODE, lines
 
 

@@ -132,14 +132,21 @@ def _total(ulp, x, axis=None, keepdims=False):
     return add(x), ulp * add(np.ones_like(x)) + 1e-14 * add(np.abs(x))
 
 
-def _argmax(ulp, x, axis=None, one_hot=False):
+def _cumulated(ulp, x, axis=None):
+    def add(array):
+        return array.cumsum(axis)
+    return add(x), ulp * add(np.ones_like(x)) + 1e-14 * add(np.abs(x))
+
+
+def _argmax(ulp, x, axis=None, one_hot=False, keepdims=False):
     last = x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1)
     place, top = last.argmax(-1), np.sort(last, -1)[..., -2:]
     tie = (top[..., -1] - top[..., 0] <= 2 * ulp) & (last.shape[-1] > 1)
     bound = np.where(tie, np.inf, 0)            # either may win
     if one_hot:
         return np.eye(last.shape[-1])[place], bound[..., None]
-    return place, bound
+    shape = np.argmax(x, axis, keepdims=keepdims).shape
+    return place.reshape(shape), bound.reshape(shape)
 
 
 def _joined(ulp, values, axis=0):
@@ -153,7 +160,7 @@ REFERENCES = {
     ("*", True, False): _public_product(np.multiply),
     ("@", True, False): _public_product(np.matmul),
     "r@": _public_product(lambda x, c: np.matmul(c, x)),
-    "**": lambda ulp, x, n: _product(np.multiply)(ulp, x, x),
+    "**": lambda ulp, x: _product(np.multiply)(ulp, x, x),
     "updated": lambda ulp, x, g, rate=1: (
         x - rate * g, ((1.1e-6 + ROUNDING) * (np.abs(x) + np.abs(rate * g))
                        + (2 + abs(rate)) * ulp)),
@@ -161,6 +168,8 @@ REFERENCES = {
     "relu": lambda ulp, x: (np.maximum(x, 0), ulp),
     "drelu": lambda ulp, x: ((x >= 0).astype(float), 0),
     "eq": lambda ulp, x: (x == 0, 0),
-    "max": lambda ulp, x, axis=None: (x.max(axis), ulp), "argmax": _argmax,
+    "max": lambda ulp, x, axis=None, keepdims=False: (
+        x.max(axis=axis, keepdims=keepdims), ulp),
+    "argmax": _argmax, "cumsum": _cumulated,
     "get": lambda ulp, x, role=None: (x, ulp + ROUNDING * np.abs(x)),
 }

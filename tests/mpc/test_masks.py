@@ -53,13 +53,14 @@ ALONE = {
         lambda r, t: concatenate([s + r - r, s + t]))(coin(w), coin(w)),
     "a coin beside itself reversed": lambda w, s: (lambda r: s + r + r[::-1])(coin(w)),
     "a coin in three orders, whose factors would add up to 3": lambda w, s: (
-        lambda r: r + r.moveaxis(0, 2) + r.moveaxis(2, 0))(coin(w, (2, 2, 2))),
+        lambda r: r + r.transpose((1, 2, 0)) + r.transpose((2, 0, 1)))(
+            coin(w, (2, 2, 2))),
     "a coin and its transpose": lambda w, s: (lambda r: r + r.T)(coin(w, (3, 3))),
     "a repeated coin, transposed": lambda w, s: (secret(w, (3, 2)) + coin(w, (1, 2))).T,
     "a repeated coin, indexed": lambda w, s: (s + coin(w, (1,)))[1:],
     "a repeated coin, reshaped": lambda w, s: (s + coin(w, (1,))).reshape(3, 1),
     "a repeated coin, moved": lambda w, s: (
-        secret(w, (3, 2)) + coin(w, (1, 2))).moveaxis(0, 1),
+        secret(w, (3, 2)) + coin(w, (1, 2))).transpose((1, 0)),
     "a repeated coin, summed": lambda w, s: (
         secret(w, (3, 2)) + coin(w, (1, 2))).sum(1),
     "a repeated coin, negated": lambda w, s: -(s + coin(w, (1,))),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nn
+from mpc.array_functions import ArrayFunctions
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -17,13 +18,12 @@ def strict_floats():
 # ---- a stand-in for fixed point, with the same operators, which it logs
 
 
-class Opaque:
+class Opaque(ArrayFunctions):
     """A value that cannot be read. `Opaque.log` lists its products and comparisons.
 
     It has the optional methods of a value (`nn.values`), which round nothing here.
     """
 
-    __array_ufunc__ = None
     __iter__ = None
     __hash__ = None
     log = []
@@ -35,7 +35,7 @@ class Opaque:
     def _refuse(self, *_):
         raise AssertionError("a held value was read")
 
-    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __len__ = _refuse
+    __bool__ = __len__ = _refuse
     __array__ = __float__ = __int__ = __index__ = _refuse
 
     @staticmethod
@@ -98,6 +98,39 @@ class Opaque:
 
     def __getitem__(self, key):
         return Opaque(self._array[key])
+
+    def transpose(self, axes):
+        return Opaque(self._array.transpose(axes))
+
+    def cumsum(self, axis):
+        return Opaque(self._array.cumsum(axis))
+
+    def argmax(self, axis=None, one_hot=False, keepdims=False):
+        assert one_hot or axis is None, "the place as a vector, or of all elements"
+        Opaque.log.append(f"argmax {self.shape}")
+        place = self._array.argmax(axis)
+        return Opaque(np.eye(self.shape[-1])[place] if one_hot else place)
+
+    def _joined(self, arrays, axis):
+        return Opaque(np.concatenate([getattr(a, "_array", a) for a in arrays], axis))
+
+    def _compare(self, other, op):
+        Opaque.log.append(f"{self.shape} {op.__name__}")
+        return Opaque(op(self._array, self._raw(other, int, float, np.ndarray)))
+
+    def _bit(self):
+        return Opaque(self._array != 0)
+
+    def __invert__(self):
+        return Opaque(self._array == 0)
+
+    def __and__(self, other):
+        return self * other
+
+    __lt__, __le__, __gt__, __ge__, __eq__, __ne__ = (
+        lambda self, other, op=op: self._compare(other, op)
+        for op in (np.less, np.less_equal, np.greater, np.greater_equal, np.equal,
+                   np.not_equal))
 
     def operand(self):
         return self

@@ -15,12 +15,14 @@ def imported(path):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module.split(".")[0] if node.level == 0 else "nn"
+            inner = node.module if node.module and node.module.startswith("mpc") else ""
+            yield "nn" if node.level else inner or node.module.split(".")[0]
 
 
-def test_nn_imports_only_numpy_and_the_standard_library():
+def test_nn_imports_only_numpy_the_standard_library_and_the_table_of_functions():
     found = {name for path in MODULES for name in imported(path)}
-    assert "numpy" in found and found <= {"numpy", "nn"} | set(sys.stdlib_module_names)
+    allowed = {"numpy", "nn", "mpc.array_functions", *sys.stdlib_module_names}
+    assert "numpy" in found and found <= allowed
 
 
 def test_exported_names_are_the_public_ones():
@@ -29,9 +31,9 @@ def test_exported_names_are_the_public_ones():
     assert sorted(public) == sorted(nn.__all__)
 
 
-def test_every_module_has_fewer_than_250_lines():
+def test_every_module_has_fewer_than_300_lines():
     for path in MODULES:
-        assert len(path.read_text(encoding="utf-8").splitlines()) < 250, path.name
+        assert len(path.read_text(encoding="utf-8").splitlines()) < 300, path.name
 
 
 def test_no_module_depends_on_fixed_point():

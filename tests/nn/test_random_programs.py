@@ -36,7 +36,7 @@ def candidates(rng, nodes):
         lambda t: t[i] + t[j], lambda t: t[i] - t[j], lambda t: t[i] * t[j],
         lambda t: t[i] * number, lambda t: number - t[i], lambda t: t[i] / (2 * number),
         lambda t: t[i] * row, lambda t: t[i] + row, lambda t: row - t[i],
-        lambda t: t[i].sum(axis, keep), lambda t: t[i].mean(axis, keep),
+        lambda t: t[i].sum(axis, keep), lambda t: t[i].mean(axis, keepdims=keep),
         lambda t: t[i].T, lambda t: t[i].reshape(*sizes), lambda t: t[i][cut],
         lambda t: t[i][..., ::-1], lambda t: t[i] @ t[j], lambda t: t[i].T @ t[j],
         lambda t: t[i].square(), lambda t: t[i].relu(),

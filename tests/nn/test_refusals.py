@@ -1,4 +1,4 @@
-"""A Tensor refuses comparisons, conversions and NumPy functions."""
+"""Comparisons of Tensors, and the conversions that they refuse."""
 
 import copy
 import operator
@@ -25,19 +25,27 @@ COMPARISONS = {"==": operator.eq, "!=": operator.ne, "<": operator.lt,
 
 
 @pytest.mark.parametrize("sign", COMPARISONS)
-def test_comparisons_are_refused(x, sign):
-    for other in (3, 3.0, None, "a", x, Tensor(1.0)):
-        with pytest.raises(TypeError, match=rf"^{sign} of a Tensor: .*\.value {sign}"):
+def test_comparisons_compare_elements_without_a_gradient(x, sign):
+    a = np.array([[1.0, 2.0], [3.0, 4.0]])
+    for other in (3, 2.0, x, Tensor(2.0), np.full((2, 2), 2.5), np.float64(3)):
+        plain = a if other is x else getattr(other, "value", other)
+        for one, two, left, right in ((x, other, a, plain), (other, x, plain, a)):
+            answer = COMPARISONS[sign](one, two)
+            assert isinstance(answer, Tensor) and not answer.requires_grad
+            np.testing.assert_array_equal(read(answer), COMPARISONS[sign](left, right))
+    for other in (None, "a"):
+        with pytest.raises(TypeError, match="cannot .. a (NoneType|str); pass a"):
             COMPARISONS[sign](x, other)
-    for other in (np.ones((2, 2)), np.float64(3)):
-        for one, two in ((x, other), (other, x)):
-            with pytest.raises(TypeError, match=r"\.value"):
-                COMPARISONS[sign](one, two)
+
+
+def read(x):
+    value = x.value
+    return value if isinstance(value, np.ndarray) else value.get().float_precision()
 
 
 def test_membership_by_value_is_refused():
     x = Tensor(1.0)
-    with pytest.raises(TypeError, match="a is b"):
+    with pytest.raises(TypeError, match="must not depend on a value"):
         assert x in [1.0]
     assert x in [x]
 
@@ -48,34 +56,20 @@ def test_tensors_hash_by_identity():
     assert hash(x) != hash(copy.deepcopy(x))
 
 
-NUMPY = {
-    "np.mean": (np.mean, "tensor.mean"), "np.sum": (np.sum, "tensor.sum"),
-    "np.reshape": (lambda x: np.reshape(x, (4,)), "tensor.reshape"),
-    "np.transpose": (np.transpose, "tensor.T"),
-    "np.dot": (lambda x: np.dot(x, x), "a @ b"),
-    "np.inner": (lambda x: np.inner(x, x), "a @ b.T"),
-    "np.square": (np.square, "tensor.square"),
-    "np.maximum": (lambda x: np.maximum(x, 0), "tensor.relu"),
-    "np.shape": (np.shape, "tensor.shape"),
-    **{f"np.{f.__name__}": (f, "operators and methods") for f in (
-        np.exp, np.sqrt, np.abs, np.max, np.argmax, np.sort, np.linalg.norm, np.cumsum,
-        np.prod, np.zeros_like, np.array_equal, np.any)},
-    "np.stack": (lambda x: np.stack([x, x]), "operators and methods"),
-    "np.concatenate": (lambda x: np.concatenate([x, x]), "operators and methods"),
-    "np.where": (lambda x: np.where(x, 1, 0), "operators and methods"),
-    "np.einsum": (lambda x: np.einsum("ij->i", x), "operators and methods")}
-
-
-@pytest.mark.parametrize("name", NUMPY)
-def test_numpy_functions_are_refused_with_a_replacement(x, name):
-    function, instead = NUMPY[name]
-    arguments = (x, x) if name == "np.array_equal" else (x,)
-    with pytest.raises(TypeError, match=rf"^np\.\w+: .*{instead}.*, or pass its"):
-        function(*arguments)
+@pytest.mark.parametrize("function, instead", [
+    (lambda x: np.array_equal(x, x), r"use \(x == y\).all\(\)"),
+    (np.unique, "use sort"), (np.nonzero, "use x != 0"),
+    (lambda x: np.where(x), "use x != 0"), (np.prod, "multiply the parts"),
+    (lambda x: np.einsum("ij->i", x), "write it with @"),
+    (lambda x: np.sum(x, dtype=int), r"it takes \(x, axis=None, \*, keepdims"),
+    (np.linalg.inv, "reveal it first")])
+def test_numpy_functions_without_a_meaning_name_a_replacement(x, function, instead):
+    with pytest.raises(TypeError, match=rf"^np\.\w+.*: .*{instead}|; .*{instead}"):
+        function(x)
 
 
 @pytest.mark.parametrize("f", [
-    np.asarray, np.array, lambda x: np.array([x, x]), np.atleast_1d,
+    np.asarray, np.array, lambda x: np.array([x, x]),
     lambda x: np.asarray(x, dtype=object), np.ma.array])
 def test_a_tensor_is_not_converted_to_an_array(x, f):
     with pytest.raises(TypeError, match=r"pass its \.value"):
@@ -100,18 +94,18 @@ def test_numpy_operators_compute_as_the_operators_of_a_tensor():
     lambda x, a: np.add.outer(a, x), lambda x, a: np.power(a, x)])
 def test_a_tensor_is_not_written_into_an_array(f):
     a = np.ones((2, 2))
-    with pytest.raises(TypeError, match="NumPy cannot compute with a Tensor"):
+    with pytest.raises(TypeError, match="^np.(add|pow)"):
         f(Tensor(np.ones((2, 2)), True), a)
     np.testing.assert_array_equal(a, 1)
 
 
 @pytest.mark.parametrize("f, remedy", [
     (float, r"write float\(tensor.value\)"), (int, r"write int\(tensor.value\)"),
-    (len, r"write tensor.shape\[0\]"), (list, r"not iterable; index it: tensor\[i\]"),
+    (lambda x: len(x.sum()), "a number without axes has no length"),
     (bool, "a branch must not depend on a value"),
     (lambda x: x[x], "not a public index"),
     (lambda x: x[0, Tensor(1)], "not a public index"),
-    (lambda x: 1.0 in x, "not iterable")])
+    (lambda x: 1.0 in x, "a branch must not depend on a value")])
 def test_conversions_are_refused_with_a_replacement(x, f, remedy):
     with pytest.raises(TypeError, match=remedy) as caught:
         f(x)

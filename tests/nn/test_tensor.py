@@ -282,6 +282,9 @@ def test_a_tensor_as_a_condition_is_refused():
         bool(Tensor(1.0))
 
 
-def test_iteration_over_a_tensor_is_refused():
-    with pytest.raises(TypeError, match="not iterable"):
-        list(Tensor([1.0]))
+def test_a_tensor_has_a_length_and_rows_with_gradients():
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]], True)
+    first, second = x
+    (first * second).sum().backward()
+    np.testing.assert_array_equal(x.grad, [[3, 4], [1, 2]])
+    assert len(x) == 2 and x.size == 4
