@@ -8,22 +8,21 @@ back, needs no message.
 
 from __future__ import annotations
 
+from math import prod
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from .gradients import Unary, filled
 from .layers import check_sizes, generator, operand, uniform
-from .module import Module, as_tensor
+from .module import Module
 from .shapes import Shape
-from .tensor import Tensor, _apply
-from .values import Value
+from .tensor import Tensor, as_tensor
 
 Pair = int | tuple[int, ...]      # the same size for both axes, or two
 
 
-def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Pair = 1,
+def conv2d(x: Any, weight: Tensor, bias: Tensor | None = None, stride: Pair = 1,
            padding: Pair = 0) -> Tensor:
     """Return the sums of products of each kernel with all windows of each picture.
 
@@ -32,17 +31,19 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Pair =
     (n, kernels, rows, columns), and costs one product of matrices.
     """
     x, weight = as_tensor(x), as_tensor(weight)
-    if weight.ndim != 4 or x.shape[1:2] != weight.shape[1:2]:
+    if not x.ndim == weight.ndim == 4 or x.shape[1] != weight.shape[1]:
         raise ValueError(f"conv2d: the input has shape {x.shape} and the weight "
                          f"{weight.shape}; give both four axes and as many channels")
     kernels = weight.shape[0]
-    places = windows("conv2d", x.shape, weight.shape[2:], stride, padding)
-    rows, columns = places.shape[:2]
-    inputs = gathered(x, places.reshape(rows * columns, -1))
-    y = inputs.reshape(-1, inputs.shape[-1]) @ weight.reshape(kernels, -1).T
-    y = y if bias is None else y + bias                 # (n * windows, kernels)
-    order = np.arange(rows * columns * kernels).reshape(rows, columns, kernels)
-    return gathered(y.reshape(x.shape[0], order.size), np.moveaxis(order, -1, 0))
+    around = [(0, 0), (0, 0), *((n, n) for n in pair("conv2d", padding, 0))]
+    x = np.pad(x, around) if np.any(around) else x
+    places = windows("conv2d", x.shape, weight.shape[2:], stride)
+    n, (rows, columns) = x.shape[0], places.shape[:2]
+    inputs = x.reshape(n, prod(x.shape[1:]))[:, places]
+    inputs = inputs.reshape(n * rows * columns, places[0, 0].size)
+    y = inputs @ weight.reshape(kernels, -1).T                  # (n * windows, kernels)
+    y = y if bias is None else y + bias
+    return y.reshape(n, rows, columns, kernels).transpose(0, 3, 1, 2)
 
 
 class Conv2d(Module):
@@ -85,8 +86,9 @@ class Pool2d(Module):
     def windows(self, x: Any) -> Tensor:
         """Return the elements of each window, along a new last axis."""
         x = as_tensor(x)
-        places = windows(type(self).__name__, x.shape, self.kernel_size, self.stride, 0)
-        return gathered(x, np.moveaxis(places, 2, 0))   # (channels, rows, columns, ...)
+        places = windows(type(self).__name__, x.shape, self.kernel_size, self.stride)
+        places = np.moveaxis(places, 2, 0)              # (channels, rows, columns, ...)
+        return x.reshape(x.shape[0], prod(x.shape[1:]))[:, places]
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}"
@@ -111,24 +113,20 @@ class MaxPool2d(Pool2d):
 # ---- windows: the places of their elements
 
 
-def windows(name: str, shape: Shape, kernel: Pair, stride: Pair,
-            padding: Pair) -> np.ndarray:
+def windows(name: str, shape: Shape, kernel: Pair, stride: Pair) -> np.ndarray:
     """Return the places of all windows of a picture, numbered from 0 in its order.
 
-    The array has shape (rows, columns, channels, kernel height * kernel width); -1
-    stands for a zero of the padding.
+    The array has shape (rows, columns, channels, kernel height * kernel width).
     """
     if len(shape) != 4:
         raise ValueError(f"{name}: the input has shape {shape}; give it "
                          "(n, channels, height, width)")
-    _, channels, *sizes = shape
+    _, channels, height, width = shape
     (h, w), (down, right) = pair(name, kernel, 1), pair(name, stride, 1)
-    around = [(0, 0), *((p, p) for p in pair(name, padding, 0))]
-    places = np.arange(channels * sizes[0] * sizes[1]).reshape(channels, *sizes)
-    places = np.pad(places, around, constant_values=-1)
-    if h > places.shape[1] or w > places.shape[2]:
+    if h > height or w > width:
         raise ValueError(f"{name}: a kernel of {h} x {w} does not fit into pictures of "
-                         f"{places.shape[1]} x {places.shape[2]}; take a smaller one")
+                         f"{height} x {width}; take a smaller one")
+    places = np.arange(channels * height * width).reshape(channels, height, width)
     found = np.lib.stride_tricks.sliding_window_view(places, (h, w), axis=(1, 2))
     found = np.moveaxis(found[:, ::down, ::right], 0, 2)
     return found.reshape(*found.shape[:3], h * w)
@@ -142,45 +140,3 @@ def pair(name: str, size: Any, least: int) -> tuple[int, int]:
         raise ValueError(f"{name}: a size, stride or padding is not an integer from "
                          f"{least} on, or two of them")
     return int(both[0]), int(both[1])
-
-
-# ---- moving elements
-
-
-def gathered(x: Tensor, places: np.ndarray) -> Tensor:
-    """Return the elements of each item in these places, and 0 for the place -1."""
-    return _apply(gather, x, places=places)
-
-
-def gather(x: Value, places: np.ndarray) -> Unary:
-    """y = x[:, places]:  dx = for each element, the sum of g where it went."""
-    y = taken(x, places)
-
-    def rule(g, c):
-        g = filled(g, y.shape)
-        back = readers(places, int(np.prod(x.shape[1:])))
-        return taken(g, back).sum(axis=-1).reshape(*x.shape), c
-
-    return y, rule
-
-
-def taken(x: Value, places: np.ndarray) -> Value:
-    """Return the elements of each item of a value, and 0 for the place -1."""
-    flat, inside = x.reshape(x.shape[0], int(np.prod(x.shape[1:]))), places >= 0
-    y = flat[:, np.maximum(places, 0)]
-    return y if inside.all() else y * inside.astype(np.float64)
-
-
-def readers(places: np.ndarray, size: int) -> np.ndarray:
-    """Return, for each of `size` elements, the positions in `places` that have it.
-
-    A row for each element, filled up with -1.
-    """
-    order = np.argsort(places, axis=None, kind="stable")
-    order = order[np.count_nonzero(places < 0):]        # without the padding
-    element = places.reshape(-1)[order]
-    counts = np.bincount(element, minlength=size)
-    rank = np.arange(len(order)) - (np.cumsum(counts) - counts)[element]
-    table = np.full((size, counts.max(initial=1)), -1)
-    table[element, rank] = order
-    return table

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .module import Module, as_tensor
+from .module import Module
 from .state import is_plain
-from .tensor import Tensor
+from .tensor import Tensor, as_tensor
 from .values import as_number
 
 

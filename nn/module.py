@@ -8,7 +8,7 @@ from typing import Any
 
 from . import parameters
 from .state import matching
-from .tensor import Tensor
+from .tensor import Tensor, as_tensor
 from .values import Value, as_value
 
 
@@ -185,8 +185,3 @@ class Sequential(Module):
         if isinstance(index, slice):
             return Sequential(*self._modules()[index])
         return self._modules()[index]
-
-
-def as_tensor(x: Any) -> Tensor:
-    """Return the input of a layer as a Tensor; a bare value needs no gradient."""
-    return x if isinstance(x, Tensor) else Tensor(x)

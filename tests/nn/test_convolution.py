@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import nn
-from nn.convolution import readers, windows
 
 SHAPES = [      # pictures, kernels, stride, padding
     ((2, 1, 5, 5), (3, 1, 3, 3), 1, 0), ((2, 3, 6, 5), (2, 3, 2, 3), (2, 1), (1, 2)),
@@ -64,15 +63,6 @@ def test_windows_of_a_pool_may_overlap_or_leave_gaps():
     np.testing.assert_array_equal(nn.AvgPool2d(3, 1)(x).value, x[:, :, 1:4, 1:4])
 
 
-def test_every_reader_of_an_element_is_listed():
-    for shape, kernels, stride, padding in SHAPES:
-        places = windows("conv2d", shape, kernels[2:], stride, padding)
-        size = int(np.prod(shape[1:]))
-        for element, row in enumerate(readers(places, size)):
-            due = np.flatnonzero(places.reshape(-1) == element)
-            assert sorted(row[row >= 0]) == due.tolist()
-
-
 def test_the_layer_draws_its_weights_and_shows_its_sizes():
     layer = nn.Conv2d(3, 5, (2, 4), stride=2, rng=np.random.default_rng(0))
     assert layer.weight.shape == (5, 3, 2, 4) and layer.bias.shape == (5,)
@@ -97,6 +87,11 @@ def test_a_small_network_learns_on_floats(rng):
         nn.cross_entropy(net(x), labels).backward()
         sgd.step()
     assert (net(x).value.argmax(1) == labels).mean() > 0.95
+
+
+def test_a_batch_may_be_empty():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.AvgPool2d(2), nn.Flatten())
+    assert net(np.ones((0, 1, 4, 4))).shape == (0, 8)
 
 
 # ---- errors
