@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from math import prod
 from numbers import Integral
 from typing import Any
@@ -83,20 +82,18 @@ class Dropout(Module):
     """In training, each element is 0 with probability `p`, and else x / (1 - p).
 
     Everybody knows which elements are dropped: the mask is public, drawn by `rng` for
-    each element and call. All processes of a run must draw the same ones, so the
-    default generator has a fixed seed, another one for each layer. After `eval`, the
-    output is the input.
+    each element and call. All roles of a run must draw the same masks, so the default
+    generator has the seed 0; pass one with a seed of its own to each of several layers.
+    After `eval`, the output is the input.
     """
-
-    _seeds = count()
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         self.p = float(as_number(p, "Dropout(p)", finite=True))
         if not 0 <= self.p < 1:
             raise ValueError(f"Dropout: p is {self.p}; pass a probability from 0 on, "
                              "below 1")
-        own = np.random.default_rng(next(Dropout._seeds))
-        self.rng = generator("Dropout", own if rng is None else rng)
+        same = np.random.default_rng(0)
+        self.rng = generator("Dropout", same if rng is None else rng)
 
     def forward(self, x: Any) -> Tensor:
         x = as_tensor(x)

@@ -215,9 +215,13 @@ def test_dropout_has_the_gradient_of_its_mask(check, rng):
     check(dropped, rng.normal(size=(4, 5)))
 
 
-def test_dropout_layers_differ_and_p_zero_drops_nothing():
+def test_all_roles_drop_the_same_elements_and_p_zero_drops_nothing():
     x = np.ones(50)
-    assert (nn.Dropout()(x).value != nn.Dropout()(x).value).any()
+    one, other = nn.Dropout(), nn.Dropout()         # as two roles would make them
+    for _ in range(2):
+        np.testing.assert_array_equal(one(x).value, other(x).value)
+    assert (nn.Dropout(0.5, np.random.default_rng(1))(x).value != nn.Dropout()(x).value
+            ).any()
     np.testing.assert_array_equal(nn.Dropout(0)(x).value, x)
 
 
