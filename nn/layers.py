@@ -1,88 +1,21 @@
-"""Layers: a Module owns parameters and other modules, and maps inputs to an output."""
+"""Layers: linear maps, activations, and dropout."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from math import prod
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from . import parameters
-from .tensor import Tensor
-from .values import Value, as_value
-
-
-class Module:
-    """Base of all layers and networks.
-
-    Assign tensors and sub-modules to attributes, also within lists, tuples and dicts,
-    and write `forward`; no registration or ``super().__init__()`` is needed. Parameters
-    are the Tensors created with ``requires_grad=True``. A parameter inside a set or
-    another object is refused.
-
-    >>> class Net(Module):
-    ...     def __init__(self):
-    ...         self.hidden, self.act = Linear(784, 128), ReLU()
-    ...         self.out = Linear(128, 10)
-    ...     def forward(self, x):
-    ...         return self.out(self.act(self.hidden(x)))
-    >>> [name for name, _ in Net().named_parameters()]
-    ['hidden.weight', 'hidden.bias', 'out.weight', 'out.bias']
-    """
-
-    def forward(self, *inputs: Any) -> Tensor:
-        """Return the output for `inputs`; every module defines its own."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward; "
-                                  "define forward(self, x), which returns a Tensor")
-
-    def __call__(self, *inputs: Any) -> Tensor:
-        return self.forward(*inputs)
-
-    def named_parameters(self) -> list[tuple[str, Tensor]]:
-        """Return the list of (dotted name, parameter), in order of definition."""
-        return parameters.find(self, Module)
-
-    def parameters(self) -> list[Tensor]:
-        """Return the list of parameters, in order of definition."""
-        return [parameter for _, parameter in self.named_parameters()]
-
-    def map(self, f: Callable[[Value], Value]) -> Module:
-        """Replace the value of each parameter by ``f(value)``; return self.
-
-        Gradients are cleared. The parameter objects stay the same, so optimisers that
-        hold them keep working. If f raises, the model is unchanged.
-        """
-        found = self.named_parameters()
-        values = [as_value(f(p.value), f"map: {name}") for name, p in found]
-        for (_, parameter), value in zip(found, values, strict=True):
-            parameter.value, parameter.grad = value, None
-        return self
-
-    def share(self, *args: Any, **kwargs: Any) -> Module:
-        """Replace each value by its secret shares, ``value.share(...)``."""
-        return self._call("share", *args, **kwargs)
-
-    def get(self) -> Module:
-        """Reveal the model: replace each value by ``value.get()``; return self."""
-        return self._call("get")
-
-    def float_precision(self) -> Module:
-        """Replace each value by ``value.float_precision()``, a float64 array."""
-        return self._call("float_precision")
-
-    def _call(self, method, *args, **kwargs):
-        for name, parameter in self.named_parameters():
-            if not hasattr(parameter.value, method):
-                kind = type(parameter.value).__name__
-                raise TypeError(f"{method}: the value of {name}, a {kind}, has no "
-                                f".{method}(); call model.map(f) first, e.g. "
-                                "map(mpc.fix_precision)")
-        return self.map(lambda value: getattr(value, method)(*args, **kwargs))
+from .module import Module
+from .state import is_plain
+from .tensor import Tensor, as_tensor
+from .values import as_number
 
 
 class Linear(Module):
-    """``x @ weight + bias``.
+    """``x @ weight + bias``, or ``x @ weight`` with ``bias=False``.
 
     The generator `rng` draws the weight, of shape (in_features, out_features), then the
     bias, each entry uniform in +-1/sqrt(in_features). Pass a seeded generator to
@@ -90,48 +23,124 @@ class Linear(Module):
     """
 
     def __init__(self, in_features: int, out_features: int,
-                 rng: np.random.Generator | None = None) -> None:
-        for size in (in_features, out_features):
-            if isinstance(size, bool) or not isinstance(size, Integral):
-                raise TypeError(f"Linear: a size is a {type(size).__name__}; "
-                                "pass two integers")
-        if in_features < 1 or out_features < 1:
-            raise ValueError(f"Linear({in_features}, {out_features}): "
-                             "pass sizes of 1 or more")
-        rng = np.random.default_rng() if rng is None else rng
-        if not hasattr(rng, "uniform"):
-            raise TypeError(f"Linear: rng is a {type(rng).__name__}; "
-                            "pass np.random.default_rng(seed), or nothing")
-        bound = 1 / np.sqrt(in_features)
-        shape = in_features, out_features
-        self.weight = Tensor(rng.uniform(-bound, bound, shape), requires_grad=True)
-        self.bias = Tensor(rng.uniform(-bound, bound, out_features), requires_grad=True)
+                 rng: np.random.Generator | None = None, *, bias: bool = True) -> None:
+        check_sizes("Linear", in_features, out_features)
+        rng = generator("Linear", rng)
+        self.weight = uniform(rng, in_features, (in_features, out_features))
+        self.bias: Any = uniform(rng, in_features, (out_features,)) if bias else None
 
     def forward(self, x: Any) -> Tensor:
-        x = _tensor(x)
-        plain = isinstance(self.weight.value, np.ndarray)
-        if plain and not isinstance(x.value, np.ndarray):
-            raise TypeError(f"Linear: the input is a {type(x.value).__name__} and the "
-                            "weight a plain array; encode the layer with "
-                            "model.map(mpc.fix_precision), and share it with "
-                            "model.share(...) if its weights are secret")
-        return x @ self.weight + self.bias    # (n, in) @ (in, out) + (out,) -> (n, out)
+        x = operand("Linear", x, self.weight) @ self.weight     # (n, in) @ (in, out)
+        return x if self.bias is None else x + self.bias        # (n, out) + (out,)
+
+    def extra_repr(self) -> str:
+        sizes = "{}, {}".format(*self.weight.shape)
+        return sizes + ", bias=False" * (self.bias is None)
 
 
 class ReLU(Module):
     """``max(x, 0)``, element by element. Its slope at 0 is 1."""
 
     def forward(self, x: Any) -> Tensor:
-        return _tensor(x).relu()
+        return as_tensor(x).relu()
 
 
 class Square(Module):
     """``x ** 2``, element by element: an activation without a comparison."""
 
     def forward(self, x: Any) -> Tensor:
-        return _tensor(x).square()
+        return as_tensor(x).square()
 
 
-def _tensor(x):
-    """Return the input of a layer as a Tensor; a bare value needs no gradient."""
-    return x if isinstance(x, Tensor) else Tensor(x)
+class Sigmoid(Module):
+    """``1 / (1 + exp(-x))``, element by element."""
+
+    def forward(self, x: Any) -> Tensor:
+        x = as_tensor(x)
+        return x.sigmoid()
+
+
+class Tanh(Module):
+    """The hyperbolic tangent, element by element."""
+
+    def forward(self, x: Any) -> Tensor:
+        x = as_tensor(x)
+        return x.tanh()
+
+
+class Flatten(Module):
+    """All axes but the first as one: (n, 6, 4, 4) becomes (n, 96)."""
+
+    def forward(self, x: Any) -> Tensor:
+        x = as_tensor(x)
+        if not x.ndim:
+            raise ValueError("Flatten: a single number came; pass one row per item")
+        return x.reshape(x.shape[0], prod(x.shape[1:]))
+
+
+class Dropout(Module):
+    """In training, each element is 0 with probability `p`, and else x / (1 - p).
+
+    Everybody knows which elements are dropped: the mask is public, drawn by `rng` for
+    each element and call. All roles of a run must draw the same masks, so the default
+    generator has the seed 0; pass one with a seed of its own to each of several layers.
+    After `eval`, the output is the input.
+    """
+
+    def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
+        self.p = float(as_number(p, "Dropout(p)", finite=True))
+        if not 0 <= self.p < 1:
+            raise ValueError(f"Dropout: p is {self.p}; pass a probability from 0 on, "
+                             "below 1")
+        same = np.random.default_rng(0)
+        self.rng = generator("Dropout", same if rng is None else rng)
+
+    def forward(self, x: Any) -> Tensor:
+        x = as_tensor(x)
+        if not self.training or not self.p:
+            return x
+        kept = self.rng.uniform(size=x.shape) >= self.p
+        return x * kept.astype(np.float64) * (1 / (1 - self.p))
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+# ---- what layers with weights have in common
+
+
+def check_sizes(layer: str, *sizes: Any) -> None:
+    """Raise unless all sizes are integers of 1 or more."""
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, Integral):
+            raise TypeError(f"{layer}: a size is a {type(size).__name__}; "
+                            "pass integers")
+    if min(sizes) < 1:
+        raise ValueError(f"{layer}({', '.join(map(str, sizes))}): "
+                         "pass sizes of 1 or more")
+
+
+def generator(layer: str, rng: Any) -> np.random.Generator:
+    """Return `rng`, or a new generator for None."""
+    if rng is not None and not hasattr(rng, "uniform"):
+        raise TypeError(f"{layer}: rng is a {type(rng).__name__}; pass "
+                        "np.random.default_rng(seed), or nothing; other options, such "
+                        "as bias=False, by name")
+    return np.random.default_rng() if rng is None else rng
+
+
+def uniform(rng: np.random.Generator, inputs: int, shape: tuple) -> Tensor:
+    """Return a parameter with entries uniform in +-1/sqrt(inputs)."""
+    bound = 1 / np.sqrt(inputs)
+    return Tensor(rng.uniform(-bound, bound, shape), requires_grad=True)
+
+
+def operand(layer: str, x: Any, weight: Tensor) -> Tensor:
+    """Return the input of a layer as a Tensor that can meet its weight."""
+    x = as_tensor(x)
+    if is_plain(weight.value) and not is_plain(x.value):
+        raise TypeError(f"{layer}: the input is a {type(x.value).__name__} and the "
+                        "weight a plain array; encode the layer with "
+                        "model.map(mpc.fix_precision), and share it with "
+                        "model.share(...) if its weights are secret")
+    return x

@@ -24,7 +24,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGES = ("mpc", "nn", "data")
 SOURCES = [path for package in PACKAGES
            for path in sorted((ROOT / package).rglob("*.py"))]
-OTHERS = [path for folder in ("benchmarks", "docs", "notebooks", "tests")
+OTHERS = [path for folder in ("benchmarks", "docs", "examples", "notebooks", "tests")
           for path in sorted((ROOT / folder).rglob("*.py"))]
 # The front room teaches the lesson. Each module imports only modules before it.
 FRONT = ("tiny limbs ring randomness masks share ledger world beaver truncation "

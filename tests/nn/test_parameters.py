@@ -1,5 +1,7 @@
 """Parameters are found in ordered containers and refused elsewhere."""
 
+import functools
+import itertools
 import os
 import subprocess
 import sys
@@ -159,9 +161,99 @@ def test_other_attributes_are_accepted(it):
     assert Holder(it).parameters() == []
 
 
+def closure(w):
+    return lambda x: x @ w
+
+
+def deep_closure(w):
+    def outer():
+        def inner(x):
+            return closure(w)(x)
+        return inner
+    return outer
+
+
+def recursive(w):
+    def again(n):
+        return again(n - 1) if n else w
+    return again
+
+
+GLOBAL = leaf()
+
+
+def uses_the_global(x):
+    return [GLOBAL * y for y in x]
+
+
+def calls_it(x):
+    return uses_the_global(x)
+
+
+class Slots:
+    __slots__ = "it", "empty"
+
+    def __init__(self, it):
+        self.it = it
+
+
+@pytest.mark.parametrize("kind", [
+    closure, deep_closure, recursive, lambda w: lambda x, w=w: x @ w,
+    lambda w: functools.partial(np.matmul, w), lambda w: functools.partial(max, key=w),
+    lambda w: functools.partial(closure(w), 1), lambda w: w.__class__.forward.__get__(w)
+    if isinstance(w, nn.Module) else w.__add__, lambda w: [w].append,
+    lambda w: [w].__len__, lambda w: functools.lru_cache(closure(w)), Slots,
+    lambda w: Plain(Plain(w)), lambda w: Plain(closure(Plain([w]))),
+    lambda w: {"f": closure(w)}, lambda w: property(closure(w)),
+    lambda w: functools.wraps(len)(closure(w))], ids=range(17))
+@pytest.mark.parametrize("it", [leaf(), nn.Linear(1, 1)], ids=["tensor", "layer"])
+def test_a_parameter_behind_a_function_is_refused(kind, it):
+    for place in (lambda f: f, lambda f: [f], lambda f: {"f": f}):
+        with pytest.raises(TypeError, match="holds a parameter that would not be tra"):
+            Holder(place(kind(it))).parameters()
+        model = Holder([place(kind(it)), it])       # but it is also found
+        assert model.parameters() == nn.Module.parameters(Holder(it))
+
+
+@pytest.mark.parametrize("it", [uses_the_global, calls_it, [lambda x: GLOBAL + x]])
+def test_a_global_parameter_that_a_function_uses_is_refused(it):
+    with pytest.raises(TypeError, match="a function, holds a parameter that would not"):
+        Holder(it).parameters()
+
+
+def test_a_method_that_uses_a_global_parameter_is_refused():
+    class Net(nn.Module):
+        def forward(self, x):
+            return x * GLOBAL
+
+    with pytest.raises(TypeError, match="forward, a function, holds a parameter"):
+        Net().share("alice", "bob")
+
+
+def test_a_name_of_a_method_is_no_global():
+    class Net(nn.Module):
+        def forward(self, x):
+            return self.GLOBAL(x)
+
+        def GLOBAL(self, x):
+            return x
+
+    assert Net().parameters() == []
+
+
+def test_methods_and_functions_of_found_layers_are_accepted():
+    model = Holder(nn.Linear(1, 1))
+    model.call, model.closure = model.it.forward, closure(model.it)
+    model.twice = functools.partial(lambda layer, x: layer(layer(x)), model.it)
+    model.me = closure(model)
+    assert [name for name, _ in model.named_parameters()] == ["it.weight", "it.bias"]
+
+
 @pytest.mark.parametrize("it", [
     map(leaf, [1.0]), (leaf() for _ in range(2)), zip([leaf()], strict=True),
-    filter(None, [leaf()])], ids=lambda it: type(it).__name__)
+    filter(None, [leaf()]), enumerate([leaf()]), reversed([leaf()]), iter([leaf()]),
+    itertools.chain([leaf()]), itertools.cycle([leaf()])],
+    ids=lambda it: type(it).__name__)
 def test_an_iterator_is_refused(it):
     with pytest.raises(TypeError, match="can be iterated only once; make it a list"):
         Holder(it).parameters()
@@ -196,6 +288,37 @@ def test_the_order_is_the_same_in_every_process():
             "['shift', 'layers.b.weight', 'layers.b.bias', 'layers.a.weight', "
             "'layers.a.bias', 'layers.c.weight', 'layers.c.bias', "
             "'rest.0', 'rest.1.z']\n")
+
+
+# ---- one parameter in two modules
+
+
+def test_tied_weights_are_trained_once_by_the_sum_of_their_gradients():
+    """An encoder and a decoder with one weight, as in PyTorch."""
+    encoder, decoder = nn.Linear(2, 2), nn.Linear(2, 2)
+    decoder.weight = encoder.weight
+    model = nn.Module()
+    model.encoder, model.decoder = encoder, decoder
+    assert [name for name, _ in model.named_parameters()] == [
+        "encoder.weight", "encoder.bias", "decoder.bias"]
+    w = np.array([[0.5, -1.0], [0.25, 2.0]])
+    encoder.weight.value = w.copy()
+    encoder.bias.value, decoder.bias.value = np.zeros(2), np.zeros(2)
+    x = np.array([[1.0, 2.0]])
+    decoder(encoder(x)).sum().backward()
+    ones = np.ones((1, 2))
+    gradient = x.T @ (ones @ w.T) + (x @ w).T @ ones
+    np.testing.assert_allclose(encoder.weight.grad, gradient)
+    nn.SGD([*encoder.parameters(), *decoder.parameters()], 0.1).step()
+    np.testing.assert_allclose(encoder.weight.value, w - 0.1 * gradient)
+
+
+def test_tied_weights_are_shared_once_and_stay_tied(opaque):
+    model = Holder([nn.Linear(2, 2), nn.Linear(2, 2)])
+    model.it[1].weight = model.it[0].weight
+    model.map(opaque).share("alice", "bob")
+    assert model.it[1].weight is model.it[0].weight
+    assert isinstance(model.it[1].weight.value, opaque)
 
 
 # ---- map

@@ -242,3 +242,115 @@ def test_after_a_gradient_of_another_shape_no_parameter_is_updated(w):
     with pytest.raises(ValueError, match="parameter 1 has shape .* and its gradient"):
         nn.SGD([w, v], 0.1).step()
     assert w.value.tolist() == [1, 2]
+
+
+# ---- momentum and weight decay
+
+
+def by_hand(w, gradient, steps, lr, m=0.0, decay=0.0, nesterov=False):
+    """PyTorch's formulas, in plain NumPy: the weights after each step."""
+    v, found = None, []
+    for _ in range(steps):
+        g = gradient(w) + decay * w
+        v = g if v is None else m * v + g
+        w = w - lr * (g + m * v if nesterov else v)
+        found.append(w)
+    return found
+
+
+@pytest.mark.parametrize("options", [
+    {"momentum": 0.9}, {"momentum": 0.5, "weight_decay": 0.1}, {"weight_decay": 0.1},
+    {"momentum": 0.9, "weight_decay": 0.01, "nesterov": True}, {}], ids=range(5))
+@pytest.mark.parametrize("hidden", [False, True], ids=["floats", "opaque"])
+def test_steps_follow_the_formulas(options, hidden, opaque):
+    kind, start, target = opaque if hidden else np.array, [3.0, -1.0], [1.0, 0.5]
+    w = nn.Tensor(kind(start), requires_grad=True)
+    sgd = nn.SGD([w], 0.1, **options)
+    due = by_hand(np.array(start), lambda w: 2 * (w - target), 6, 0.1,
+                  options.get("momentum", 0), options.get("weight_decay", 0),
+                  options.get("nesterov", False))
+    for expected in due:
+        sgd.zero_grad()
+        ((w - np.array(target)) ** 2).sum().backward()
+        sgd.step()
+        found = w.value._array if hidden else w.value
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_three_steps_with_momentum_and_decay_by_hand():
+    """w = 3, gradient 2: g = 2 + 0.5 w, v = 0.5 v + g, w = w - 0.5 v."""
+    w, found = nn.Tensor([3.0], requires_grad=True), []
+    sgd = nn.SGD([w], lr=0.5, momentum=0.5, weight_decay=0.5)
+    for _ in range(3):
+        w.grad = np.array([2.0])
+        sgd.step()
+        found.append(w.value.item())
+    # v = 3.5, then 1.75 + 2.625 = 4.375, then 2.1875 + 1.53125 = 3.71875
+    assert found == [1.25, -0.9375, -2.796875]
+
+
+def test_a_changed_rate_applies_to_the_old_momentum(w):
+    sgd = nn.SGD([w], 1.0, momentum=0.5)
+    sgd.step()                              # w = 1 - 3, 2 - 5
+    sgd.lr = 0.1
+    sgd.step()                              # v = 4.5, 7.5
+    np.testing.assert_allclose(w.value, [-2.45, -3.75])
+
+
+def test_a_step_that_fails_leaves_weights_and_momentum(w):
+    v = nn.Tensor([1.0], requires_grad=True)
+    v.grad = np.ones(1)
+    sgd = nn.SGD([w, v], 0.1, momentum=0.9)
+    sgd.step()
+    before = sgd.state_dict(), w.value
+    v.grad = None
+    with pytest.raises(ValueError, match="parameter 1, .*call loss.backward"):
+        sgd.step()
+    assert w.value is before[1]
+    np.testing.assert_array_equal(sgd.velocities[0], before[0]["velocity.0"])
+
+
+@pytest.mark.parametrize("options, remedy", [
+    ({"momentum": 1}, "pass a momentum from 0 on, below 1"),
+    ({"momentum": -0.1}, "pass a momentum"), ({"weight_decay": -1}, "decay from 0 on"),
+    ({"nesterov": True}, "nesterov needs a momentum; pass momentum=0.9"),
+    ({"momentum": np.nan}, r"SGD\(momentum\): nan is not finite"),
+    ({"weight_decay": np.inf}, r"SGD\(weight_decay\): inf is not finite")])
+def test_other_momenta_and_decays_are_refused(w, options, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        nn.SGD([w], 0.1, **options)
+
+
+def test_the_state_of_an_optimiser_is_loaded_into_another(w, tmp_path):
+    sgd = nn.SGD([w], 0.5, momentum=0.5, weight_decay=0.25, nesterov=True)
+    assert set(sgd.state_dict()) == {"lr", "momentum", "weight_decay", "nesterov"}
+    sgd.step()
+    v = nn.Tensor(w.value, requires_grad=True)
+    v.grad = w.grad
+    other = nn.SGD([v], 1.0)
+    np.savez(tmp_path / "sgd.npz", **sgd.state_dict())
+    with np.load(tmp_path / "sgd.npz") as state:
+        other.load_state_dict(state)
+    for one in (sgd, other):
+        one.step()
+    assert (other.lr, other.momentum, other.weight_decay, other.nesterov) == (
+        0.5, 0.5, 0.25, True)
+    np.testing.assert_array_equal(v.value, w.value)
+
+
+@pytest.mark.parametrize("change, fault", [
+    (lambda s: s.pop("lr"), "lr is missing"),
+    (lambda s: s.update({"velocity.1": np.ones(2)}), "velocity.1 is unexpected"),
+    (lambda s: s.update({"velocity.0": np.ones(3)}), "velocity.0 has shape"),
+    (lambda s: s.update(momentum=[1.0]), "momentum has shape")], ids=range(4))
+def test_a_state_of_another_optimiser_is_refused(w, change, fault):
+    sgd = nn.SGD([w], 0.5, momentum=0.5)
+    sgd.step()
+    state = sgd.state_dict()
+    change(state)
+    other = nn.SGD([w], 0.25)
+    with pytest.raises(ValueError, match=f"SGD.load_state_dict: {fault}"):
+        other.load_state_dict(state)
+    with pytest.raises(TypeError, match="came; pass a dict"):
+        other.load_state_dict([state])
+    assert other.lr == 0.25 and other.momentum == 0 and not other.velocities
