@@ -18,6 +18,7 @@ from mpc.masks import MaskReused
 from mpc.securenn import (CompareCoins, compute_msb, private_compare, select_share,
                           share_convert)
 from mpc.share import Local, Share
+from mpc.transport.launcher import make_world
 from mpc.transport.link import OutOfStep, PeerFailed, ProtocolError
 from mpc.transport.threads import run_threads
 from mpc.truncation import truncate
@@ -26,7 +27,8 @@ from mpc.world import Role, World
 __all__ = [
     "CompareCoins", "FixedPoint", "Local", "MaskReused", "OutOfRange", "OutOfStep",
     "PeerFailed", "ProtocolError", "Role", "RoleError", "Share", "World", "all_pairs",
-    "compute_msb", "concatenate", "drelu", "equal", "fix_precision", "matmul",
+    "compute_msb", "concatenate", "drelu", "equal", "fix_precision", "make_world",
+    "matmul",
     "multiply", "private_compare", "refresh", "relu", "run_threads", "select_share",
     "share_convert", "tournament", "truncate",
 ]

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import partial, wraps
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 
@@ -478,6 +478,25 @@ class FixedPoint(ArrayFunctions):
         role = x.value.world.server if role is None else role
         rows, = x.value.world.gather(role, revealed=x.value)
         return x._with(Local(str(role), x.ring.sum(rows, axis=1), x.ring))
+
+    def reveal(self, to=None) -> np.ndarray:
+        """Plain numbers, revealed to one role, or by the server to everybody.
+
+        Answers of comparisons are bools, and indices are integers. In a role that does
+        not learn them all numbers are NaN. Rounds: 1, or 2 to everybody.
+        """
+        shown = self.get(to)
+        if to is None and isinstance(shown.value, Local) and public.secret(self.value):
+            world, rows = self.value.world, self.ring.to_int(shown.value.rows)
+            raw = world.broadcast(world.server, rows.ravel().tolist(),
+                                  prod(self.shape))
+            raw = np.array(raw, np.int64).reshape(1, *self.shape)
+            shown = shown._with(PublicArray(PublicWorld(), self.ring,
+                                            self.ring.from_int(raw)))
+        numbers = shown.float_precision()
+        if self.scale != 1 or np.isnan(numbers).any():
+            return numbers
+        return numbers.astype(bool if self.boolean else np.int64)[()]
 
     def float_precision(self) -> np.ndarray:
         """The numbers as float64; NaN where they are not known."""

@@ -4,6 +4,7 @@ Values may be float64 arrays, fixed-point numbers in the clear or fixed-point nu
 secret shares. Nothing in this package tells them apart or depends on their content.
 """
 
+from .batches import batches
 from .convolution import AvgPool2d, Conv2d, MaxPool2d, conv2d
 from .layers import Dropout, Flatten, Linear, ReLU, Sigmoid, Square, Tanh
 from .loss import binary_cross_entropy_with_logits, cross_entropy, mse_loss
@@ -14,5 +15,5 @@ from .tensor import Tensor
 __all__ = [
     "AvgPool2d", "Conv2d", "Dropout", "Flatten", "Linear", "MaxPool2d", "Module",
     "ReLU", "SGD", "Sequential", "Sigmoid", "Square", "Tanh", "Tensor",
-    "binary_cross_entropy_with_logits", "conv2d", "cross_entropy", "mse_loss",
+    "batches", "binary_cross_entropy_with_logits", "conv2d", "cross_entropy", "mse_loss",
 ]

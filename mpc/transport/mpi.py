@@ -327,8 +327,8 @@ def check_processes(names: tuple, n_workers: int, place: tuple) -> None:
     if size != len(names):
         raise ValueError(
             f"{size} MPI process{'es' * (size > 1)} cannot play the {len(names)} roles "
-            f"of {n_workers} workers; start mpiexec -n {len(names)}, or change "
-            "--workers")
+            f"of {n_workers} workers; start mpiexec -n {len(names)}, or take "
+            "another number of workers")
     if launcher.report_pipe is None:
         raise ValueError(
             "MpiWorld: no supervisor would end the other roles if this one failed; "
