@@ -487,9 +487,9 @@ class FixedPoint(ArrayFunctions):
         """
         shown = self.get(to)
         if to is None and isinstance(shown.value, Local) and public.secret(self.value):
-            world, rows = self.value.world, self.ring.to_int(shown.value.rows)
-            raw = world.broadcast(world.server, rows.ravel().tolist(),
-                                  prod(self.shape))
+            world = self.value.world
+            raw = self.ring.to_int(np.asarray(shown.value.rows)).ravel().tolist()
+            raw = world.broadcast(world.server, raw, prod(self.shape))
             raw = np.array(raw, np.int64).reshape(1, *self.shape)
             shown = shown._with(PublicArray(PublicWorld(), self.ring,
                                             self.ring.from_int(raw)))

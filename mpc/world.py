@@ -131,6 +131,8 @@ class World:
         from mpc.fixed_point import fix_precision
 
         if isinstance(numbers, dict):
+            if not numbers:
+                raise ValueError("secret: no owner; give one or more")
             return concatenate([self.secret(part, role, precision=precision, base=base)
                                 for role, part in numbers.items()], axis)
         role, array = self._named(owner), np.zeros(0)

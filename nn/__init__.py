@@ -15,5 +15,6 @@ from .tensor import Tensor
 __all__ = [
     "AvgPool2d", "Conv2d", "Dropout", "Flatten", "Linear", "MaxPool2d", "Module",
     "ReLU", "SGD", "Sequential", "Sigmoid", "Square", "Tanh", "Tensor",
-    "batches", "binary_cross_entropy_with_logits", "conv2d", "cross_entropy", "mse_loss",
+    "batches", "binary_cross_entropy_with_logits", "conv2d", "cross_entropy",
+    "mse_loss",
 ]

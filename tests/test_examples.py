@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mpi_runs import Started
+from mpi_runs import Started, in_processes
 
 import nn
 
@@ -71,7 +71,7 @@ def test_a_private_prediction_answers_like_the_labels():
     assert sum(a == b for a, b in zip(answers, labels, strict=True)) >= 6
 
 
-@pytest.mark.mpi
+@in_processes
 @pytest.mark.parametrize("name, n", [
     ("salaries.py", 4), ("auction.py", 5), ("private_prediction.py", 4)])
 def test_an_example_runs_with_a_process_for_each_role(name, n):

@@ -65,7 +65,7 @@ def make_world(n_workers: int = 2, **options):
     if launched():
         from mpc.transport.mpi import MpiWorld as World
     else:
-        from mpc.world import World      # type: ignore[assignment]
+        from mpc.world import World  # type: ignore[assignment]
     return World(n_workers, **options)
 
 

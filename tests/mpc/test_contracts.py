@@ -23,7 +23,7 @@ from mpc.ring import Bits, Z2kMinus1, Zm, prime_above
 from mpc.securenn import CompareCoins
 
 # Exported functions without a contract: helpers, and the World's choice of a protocol.
-HELPERS = {"concatenate", "fix_precision", "run_threads"}
+HELPERS = {"concatenate", "fix_precision", "make_world", "run_threads"}
 CHOICES = {"drelu": DRELU.values(),
            "truncate": [truncation.truncate_locally, truncation.truncate_with_provider]}
 PROTOCOLS = protocols()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from helpers import common, everywhere, give, reconstruct, rows_of
 
+import mpc
 from mpc import (
     OutOfStep,
     PeerFailed,
@@ -721,3 +722,62 @@ def test_loaded_data_that_a_type_can_hold_are_accepted(loaded, dtype):
     held = world.private_input("bob", (len(loaded),), lambda: loaded, dtype).rows
     assert held.dtype == dtype
     assert np.array_equal(held[0], np.asarray(loaded), equal_nan=True)
+
+
+# ---- one line in, one line out
+
+
+@pytest.mark.parametrize("n_workers", [2, 3])
+def test_a_secret_comes_in_by_one_line_and_goes_out_by_another(n_workers):
+    world = mpc.World(n_workers, seed=1)
+    x = world.secret([[1, 2.5], [-3, 4]], owner=world.alice)
+    assert x.reveal().tolist() == [[1, 2.5], [-3, 4]]
+    assert (x > 2).reveal().tolist() == [[False, True], [False, True]]
+    index = x.argmax().reveal(to="bob")
+    assert ["a", "b", "c", "d"][index] == "d" and x.sum().reveal() + 1 == 5.5
+    assert (x > 0).reveal().dtype == bool and x.max().reveal().dtype == float
+
+
+def test_a_secret_of_several_owners_is_joined():
+    world = mpc.World(seed=1)
+    rows = world.secret({"alice": [[1, 2]], world.bob: lambda: [[3, 4], [5, 6]]})
+    assert rows.reveal().tolist() == [[1, 2], [3, 4], [5, 6]]
+    columns = world.secret({"bob": np.ones((2, 1)), "alice": np.zeros((2, 2))}, axis=1)
+    assert columns.reveal().tolist() == [[1, 0, 0], [1, 0, 0]]
+    fine = world.secret(0.123456, "alice", precision=6)
+    assert fine.reveal() == 0.123456
+
+
+def test_only_the_owner_loads_and_only_the_receiver_learns():
+    """Every role alone, with the data of a role only where it lives."""
+    def program(world):
+        loaded = []
+
+        def load():
+            loaded.append(1)
+            return [1.0, 2.0]
+
+        x = world.secret(load, owner="alice")
+        y = world.secret([0.5, 4.0] if world.has("bob") else None, owner="bob")
+        assert loaded == [1] * world.has("alice")
+        mine, known = (x * y).reveal(to="bob"), (x * y).reveal()
+        assert np.isnan(mine).all() != world.has("bob")
+        assert known == pytest.approx([0.5, 8], abs=0.002)
+        return {"x": x.value}
+
+    everywhere(program)
+
+
+@pytest.mark.parametrize("line, error, remedy", [
+    ("world.carol", AttributeError, "has no carol; its workers are alice, bob"),
+    ("world.secret([1.0])", ValueError, "no such role among server, alice"),
+    ("world.secret('one', 'bob')", ValueError, "bob loaded <U3"),
+    ("world.secret([1j], 'bob')", ValueError, "bob loaded complex128"),
+    ("world.secret([np.inf], 'bob')", ValueError, "cannot be represented"),
+    ("world.secret({'alice': [1], 'bob': [[1]]})", ValueError, "do not join on axis"),
+    ("world.secret({})", ValueError, "secret: no owner; give one or more"),
+    ("world.secret([1.0], 'alice').reveal('carol')", ValueError, "carol: no such role"),
+])
+def test_wrong_ways_in_and_out_are_refused(line, error, remedy):
+    with pytest.raises(error, match=remedy):
+        eval(line, {"world": mpc.World(seed=1), "np": np})
