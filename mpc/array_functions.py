@@ -151,7 +151,7 @@ def _operator(function: Callable, back: str):
     return apply
 
 
-for _name, _function, _back in (
+for _name, _op, _back in (
         ("add", operator.add, "radd"), ("subtract", operator.sub, "rsub"),
         ("multiply", operator.mul, "rmul"), ("divide", operator.truediv, "rtruediv"),
         ("matmul", operator.matmul, "rmatmul"), ("power", operator.pow, "rpow"),
@@ -159,12 +159,36 @@ for _name, _function, _back in (
         ("less", operator.lt, "gt"), ("less_equal", operator.le, "ge"),
         ("greater", operator.gt, "lt"), ("greater_equal", operator.ge, "le"),
         ("equal", operator.eq, "eq"), ("not_equal", operator.ne, "ne")):
-    RULES[getattr(np, _name)] = _operator(_function, _back)
+    RULES[getattr(np, _name)] = _operator(_op, _back)
 
 RULES[np.negative], RULES[np.invert] = operator.neg, operator.invert
 
-for _name in ("sqrt", "exp", "log", "tanh"):
-    RULES[getattr(np, _name)] = operator.methodcaller(_name)
+
+
+def _function(name: str):
+    def apply(x):
+        if not hasattr(x, name):
+            raise TypeError(f"np.{name} is not provided for a {type(x).__name__}; pass "
+                            "its value where no gradient is wanted")
+        return getattr(x, name)()
+    return apply
+
+
+for _name in ("sqrt", "exp", "log", "tanh", "reciprocal"):
+    RULES[getattr(np, _name)] = _function(_name)
+
+
+@rule(np.sort, method=False)
+def sort(x, axis=-1):
+    if axis is None:
+        return _function("sort")(x.reshape(-1))
+    return np.moveaxis(_function("sort")(np.moveaxis(x, axis, -1)), -1, axis)
+
+
+@rule(np.median, method=False)
+def median(x, axis=None):
+    return _function("median")(
+        x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1))
 
 
 @rule(np.sum, method=False)

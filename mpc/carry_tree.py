@@ -158,6 +158,38 @@ def drelu(x: Share, low: int = 0) -> Share:
     return bit_to_arithmetic(positive, prod(x.shape), x.ring).reshape(x.shape)
 
 
+@step(over=Z2k, rounds="2 + levels(g)",
+      online="(k - 1)*k*(w*n + (3*g - 2)*m*ceil(n/8))",
+      offline="w*n*m + (15*g + 1)*ceil(n/8) + 2*(g - 1)*m*ceil(n/8)",
+      source="`drelu` for many numbers, of which the provider knows one mask")
+def at_least(x: Share, thresholds: np.ndarray) -> Share:
+    """Shares of [x >= t] for each of m public integers, (m, *x.shape), for any x - t.
+
+    One opening of x and one table of its mask serve all thresholds. At l = 64 each of
+    two workers sends 8 bytes for an element, and 5.75 for each threshold.
+    """
+    flat, ring = x.reshape(-1), x.ring
+    t = raw_thresholds(thresholds).reshape(1, -1, 1)
+    secret, = masked(epsilon=flat)
+    c = packed_bits_of(ring.sub(secret.constant[:, None], t), ring.bits)
+    v = packed_bits_of(secret.terms[0].value[:, None], ring.bits)
+    top, = share_offline(x.world, top=(v[:, -1], BITS))
+    signs = top.plus(c[:, -1])
+    if ring.bits > 1:
+        signs = signs + carry(*leaves(x, c[:, :-1], v[:, :-1]))
+    bits = bit_to_arithmetic(signs.plus(255), prod(x.shape), ring)
+    return bits.reshape(t.size, *x.shape)
+
+
+def raw_thresholds(thresholds: np.ndarray) -> np.ndarray:
+    """Public integers as words; raises for other numbers."""
+    t = np.asarray(thresholds)
+    if t.dtype != np.int64 or t.ndim != 1:
+        raise TypeError(f"at_least: {shown(t)} came; give the public thresholds as one "
+                        "axis of int64, at the scale of x")
+    return t.view(np.uint64)
+
+
 @step(over=Bits, rounds="levels(l)", online="(k - 1)*k*2*(l - 1)*ceil(n/8)",
       offline="(l - 1)*ceil(n/8)", source="a tree of ANDs")
 def and_all(bits: Share) -> Share:

@@ -33,6 +33,18 @@ def drelu(x: Share, divisor: int = 1) -> Share:
     return carry_tree.drelu(x, low=(divisor & -divisor).bit_length() - 1)
 
 
+def at_least(x: Share, thresholds: np.ndarray) -> Share:
+    """Shares of [x >= t] for each of the public integers, all at once: (m, *x.shape).
+
+    `carry_tree.at_least`, or `securenn.drelu` of all differences.
+    """
+    check("at_least", (x,), Z2k)
+    if x.world.comparison == "carry-tree":
+        return carry_tree.at_least(x, thresholds)
+    t = x.ring.neg(carry_tree.raw_thresholds(thresholds))
+    return securenn.drelu(x[None].plus(t.reshape(1, -1, *(1,) * x.ndim)))
+
+
 @step(over=Z2k, secure=AS_DRELU, source="SecureNN, algorithm 7",
       rounds={"securenn": "drelu + 1", "carry-tree": "drelu"},
       online={"securenn": "drelu + 4*w*n", "carry-tree": "drelu"},

@@ -33,7 +33,7 @@ from math import ceil
 
 import numpy as np
 
-from mpc import encoding, public
+from mpc import encoding, functions, public, sorting
 from mpc.array_functions import ArrayFunctions, joined_last, kept
 from mpc.encoding import Limits, digit_base, encode, real_array
 from mpc.public import PublicArray, PublicWorld
@@ -42,6 +42,7 @@ from mpc.ring import Z2k, is_integer, raw_limit
 from mpc.share import Local, RingArray, shown
 from mpc.share import concatenate as join
 
+ROOTS = {-1: functions.reciprocal, 0.5: functions.sqrt, -0.5: functions.rsqrt}
 COARSEST = 6    # the least scale of a gradient: steps of a sixth of an output's error
 
 
@@ -241,10 +242,19 @@ class FixedPoint(ArrayFunctions):
 
     __rmul__ = __mul__
 
-    @partial(_operator, "/")
     def __truediv__(self, other) -> FixedPoint:
         if isinstance(other, FixedPoint):
-            raise TypeError("/: divide by public numbers")
+            return self.divide(other)
+        return self._over(other)
+
+    def __rtruediv__(self, other) -> FixedPoint:
+        if not encoding.is_number(other) and not isinstance(other, np.ndarray):
+            return NotImplemented
+        return self._public(other).divide(self)
+
+    @partial(_operator, "/")
+    def _over(self, other):
+        """Divided by public numbers."""
         if np.any(np.equal(other, 0)):
             raise ZeroDivisionError("fixed point: division by 0; take another number")
         if np.ndim(other):
@@ -260,10 +270,12 @@ class FixedPoint(ArrayFunctions):
         return self._product(other, lambda x, c: public.matmul(c, x))
 
     def __pow__(self, exponent) -> FixedPoint:
-        """x * x * ... for a positive integer."""
+        """x * x * ... for a positive integer; also 1 / x, and roots."""
+        if not np.ndim(exponent) and exponent in ROOTS:
+            return ROOTS[exponent](self)
         if not is_integer(exponent) or exponent < 1:
-            raise ValueError("**: the exponent is not a public positive integer; use "
-                             "products, sqrt or exp")
+            raise ValueError("**: the exponent is no public positive integer and none "
+                             f"of {list(ROOTS)}; use products, exp and log")
         if exponent == 1:
             return self
         power = (self ** (exponent // 2))._squared()
@@ -359,6 +371,16 @@ class FixedPoint(ArrayFunctions):
         index = np.arange(place.shape[-1], dtype=self.ring.dtype)
         index = x._with(place.times(index[None]).sum(-1), 1, 1, x.unit)
         return index.reshape(kept(self, axis, keepdims))
+
+    # ------------------------------------------------------------------ functions
+
+    divide, reciprocal = functions.divide, functions.reciprocal
+    sqrt, rsqrt = functions.sqrt, functions.rsqrt
+    exp, log, sigmoid, tanh = (
+        functions.exp, functions.log, functions.sigmoid, functions.tanh)
+    softmax = functions.softmax
+    sort, top_k, median = sorting.sort, sorting.top_k, sorting.median
+    sort_rows, shuffle = sorting.sort_rows, sorting.shuffle
 
     # ------------------------------------------------------------------ 0 and 1
 

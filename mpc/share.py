@@ -125,6 +125,11 @@ class RingArray:
                              "name each once")
         return self._view(lambda x: x.transpose(0, *axes), "transpose", axes)
 
+    def moveaxis(self, source: int, destination: int):
+        here, there = (behind(a, self.ndim)[0] - 1 for a in (source, destination))
+        axes = [i for i in range(self.ndim) if i != here]
+        return self.transpose((*axes[:there], here, *axes[there:]))
+
     def __getitem__(self, key):
         """By public integers, slices, None, ..., and arrays of integers or of bools."""
         parts = key if isinstance(key, tuple) else (key,)

@@ -116,7 +116,14 @@ class Tensor(Refusals, ArrayFunctions):
     def __neg__(self) -> Tensor:
         return _apply(gradients.negative, self)
 
-    def __pow__(self, n: int) -> Tensor:
+    def reciprocal(self) -> Tensor:
+        """Return ``1 / x``."""
+        return 1 / self
+
+    def __pow__(self, n: Any) -> Tensor:
+        if is_number(n) and n in (-1, 0.5, -0.5):
+            root = self if n == -1 else self.sqrt()
+            return root if n > 0 else 1 / root
         if isinstance(n, bool) or not isinstance(n, Integral) or n < 1:
             shown = n if isinstance(n, Real) else f"a {type(n).__name__}"
             raise ValueError(f"power: the exponent, {shown}, is not a public positive "
@@ -239,9 +246,12 @@ def _matmul(a, b):
     return y.reshape(shape) if left or right else y
 
 
-def _plain(value):
-    """Return a Tensor of a new value without a gradient."""
-    return _apply(lambda x: (x,), value)
+def _plain(value, parents=()):
+    """Return a Tensor of a new value, which is not copied; without a gradient."""
+    result = object.__new__(Tensor)
+    result.value = np.asarray(value) if isinstance(value, np.generic) else value
+    result.requires_grad, result.grad, result._parents = bool(parents), None, parents
+    return result
 
 
 def as_tensor(x: Any) -> Tensor:
@@ -256,10 +266,7 @@ def _apply(operation, *operands, **options):
     value, *rules = operation(*values, **options)
     parents = tuple((x, rule) for x, rule in zip(operands, rules, strict=False)
                     if isinstance(x, Tensor) and x.requires_grad)
-    result = object.__new__(Tensor)                     # Tensor(value) would copy it
-    result.value = np.asarray(value) if isinstance(value, np.generic) else value
-    result.requires_grad, result.grad, result._parents = bool(parents), None, parents
-    return result
+    return _plain(value, parents)
 
 
 def _operand(x, operation):

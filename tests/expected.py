@@ -29,6 +29,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mpc.array_functions import ArrayFunctions
+
 HALF_ULP = 2.0**-53         # the relative error of one float64 operation: NumPy's own
 
 
@@ -84,7 +86,7 @@ class LeftRange(Exception):
     """The true numbers of a line leave the range: nothing is promised for it."""
 
 
-class Expected:
+class Expected(ArrayFunctions):
     """NumPy's array, and how far the library's may be from it.
 
     value   float64
@@ -93,28 +95,35 @@ class Expected:
             own
     limit   of sums. A product may be summed while its truncation is pending, and the
             limit is then that of products.
-    size    the sum of absolute values to which the limit applies
+    terms   the sum of absolute values to which the limit applies
     secret  False if only public values take part
+    boolean True for the results of comparisons
+
+    NumPy's functions are those of `mpc.array_functions` too, so that the errors of
+    their parts add up. A test compares the values with NumPy's own.
     """
 
-    __array_ufunc__ = None
     __hash__ = None
 
     def __init__(self, format, value, error, exact=False, limit=None, size=None,
-                 secret=True):
+                 secret=True, boolean=False):
         self.format, self.value = format, np.asarray(value, float)
         self.error = np.broadcast_to(error, self.value.shape)
-        self.exact, self.secret = exact, secret
+        self.exact, self.secret, self.boolean = exact, secret, boolean
         self.limit = format.sums if limit is None else limit
         size_here = self.most if size is None else size
-        self.size = np.broadcast_to(size_here, self.value.shape)
+        self.terms = np.broadcast_to(size_here, self.value.shape)
         within(self.most, format.sums)
         if size is not None:
-            within(self.size, self.limit)
+            within(self.terms, self.limit)
 
     @property
     def shape(self):
         return self.value.shape
+
+    @property
+    def ndim(self):
+        return self.value.ndim
 
     @cached_property
     def most(self):
@@ -144,7 +153,7 @@ class Expected:
     def _each(self, move):
         """The same numbers in another arrangement."""
         return self._with(move(self.value), move(self.error), limit=self.limit,
-                          size=move(self.size))
+                          size=move(self.terms), boolean=self.boolean)
 
     def _meet(self, other):
         """The other operand of a sum or comparison, also a public number or array."""
@@ -160,20 +169,27 @@ class Expected:
         cut = 0 if x.exact and y.exact else 2 * self.format.eps
         if not isinstance(other, Expected) and x.limit < self.format.sums and (
                 np.abs(y.value) < x.limit / 2).all():
-            within(x.size + y.size, x.limit)    # a small number joins the product
-        limit, size = joint(x, y, x.size + y.size, np.abs(value))
+            within(x.terms + y.terms, x.limit)    # a small number joins the product
+        limit, size = joint(x, y, x.terms + y.terms, np.abs(value))
         return self._with(value, x.error + y.error + cut + HALF_ULP * np.abs(value),
                           limit=limit, size=size, exact=x.exact and y.exact,
                           secret=x.secret or y.secret)
 
     def __neg__(self):
-        return self._with(-self.value, self.error, limit=self.limit, size=self.size)
+        return self._with(-self.value, self.error, limit=self.limit, size=self.terms)
 
     def __sub__(self, other):
         return self + -self._meet(other)
 
     def __rsub__(self, other):
         return -self + other
+
+    def cumsum(self, axis=None):
+        parts = self if axis is not None else self.reshape(-1)
+        axis = 0 if axis is None else axis % parts.ndim
+        rows = [parts._each(lambda a, i=i: a.take(range(i + 1), axis))
+                for i in range(parts.shape[axis])]
+        return expected_concatenate([r.sum(axis, True) for r in rows], axis)
 
     def sum(self, axis=None, keepdims=False):
         def add(array):
@@ -183,7 +199,7 @@ class Expected:
         error = add(self.error) + n * self.cut + n * HALF_ULP * add(np.abs(self.value))
         waits = self.limit < self.format.sums
         return self._with(value, error, limit=self.limit,
-                          size=add(self.size) if waits else None)
+                          size=add(self.terms) if waits else None)
 
     # ---- products
 
@@ -228,11 +244,13 @@ class Expected:
         return HALF_ULP * size * (2 if op is np.multiply else 1 + self.value.size)
 
     def __truediv__(self, number):
-        return self * (1 / float(number))
+        return self * (1 / np.asarray(number, float))
 
-    def __pow__(self, two):
-        assert two == 2
-        return self * self
+    def __pow__(self, n):
+        if n == 1:
+            return self
+        half = self ** (n // 2)
+        return half * half * self if n % 2 else half * half
 
     # ---- comparisons
 
@@ -247,7 +265,20 @@ class Expected:
                             x.secret or y.secret)
 
     def _answer(self, value, error, secret):
-        return Expected(self.format, value, error, exact=True, secret=secret)
+        return Expected(self.format, value, error, exact=True, secret=secret,
+                        boolean=True)
+
+    def _bit(self):
+        return self if self.boolean else self != 0
+
+    def __invert__(self):
+        return self._answer(1 - self.value, self.error, self.secret)
+
+    def __and__(self, other):
+        other = self._meet(other)
+        error = np.maximum(self.error, other.error)
+        return self._answer(self.value * other.value, error,
+                            self.secret or other.secret)
 
     def __ge__(self, other):
         return self._compare(np.greater_equal, other)
@@ -261,8 +292,13 @@ class Expected:
     def __lt__(self, other):
         return self._compare(np.less, other)
 
-    def eq(self, other):
+    def __eq__(self, other):
         return self._compare(np.equal, other)
+
+    def __ne__(self, other):
+        return ~(self == other)
+
+    eq = __eq__
 
     def drelu(self):
         return self >= 0
@@ -274,12 +310,13 @@ class Expected:
     def refresh(self):
         return self._with(self.value, self.error + self.cut, exact=self.exact)
 
-    def max(self, axis=None):
+    def max(self, axis=None, keepdims=False):
         _ = self.operand
-        return self._with(self.value.max(axis), self.error.max(axis) + self.cut,
+        return self._with(self.value.max(axis=axis, keepdims=keepdims),
+                          self.error.max(axis=axis, keepdims=keepdims) + self.cut,
                           exact=False)
 
-    def argmax(self, axis=None, one_hot=False):
+    def argmax(self, axis=None, one_hot=False, keepdims=False):
         _ = self.operand
         x = self._each(lambda a: a.reshape(-1) if axis is None
                        else np.moveaxis(a, axis, -1))
@@ -291,7 +328,10 @@ class Expected:
                    | (margin == 0).all(-1))
         if one_hot:
             return self._answer(place, np.where(certain, 0, 1)[..., None], self.secret)
-        return self._answer(best, np.where(certain, 0, n - 1), self.secret)
+        shape = self.value.argmax(axis, keepdims=keepdims).shape
+        answer = Expected(self.format, best, np.where(certain, 0, n - 1), exact=True,
+                          secret=self.secret)
+        return answer.reshape(shape)
 
     # ---- shape
 
@@ -301,6 +341,13 @@ class Expected:
     @property
     def T(self):
         return self._each(np.transpose)
+
+    def transpose(self, *axes):
+        return self._each(lambda a: a.transpose(*axes))
+
+    def _joined(self, arrays, axis):
+        values = [self._meet(a) for a in arrays]
+        return expected_concatenate(values, axis)
 
     def __getitem__(self, key):
         return self._each(lambda a: a[key])
@@ -337,7 +384,7 @@ def expected_concatenate(values, axis=0):
 
     first, exact = values[0], all(v.exact for v in values)
     limit = min(v.limit for v in values)
-    size = join(v.size for v in values)
+    size = join(v.terms for v in values)
     if not (size < limit).all():
         limit, size = first.format.sums, None
     return first._with(join(v.value for v in values),

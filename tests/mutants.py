@@ -263,6 +263,8 @@ SETTINGS = {
                       {SERVER: [[{"x": (a, (1 - a) % 4)} for a in range(4)]]}),
     "multiply": Setting(steps.multiply, PRODUCT, _both(lambda r: list(
         steps.splits("xy", r, (4, 4), own=[(1, 2), (3, 0)])))),
+    "two openings": Setting(steps.open_both, ["a", "b"], _both(lambda r: list(
+        steps.splits("xy", r, (4, 4), own=[(1, 2), (3, 0)])))),
     "multiply, pairs": Setting(steps.multiply, PRODUCT, _both(lambda r: _two(
         "xy", r, 2, ((0, 1), (1, 1)))), bits=1),
     "W before and after an update": Setting(
@@ -343,6 +345,7 @@ SETTINGS = {
     "four bits": _given(steps.leaves(), range(8), x=(3, 5)),
     "sign": _given(steps.tree_msb(), range(8), x=(3, 5)),
     "sign without the lowest bit": _given(steps.tree_msb(1), range(8), x=(3, 5)),
+    "two thresholds": _given(steps.at_least(0, 2), range(8), x=(3, 5)),
     "sign, pairs": _given(
         steps.tree_msb(), [(0, 0), (1, 0), (4, 7)], x=((3, 5), (1, 2))),
     "node of the tree": Setting(
@@ -401,6 +404,11 @@ SETTINGS = {
     "first of three maxima": Setting(
         steps.all_pairs, [], _both(lambda r: [steps.some_candidates(2, (r,))]),
         given=GivenOwnShares),
+    # the shuffle
+    "shuffle": _given(
+        steps.shuffle, product(range(2), repeat=2), 1, x=((1, 1), (0, 1))),
+    "shuffle, three workers": _given(
+        steps.shuffle, product(range(2), repeat=2), 1, 3, x=((1, 1), (0, 1), (1, 0))),
     # three workers: two who collude, or one who is shown a result
     "multiply, three workers": _given(
         steps.multiply, range(4), 2, 3, x=(1, 2, 3), y=(3, 0, 2)),
@@ -519,6 +527,9 @@ MUTANTS = [
            "a b, so x y with the opened values"),
     Mutant("multiply", "multiply/c", "alice's share is that of a",
            row_like(0, "multiply/a", 0), (BOB,), "a relation between the masks"),
+    *masks("two openings", "a", 4, "x"),
+    *masks("two openings", "b", 4, "y"),
+    Mutant("two openings", "b", "b = a", like("open_both/a"), BOTH, "x - y"),
     Mutant("multiply, pairs", "multiply/a", "one mask for two elements", shared, BOTH,
            "x - x'"),
     Mutant("multiply, pairs", "multiply/b", "one mask for two elements", shared, BOTH,
@@ -707,6 +718,15 @@ MUTANTS = [
     Mutant("four bits", "table", "alice's share is the lowest bit of her share of a",
            lambda v, c: np.broadcast_to(found(c, "a")[:1, None, None] % 2, v.shape),
            (BOB,), "part of a"),
+    *masks("two thresholds", "a", 8, "x"),
+    *dealt("two thresholds", "table", "a, so x"),
+    *dealt("two thresholds", "top", "a's top bit"),
+    *masks("two thresholds", "b#1", 2, "both answers"),
+    *dealt("two thresholds", "b#2", "b, so both answers"),
+    Mutant("two thresholds", "b#1", "one bit for both", shared, BOTH,
+           "whether the answers agree"),
+    Mutant("two thresholds", "b#2", "alice's share is the same for both", shared_row(0),
+           (BOB,), "whether the answers agree"),
     Mutant("sign", "top", NO_SHARE, always(0), (BOB,), "a's top bit"),
     Mutant("sign", "table", NO_SHARE, always(0), (BOB,), "a's other bits"),
     Mutant("sign", "table", "alice's share is that of the top bit", tied("msb/top"),
@@ -898,6 +918,22 @@ MUTANTS = [
     Mutant("first of three maxima", "b#2",
            "alice's share is the same for two candidates", shared, (BOB,),
            "whether one of them is the first maximum"),
+    # the shuffle: in pass i, worker i alone receives masked rows
+    *(Mutant("shuffle", f"a#{i}", how, mutant, (who,), learns)
+      for i, who, other in [(1, ALICE, 1), (2, BOB, 0)]
+      for how, mutant, learns in [
+          ("the mask is 0", dealt_zero(2), "the rows"),
+          (f"{WORKERS[other]}'s share is 0", row(other, 0), f"{WORKERS[other]}'s rows"),
+          ("one mask for two rows", along(1), "the difference of the rows")]),
+    Mutant("shuffle", "c#2", NO_SHARE, row(0, 0), (BOB,), "pi(a), so the rows"),
+    Mutant("shuffle", "c#2", "alice's share is the same for two rows", along(1), (BOB,),
+           "the difference of a's rows, so of the rows"),
+    *(Mutant("shuffle, three workers", f"a#{i + 1}", f"{WORKERS[j]}'s share is 0",
+             row(j, 0), (tuple(w for w in WORKERS[:3] if w != WORKERS[j]),),
+             f"{WORKERS[j]}'s rows") for i in range(3) for j in range(3) if i != j),
+    Mutant("shuffle, three workers", "a#2", "that of the first pass",
+           like("shuffle_rows/a"), (LAST,), "the difference of worker3's rows"),
+    *dealt("shuffle, three workers", "c#2", "pi(a), so the rows")[:1],
     # three workers
     Mutant("multiply, three workers", "multiply/a", NO_SHARE, row(0, 0), (FIRST,), "x"),
     Mutant("multiply, three workers", "multiply/b", "bob's share is 0", row(1, 0),

@@ -3,9 +3,12 @@
 import ast
 import math
 import operator
+from collections import Counter
+
+import numpy as np
 
 import mpc
-from mpc import carry_tree, securenn
+from mpc import carry_tree, functions, securenn, sorting
 
 COLUMNS = ("rounds", "online", "offline")
 DRELU = {"securenn": securenn.drelu, "carry-tree": carry_tree.drelu}
@@ -76,7 +79,8 @@ def paid(world, call):
 
 def protocols():
     """{"module.name": function}: everything with a contract, module by module."""
-    modules = [mpc.beaver, mpc.truncation, mpc.securenn, mpc.carry_tree, mpc.comparison]
+    modules = [mpc.beaver, mpc.truncation, mpc.securenn, mpc.carry_tree, mpc.comparison,
+               sorting]
     return {f"{m.__name__.removeprefix('mpc.')}.{name}": f for m in modules
             for name, f in vars(m).items()
             if hasattr(f, "contract") and f.__module__ == m.__name__}
@@ -96,6 +100,46 @@ def _cell(formula):
     if isinstance(formula, dict):
         return "; ".join(f"{chosen}: `{text}`" for chosen, text in formula.items())
     return f"`{formula}`"
+
+
+def function_table():
+    """The prices of functions of fixed-point numbers, as docs/COSTS.md has them."""
+    names = "reciprocal divide sqrt rsqrt exp log sigmoid tanh".split()
+    rows = {f"`{name}`": (getattr(functions, name), [(80,)] * (1 + (name == "divide")))
+            for name in names}
+    rows["`softmax` of 10"] = functions.softmax, [(8, 10)]
+    rows["`sort` of 16"] = sorting.sort, [(8, 16)]
+    rows["`sort` of 128"] = sorting.sort, [(8, 128)]
+    rows["`top_k`, 3 of 16"] = lambda x: sorting.top_k(x, 3), [(8, 16)]
+    rows["`median` of 15"] = sorting.median, [(8, 15)]
+    rows["`sort_rows` of 16 with 4 columns"] = (
+        lambda x: sorting.sort_rows(x, 0), [(8, 16, 4)])
+    rows["`shuffle` of 16 rows with 4 columns"] = sorting.shuffle, [(16, 4)]
+    lines = ["| function | carry tree: rounds | worker | provider "
+             "| SecureNN: rounds | worker | provider |",
+             "| --- " * 7 + "|"]
+    for name, call in rows.items():
+        tree, securenn = (function_price(*call, comparison)
+                          for comparison in ("carry-tree", "securenn"))
+        lines.append(f"| {' | '.join([name, *tree, *securenn])} |")
+    return "\n".join(lines)
+
+
+def function_price(function, shapes, comparison):
+    """Rounds, and bytes for each element from a worker and from the provider.
+
+    Three digits and 64 bits; online and offline together.
+    """
+    world = mpc.World(comparison=comparison, here=(), keys={})
+    operands = [mpc.fix_precision(np.zeros(shape)).share(
+        *world.workers, crypto_provider=world.crypto_provider) for shape in shapes]
+    since, elements = len(world.ledger.messages), math.prod(shapes[0])
+    function(*operands)
+    sent = Counter()
+    for message in world.ledger.messages[since:]:
+        sent[message.src] += message.nbytes / elements
+    return (f"{world.ledger.cost(since).rounds}", f"{sent['alice']:,.0f}",
+            f"{sent['crypto_provider']:,.0f}")
 
 
 # SecureNN's Table 1 (whitepaper of February 2019) beside ours: the paper's bits over

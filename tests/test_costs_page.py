@@ -21,6 +21,10 @@ def test_the_formulas_are_those_of_the_contracts():
     assert f"\n{price.table()}\n" in PAGE
 
 
+def test_the_prices_of_functions_are_those_of_the_page():
+    assert f"\n{price.function_table()}\n" in PAGE
+
+
 def test_every_name_in_a_formula_is_explained():
     explained = set(re.findall(r"^- `(\w+)", PAGE, re.MULTILINE))
     for protocol in price.protocols().values():

@@ -11,7 +11,15 @@ from itertools import combinations, product
 
 import numpy as np
 
-from mpc import FixedPoint, beaver, carry_tree, comparison, securenn, truncation
+from mpc import (
+    FixedPoint,
+    beaver,
+    carry_tree,
+    comparison,
+    securenn,
+    sorting,
+    truncation,
+)
 from mpc.audit.views import Experiment
 from mpc.ring import Z2kMinus1, Zm, pack_bits, prime_above, unpack_bits
 from mpc.securenn import CompareCoins
@@ -169,6 +177,10 @@ def multiply(world, x, y):
     return beaver.multiply(world.given(x), world.given(y))
 
 
+def open_both(world, x, y):
+    beaver.open_both(world.given(x), world.given(y))
+
+
 def product_opened(world, x, y):
     """All workers learn x y."""
     world.open(z=multiply(world, x, y))
@@ -298,6 +310,16 @@ def tree_msb(low=0):
     return step
 
 
+def at_least(*thresholds):
+    """[x >= t] for several t, in the range where x - t does not wrap around."""
+    def step(world, x):
+        bits = carry_tree.at_least(world.given(x), np.array(thresholds))
+        for bit, t in zip(_sum(bits), thresholds, strict=True):
+            assert np.all(bit == (_signed(world, [*x, -t]) >= 0))
+        return bits
+    return step
+
+
 def is_zero(world, **inputs):
     """[x == 0] of each input, one call after another."""
     bits = [carry_tree.is_zero(world.given(x)) for x in inputs.values()]
@@ -333,6 +355,18 @@ def maximum(world, x):
 
 def tournament(world, x):
     return comparison.tournament(world.given(x))
+
+
+def shuffle(world, x):
+    """The numbers with shares `x`, (workers, n), as n rows of one column."""
+    return sorting.shuffle_rows(world.given(np.array(x)[..., None]))
+
+
+def shuffle_shown(role):
+    """The shuffled numbers are revealed to a `role`, by refreshed shares."""
+    def step(world, x):
+        world.gather(role, shuffled=beaver.refresh(shuffle(world, x)))
+    return step
 
 
 def _packed(world, rows):
@@ -411,6 +445,17 @@ def bit_products(world, bit, x, y):
     q = truncation.truncate_with_provider(world.given(x), 2)
     return (beaver.multiply(bit, bit), beaver.multiply(bit, q),
             beaver.multiply(world.given(y), bit))
+
+
+def interval_products(*thresholds):
+    """The bits of several thresholds times x, times its half, and times y."""
+    def step(world, x, y):
+        x, y = world.given(x), world.given(y)
+        bits = carry_tree.at_least(x, np.array(thresholds))
+        half = truncation.truncate_with_provider(x, 2)
+        beaver.open_both(half, y)
+        return tuple(beaver.multiply(bits, v) for v in (x, half, y))
+    return step
 
 
 def fixed_relu(d):

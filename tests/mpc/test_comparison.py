@@ -6,6 +6,7 @@ from helpers import every_sharing, everywhere, give, reconstruct
 
 import mpc
 from mpc import World
+from mpc import comparison as comparison_module
 
 END = 2**62     # differences must stay below it
 
@@ -124,6 +125,38 @@ def test_all_pairs_without_a_pair_are_refused(shape):
     world = World(seed=1, comparison="carry-tree")
     with pytest.raises(ValueError, match="all_pairs: .* needs 2 or more on its"):
         mpc.all_pairs(give(world, np.zeros(shape)))
+
+
+@pytest.mark.parametrize("n_workers, comparison", WAYS)
+def test_comparisons_with_several_thresholds(n_workers, comparison):
+    """With ties, both signs, and the edges of the range."""
+    world = World(n_workers, seed=1, comparison=comparison)
+    x = np.array([[0, 1, -1], [END // 2 - 1, -END // 2, 1000]])
+    t = np.array([0, 0, 1, -1, 1000, 1001, END // 2 - 1, 1 - END // 2])
+    got = reconstruct(comparison_module.at_least(give(world, x.view(np.uint64)), t))
+    np.testing.assert_array_equal(got, x >= t[:, None, None])
+    single = comparison_module.at_least(give(world, 5), np.array([5, 6]))
+    assert reconstruct(single).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 6])
+def test_thresholds_are_right_for_all_numbers_and_sharings_of_the_tree(bits):
+    world = World(seed=1, ring_bits=bits, comparison="carry-tree")
+    x, t = every_sharing(world, range(2**bits)), np.arange(-2**(bits - 1), 2**bits)
+    difference = world.ring.to_int(world.ring.reduce(
+        np.arange(2**bits)[:, None] - t[:, None, None]).astype(np.uint64))
+    got = reconstruct(comparison_module.at_least(x, t))
+    np.testing.assert_array_equal(got, np.broadcast_to(difference >= 0, got.shape))
+
+
+@pytest.mark.parametrize("n_workers, comparison", WAYS)
+@pytest.mark.parametrize("t", [[0.5], np.array(3), np.array([[1]]), "ab", [True]])
+def test_thresholds_that_are_no_public_integers_are_refused(n_workers, comparison, t):
+    world = World(n_workers, seed=1, comparison=comparison)
+    with pytest.raises(TypeError, match="at_least: .* came; give the public thr"):
+        comparison_module.at_least(give(world, [1]), t)
+    with pytest.raises(TypeError, match="at_least takes a Share"):
+        comparison_module.at_least(np.ones(3), np.array([1]))
 
 
 def test_equal_over_two_rings_is_refused(world):

@@ -63,6 +63,7 @@ TREE = [(2, "carry-tree"), (3, "carry-tree")]
 PRICED = {
     "beaver.multiply": (shares((4, 1), (3,)), {"x": 4, "y": 3, "z": 12}, TWO + TREE),
     "beaver.matmul": (shares((5, 2), (2, 3)), {"x": 10, "y": 6, "z": 15}, TWO + TREE),
+    "beaver.open_both": (shares((4, 1), (3,)), {"x": 4, "y": 3}, TWO + TREE),
     "beaver.refresh": (shares((2, 3)), {}, TWO + TREE),
     "truncation.truncate_locally": (lambda w: (*zeros(w, (2, 3)), 7), {}, TWO),
     "truncation.truncate_with_provider":
@@ -77,11 +78,14 @@ PRICED = {
     "carry_tree.bit_to_arithmetic":
         (lambda w: (*zeros(w, (3,), ring=Bits()), 20, w.ring), {"n": 20}, TREE),
     "carry_tree.drelu": (shares((4, 5)), {"n": 20}, TREE),
+    "carry_tree.at_least": (lambda w: (*zeros(w, (4, 5)), np.arange(3)),
+                            {"n": 20, "m": 3}, TREE),
     "carry_tree.and_all": (of_each_bit(1), {"n": 20}, TREE),
     "carry_tree.is_zero": (shares((20,)), {"n": 20}, TREE),
     "comparison.relu": (shares((7,)), {"n": 7}, TWO + TREE),
     "comparison.equal": (shares((7,), (7,)), {"n": 7}, TWO + TREE),
     "comparison.tournament": (shares((3, 10)), {"n": 3, "m": 10}, TWO + TREE),
+    "sorting.shuffle_rows": (shares((3, 5, 2)), {"n": 30, "m": 15}, TWO + TREE),
     "comparison.all_pairs": (shares((3, 10)), {"n": 3, "m": 10}, TREE),
 }
 

@@ -146,6 +146,13 @@ def test_axes_change_places_among_those_of_the_secret(axes):
     agrees(lambda s: s.transpose(axes), lambda x: x.transpose(axes), (2, 3, 4))
 
 
+@pytest.mark.parametrize("source, destination", [
+    (0, -1), (-1, 0), (1, 2), (-2, -3), (0, 0)])
+def test_an_axis_moves_among_those_of_the_secret(source, destination):
+    agrees(lambda s: s.moveaxis(source, destination),
+           lambda x: np.moveaxis(x, source, destination), (2, 3, 4))
+
+
 PLACES = [[0], [1, 0], [-1, -1, 0], np.array([[0, 1], [1, 1]]), np.array([], int), [],
           [True, False], np.array([[True, False, True], [False, True, True]]),
           (slice(None), [2, 0]), ([0, 1], [2, 1]), (None, [1], ..., 0),
@@ -261,6 +268,7 @@ def test_shares_join_along_an_axis_of_the_secret(n_workers, axis):
     ("x.sum(1)", ValueError, "axis 1 does not fit ndim 1; name each once"),
     ("x.sum((0, -2))", ValueError, r"axis \(0, -2\) does not fit ndim 1"),
     ("x.transpose((0, 1))", ValueError, r"axis \(0, 1\) does not fit ndim 1"),
+    ("x.moveaxis(0, 1)", ValueError, "axis 1 does not fit ndim 1"),
     ("x.transpose(())", ValueError, "1 axes, and 0 are named; name each once"),
     ("x[[0.5]]", TypeError, "an array of float64 came; take integers, or bools"),
     ("x[[3]]", IndexError, "does not fit"),

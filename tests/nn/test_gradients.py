@@ -234,7 +234,7 @@ def test_the_checker_catches_a_rule_that_reads_values(check, monkeypatch):
 # ---- errors
 
 
-@pytest.mark.parametrize("n", [0, -1, 0.5, None])
+@pytest.mark.parametrize("n", [0, -2, 0.3, None])
 def test_an_exponent_that_is_not_a_positive_integer_is_refused(n):
     with pytest.raises(ValueError, match="not a public positive integer; for other"):
         Tensor([1.0]) ** n

@@ -89,6 +89,14 @@ def test_products_of_a_bit_hide_it_and_its_partners(workers, coalition):
     assert given(step, coalition, (0, 1, 5), x=X, y=Y)
 
 
+@everybody
+def test_products_of_the_bits_of_several_thresholds_hide_the_operands(
+        workers, coalition):
+    """As in functions: the bits meet x, whose opening they read, its quotient and y."""
+    step = steps.interval_products(0, 2)
+    assert given(step, coalition, (0, 1, 5), x=X, y=Y)
+
+
 @pytest.mark.parametrize("bits, d", [(3, 2), (4, 2), (4, 3), (4, 4), (5, 6)])
 @everybody
 def test_a_relu_of_fixed_point_hides_its_operand(workers, coalition, bits, d):

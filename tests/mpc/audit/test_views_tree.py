@@ -172,6 +172,17 @@ def test_the_sign_hides_its_operand(workers, coalition, bits, low):
     assert given(steps.tree_drelu(low), workers, coalition, cases, bits)
 
 
+@pytest.mark.parametrize("bits, thresholds", [
+    (2, (0, 1)), (3, (0,)), (3, (-2, 0, 1)), (6, (0, 5)), (6, (7, 7))])
+@everybody
+def test_comparisons_with_several_thresholds_hide_their_operand(
+        workers, coalition, bits, thresholds):
+    """All read one opening and one table; every answer has a dealt bit of its own."""
+    values = [*range(2**bits)[::2**bits // 4], 2**bits - 1, 2**bits - 3]
+    cases = outsider_varies(workers, coalition, values, x=(1, 3, 2))
+    assert given(steps.at_least(*thresholds), workers, coalition, cases, bits)
+
+
 @pytest.mark.parametrize("bits", [2, 3, 6])
 @everybody
 def test_equality_by_masks_hides_its_operand(workers, coalition, bits):
@@ -231,6 +242,7 @@ def test_the_provider_receives_nothing_in_the_tree_and_the_truncation(workers):
     rows = tuple(range(workers))
     for step, names in [
             (steps.tree_drelu(), "x"), (steps.tree_drelu(1), "x"), (steps.is_zero, "x"),
+            (steps.at_least(0, 1), "x"),
             (steps.provider_truncation(2), "x"), (steps.multiply, "xy"),
             (steps.matmul, "xy")]:
         world = ViewWorld(13, ring_bits=4, n_workers=workers)

@@ -1,0 +1,197 @@
+"""NumPy's functions on secrets give NumPy's numbers, and their gradients are right."""
+
+import re
+
+import array_programs
+import numpy as np
+import pytest
+from array_programs import SETTINGS, draw, failure, wrong_gradient
+from expected import Format
+
+import mpc
+import nn
+from mpc.array_functions import RULES
+
+CHUNK = 50
+EVERY = pytest.mark.parametrize("name", SETTINGS)
+
+
+def check_programs(name, first, n):
+    found = [failure((7, i), SETTINGS[name]) for i in range(first, first + n)]
+    assert not any(found), "\n".join(str(f) for f in found if f)
+
+
+@EVERY
+@pytest.mark.parametrize("first", range(0, 250, CHUNK))
+def test_random_programs_of_numpy_agree(name, first):
+    check_programs(name, first, CHUNK)
+
+
+@pytest.mark.slow
+@EVERY
+@pytest.mark.parametrize("first", range(1000, 3000, 250))
+def test_many_random_programs_of_numpy_agree(name, first):
+    check_programs(name, first, 250)
+
+
+def check_gradients(first, n):
+    world, compared = mpc.World(seed=1, comparison="carry-tree"), 0
+    for i in range(first, first + n):
+        program, _ = draw((8, i), SETTINGS["carry-tree"], small=True)
+        wrong, entries = wrong_gradient(program, lambda a: secret(world, a))
+        assert not wrong, wrong
+        compared += entries > 0
+    assert compared > 0.8 * n
+
+
+@pytest.mark.parametrize("first", range(0, 100, CHUNK))
+def test_gradients_of_random_programs_are_slopes(first):
+    check_gradients(first, CHUNK)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(100, 600, 250))
+def test_gradients_of_many_random_programs_are_slopes(first):
+    check_gradients(first, 250)
+
+
+# ---- the tests can fail
+
+def test_every_rule_is_in_the_programs_or_in_a_test_of_its_own():
+    text = " ".join(t for i in range(1000) for _, t in draw(
+        (7, i), SETTINGS["carry-tree"])[0].lines)
+    operators = {"add", "subtract", "multiply", "divide", "matmul", "power", "negative",
+                 "invert", "bitwise_and", "bitwise_or", "pow", "absolute"}
+    drawn = {*re.findall(r"\w+", text), *operators, *SINGLE}
+    assert not {f.__name__ for f in RULES} - drawn
+
+
+@pytest.mark.parametrize("rule, wrong", [
+    (np.maximum, lambda x, y: x), (np.var, lambda x, axis=None, *, keepdims=False: (
+        (x - x.mean(axis, keepdims=True)) ** 2).sum(axis, keepdims)),
+    (np.flip, lambda x, axis=None: x), (np.cumsum, lambda x, axis=None: x)])
+def test_a_wrong_rule_is_found(rule, wrong, monkeypatch):
+    monkeypatch.setitem(RULES, rule, wrong)
+    monkeypatch.setattr(array_programs, "LINES", {
+        np.maximum: [array_programs.binary], np.var: [array_programs.reduction],
+        np.flip: [array_programs.moved], np.cumsum: [array_programs.summed]}[rule])
+    assert any(failure((9, i), SETTINGS["carry-tree"]) for i in range(60))
+
+
+def test_bounds_of_random_programs_are_small():
+    eps = Format().eps
+    drawn = [draw((7, i), SETTINGS["carry-tree"]) for i in range(300)]
+    errors = np.concatenate([(expected[name].revealed_error / eps).ravel()[:5]
+                             for program, expected in drawn
+                             for name in program.results])
+    assert np.quantile(errors, [0.5, 0.75]).tolist() <= [10, 100]
+
+
+# ---- rules outside the programs
+
+A = np.array([[1.5, -2.0, 3.0], [0.25, 4.0, -1.0]])
+SINGLE = {
+    "rot90": "np.rot90(x)", "fliplr": "np.fliplr(x)", "flipud": "np.flipud(x)",
+    "take_along_axis": "np.take_along_axis(x, np.array([[0, 2], [1, 1]]), 1)",
+    "diagonal": "np.diagonal(x)", "hsplit": "np.hsplit(x, 3)[1]",
+    "vsplit": "np.vsplit(x, 2)[1]", "atleast_1d": "np.atleast_1d(x.sum())",
+    "shape": "x * np.shape(x)[0]", "ndim": "x * np.ndim(x)",
+    "size": "x * np.size(x, 1)", "zeros_like": "x + np.zeros_like(x)",
+    "ones_like": "x + np.ones_like(x)", "logical_not": "np.logical_not(x)",
+    "norm": "np.linalg.norm(x)", "std": "np.std(x, 1)", "sqrt": "np.sqrt(abs(x))",
+    "exp": "np.exp(x)", "log": "np.log(abs(x))", "tanh": "np.tanh(x)",
+    "reciprocal": "np.reciprocal(x)", "sort": "np.sort(x, 0)",
+    "median": "np.median(x, 1)"}
+NO_GRADIENT = {"sort", "median"}
+
+
+def secret(world, array):
+    return mpc.fix_precision(array).share(*world.workers,
+                                          crypto_provider=world.crypto_provider)
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_rule_of_its_own(name):
+    x = secret(mpc.World(seed=1, checked=True), A)
+    due = np.asarray(eval(SINGLE[name], {"np": np, "x": A}), float)
+    values = [eval(SINGLE[name], {"np": np, "x": x})]
+    if name in NO_GRADIENT:
+        with pytest.raises(TypeError, match="a Tensor; pass its value where no grad"):
+            eval(SINGLE[name], {"np": np, "x": nn.Tensor(x)})
+    else:
+        values.append(eval(SINGLE[name], {"np": np, "x": nn.Tensor(x)}).value)
+    for value in values:
+        found = value.get().float_precision()
+        assert found.shape == due.shape
+        np.testing.assert_allclose(found, due, atol=0.003)
+
+
+@pytest.mark.parametrize("line", [
+    "x / y", "1 / x", "x ** -1", "x ** 0.5", "x ** -0.5", "np.exp(-x)", "np.log(x)",
+    "np.tanh(y)", "y.sigmoid()", "y.softmax()", "x.softmax(0)", "np.std(x)",
+    "np.linalg.norm(x, axis=0)", "M / x", "x / M"])
+def test_quotients_and_functions_and_their_gradients(line):
+    """On secrets, on floats, and by central differences."""
+    M = np.array([[0.5, -1.5, 2.0], [1.0, 0.25, -3.0]])
+    world = mpc.World(seed=1, comparison="carry-tree")
+    arrays = {"x": np.abs(A) + 0.5, "y": M}
+    weights = np.arange(1.0, 7).reshape(2, 3) / 4
+
+    def loss(values):
+        y = eval(line, {"np": np, "M": M, **values})
+        return (y * np.broadcast_to(weights, y.shape)).sum() if y.shape == (2, 3) else (
+            y * 0.5).sum()
+
+    plain, hidden = ({n: nn.Tensor(make(a), True) for n, a in arrays.items()}
+                     for make in (np.array, lambda a: secret(world, a)))
+    for values in (plain, hidden):
+        loss(values).backward()
+    for n, a in arrays.items():
+        if not re.search(rf"\b{n}\b", line):
+            continue
+        grad = hidden[n].grad
+        public = isinstance(grad, np.ndarray)       # it depends on no secret
+        assert public == (line == "x / M")
+        found = grad if public else grad.get().float_precision()
+        np.testing.assert_allclose(found, plain[n].grad, atol=0.01)
+        for at in np.ndindex(a.shape):
+            ends = []
+            for d in (-1e-6, 1e-6):
+                moved = {k: np.array(v) for k, v in arrays.items()}
+                moved[n][at] += d
+                ends.append(loss({k: nn.Tensor(v) for k, v in moved.items()}).value)
+            assert (ends[1] - ends[0]) / 2e-6 == pytest.approx(
+                plain[n].grad[at], abs=1e-5, rel=1e-5)
+
+
+def test_methods_have_the_names_of_numpy():
+    x = secret(mpc.World(seed=1), A)
+    for name in ("mean", "var", "std", "min", "argmin", "clip", "dot", "ravel", "take",
+                 "squeeze", "swapaxes", "repeat", "flatten", "abs", "any", "all",
+                 "cumsum", "transpose", "sum", "max", "argmax", "reshape", "diagonal"):
+        for value in (x, nn.Tensor(x), nn.Tensor(A)):
+            assert callable(getattr(value, name)), name
+    assert x.mean(0).get().float_precision() == pytest.approx(A.mean(0), abs=0.002)
+    assert x.size == 6 and len(x) == 2 and x.ndim == 2
+
+
+def test_the_answer_of_a_comparison_selects_without_another_comparison():
+    def rounds(select):
+        world = mpc.World(seed=1, comparison="carry-tree")
+        select(secret(world, A))
+        return world.ledger.cost().rounds
+
+    one = rounds(lambda x: x > 0)
+    assert rounds(lambda x: np.where(x > 0, x, 0)) <= one + 1
+    assert rounds(lambda x: np.where(~(x > 0)[::-1].T.T, x, 0)) <= one + 1
+    assert rounds(lambda x: np.where((x > 0) * 2, x, 0)) > one + 3
+
+
+def test_public_and_secret_arrays_meet_in_every_function():
+    world = mpc.World(seed=1)
+    x, p = secret(world, A), mpc.fix_precision(A)
+    joined = np.concatenate([p, x, A])
+    assert joined.get().float_precision().tolist() == np.concatenate([A, A, A]).tolist()
+    assert np.stack([p, A]).float_precision().tolist() == np.stack([A, A]).tolist()
+    assert mpc.public.secret(joined.value) and np.mean(p).float_precision() == (
+        pytest.approx(A.mean(), abs=0.002))
