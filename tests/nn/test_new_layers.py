@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import everywhere
 
 import mpc
 import nn
@@ -141,3 +142,20 @@ def test_large_logits_on_shares_have_a_softmax_of_0_and_1(share):
     loss.backward()
     assert abs(plain(loss.value) - 500) <= 2 * UNIT
     np.testing.assert_allclose(plain(x.grad), [[1, -1, 0]], atol=2 * UNIT)
+
+
+def test_each_role_alone_computes_the_same():
+    """In the simulation, by replay and in threads."""
+    def program(world):
+        def share(numbers):
+            return mpc.fix_precision(numbers).share(
+                *world.workers, crypto_provider=world.crypto_provider)
+        net = nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Tanh(), nn.Sigmoid(),
+                            nn.Linear(4, 3, np.random.default_rng(0))).map(share)
+        x = nn.Tensor(share(np.arange(32).reshape(2, 1, 4, 4) / 32), True)
+        loss = nn.cross_entropy(net(x), [0, 2]) + nn.binary_cross_entropy_with_logits(
+            net(x), share(np.eye(3)[:2]))
+        loss.backward()
+        return {"loss": loss.value, "x": x.grad, "weight": net[-1].weight.grad}
+
+    everywhere(program, comparison="carry-tree")

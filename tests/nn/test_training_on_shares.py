@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import everywhere
 
 import mpc
 import nn
@@ -149,3 +150,24 @@ def test_a_momentum_of_another_type_than_its_weight_is_refused():
     with pytest.raises(ValueError, match="parameter 0 is a ndarray and its mom"):
         sgd.step()
     assert all((state[k] == v).all() for k, v in model.state_dict().items())
+
+
+@pytest.mark.parametrize("n_workers", [2, 3])
+def test_each_role_alone_takes_the_same_steps(n_workers):
+    """In the simulation, by replay and in threads: the public masks are the same."""
+    def program(world):
+        share = sharing(world)
+        net = nn.Sequential(
+            nn.Conv2d(1, 2, 3, padding=1, rng=np.random.default_rng(0)), nn.ReLU(),
+            nn.AvgPool2d(2), nn.Flatten(), nn.Dropout(0.25),
+            nn.Linear(8, 2, np.random.default_rng(1))).map(share)
+        sgd = nn.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=0.01)
+        x = share(np.arange(32).reshape(2, 1, 4, 4) / 32)
+        for _ in range(2):
+            net.zero_grad()
+            nn.mse_loss(net(x), share(np.eye(2))).backward()
+            sgd.step()
+        return net.state_dict() | {k: v for k, v in sgd.state_dict().items()
+                                   if k.startswith("velocity")}
+
+    everywhere(program, n_workers, comparison="carry-tree")
