@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from mpi_runs import Started, in_processes, program
 
 from mpc import train_mnist
 from mpc.train_mnist.forecast import forecast_parser
@@ -235,8 +236,22 @@ def test_the_code_of_the_readme_prints_the_output_shown():
     assert result.attempted >= 10 and not result.failed, "".join(said)
 
 
+@in_processes
+def test_the_program_of_the_readme_runs_with_and_without_mpi(tmp_path, monkeypatch):
+    text, = (block for block in blocks("python") if "make_world" in block)
+    for name, lines in (("alice", "1.5\n2\n"), ("bob", "4\n")):
+        (tmp_path / f"{name}.txt").write_text(lines)
+    monkeypatch.chdir(tmp_path)
+    words = program(tmp_path / "folder", text)
+    status, out, err = Started((4, words)).ends()
+    assert (status, out, err) == (0, "alice: largest 4.0, mean 2.5\n", "")
+    exec(compile(text, "README.md", "exec"), {})
+
+
 def test_the_commands_of_the_readme_are_those_that_are_run():
-    train, test, course, others, roles = blocks("sh")
+    train, test, course, others, roles, own = blocks("sh")
+    assert own == (".venv/bin/mpiexec -n 4 .venv/bin/python -m mpc.transport.mpi "
+                   "PROGRAM.py\n")
     assert train == ("python3 -m venv .venv && "
                      ".venv/bin/python -m pip install -e . && \\\n"
                      ".venv/bin/python -m mpc.train_mnist\n")
