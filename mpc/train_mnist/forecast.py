@@ -29,7 +29,7 @@ from mpc.world import World
 NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
 NEVER = 10**9       # a log interval
 WITHOUT_EFFECT = ("arithmetic", "seed", "reproducible", "data_dir", "save", "ledger",
-                  "checked", "world")
+                  "checked", "world", "checkpoint", "resume", "every")
 DESCRIPTION = """\
 Predict the cost of a training run on a network: the exact rounds and bytes, and the
 time, estimated as the sum of waiting, moving bytes and computing."""
@@ -193,7 +193,7 @@ def check_forecast(options: Namespace) -> None:
 def forecast_parser() -> Parser:
     """The options of the training command that change its messages, and the network."""
     p = parser("train_mnist.costs forecast", DESCRIPTION, EXAMPLE,
-               hidden=[flag(name) for name in WITHOUT_EFFECT])
+               hidden=WITHOUT_EFFECT)
     p.add_argument(
         "--items", dest="train_items", type=number(int, "a whole number", 1),
         metavar="N", help="the same as --train-items")
