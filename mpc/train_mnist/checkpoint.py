@@ -141,7 +141,7 @@ class Checkpoints(NoCheckpoints):
     def _with_saved_shares(self, value, name):
         """A parameter with the workers' saved shares, in its format."""
         share = value.value
-        rows = [share.ring.unpack(self._saved[w].arrays[name], share.shape)
+        rows = [share.ring.unpack(self._saved[w].arrays.get(name, b""), share.shape)
                 for w in self.world.workers_here]
         stacked = np.stack(rows) if rows else share.rows
         if (stacked > share.ring.modulus - 1).any():
@@ -362,20 +362,18 @@ def read_whole(path: Path) -> tuple[dict, bytes]:
         raise ValueError(f"{path}: damaged, its checksum is wrong; delete it to go on "
                          "from an earlier checkpoint")
     head, _, arrays = body.partition(b"\n")
-    return json.loads(head), arrays
+    return dict(json.loads(head)), arrays
 
 
 def _checked(path, role, done, parameters, own):
     """The checkpoint in this file; `own` is the digest of the role's data."""
+    header, payload = read_whole(path)
     try:
-        header, payload = read_whole(path)
         saved = Saved(Point(**header["point"]), header["data"], {})
         for name, size in header["arrays"].items():
             saved.arrays[name], payload = payload[:size], payload[size:]
-        if payload:
-            raise TypeError
         named, theirs = (header["role"], saved.point.done), dict(header["parameters"])
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         raise ValueError(f"{path}: malformed; delete it to go on from an earlier "
                          "checkpoint") from None
     if named != (role, done):

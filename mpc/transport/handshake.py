@@ -154,7 +154,8 @@ def meet(world: World, name: str, own: dict) -> dict:
     header, payload = (world.counter + 1, name), json.dumps(value).encode()
     told = exchange(world.roles, role, world._link.uncounted(), header, payload)
     try:
-        return own | {other: json.loads(theirs) for other, theirs in told}
+        found = own | {other: json.loads(theirs) for other, theirs in told}
+        return {name: found[name] for name in world.roles}
     except ValueError:
         raise ProtocolError(f"{role} cannot read the message {name}; start all roles "
                             "from the same version") from None
