@@ -20,7 +20,8 @@ EVERY = 50          # batches: about four seconds
 WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
                   "fixed": ("workers", "comparison", "truncation", "ring_bits",
                             "ledger", "checked", "world")}
-LOCAL = "data_dir", "save", "ledger", "world"       # may differ from role to role
+# These may differ from role to role.
+LOCAL = "data_dir", "save", "ledger", "world", "model", "images"
 DESCRIPTION = """\
 Train a neural network on handwritten digits that nobody sees: pictures, labels and
 weights are secret-shared among workers. One process simulates all parties; under
@@ -101,11 +102,15 @@ def path_name(text: str) -> str:
 
 
 def parser(command: str = "train_mnist", description: str = DESCRIPTION,
-           epilog: str = EXAMPLE, hidden: Iterable[str] = ()) -> Parser:
-    """All options, with the tutorial's defaults; the help omits the `hidden` ones."""
+           epilog: str = EXAMPLE, hidden: Iterable[str] = (),
+           own: dict[str, Callable] | None = None) -> Parser:
+    """All options, with the tutorial's defaults; the help omits the `hidden` ones.
+
+    A command's `own` groups come first: {title: function of ``add_argument``}.
+    """
     p = TrainingParser(prog=f"python -m mpc.{command}", description=description,
                        epilog=epilog)
-    for title, add_options in GROUPS.items():
+    for title, add_options in {**(own or {}), **GROUPS}.items():
         add_options(p.add_argument_group(title).add_argument)
     p.hide(hidden)
     return p
@@ -222,7 +227,7 @@ def is_server(options: Namespace) -> bool:
     return "server" in roles_here(options)
 
 
-def check_options(options: Namespace) -> str | None:
+def check_options(options: Namespace, command: str = "train_mnist") -> str | None:
     """Why these `options` cannot be used together, in one line, or None."""
     shared, mpi = options.arithmetic == "shared", options.world == "mpi"
     place = launched()
@@ -239,7 +244,7 @@ def check_options(options: Namespace) -> str | None:
             return problem
     if mpi and not place:
         return ("--world mpi: no MPI launcher started this process; start mpiexec "
-                f"-n {options.workers + 2} python -m mpc.train_mnist")
+                f"-n {options.workers + 2} python -m mpc.{command}")
     if not mpi and place and place[1] > 1:
         return (f"--world simulation: a launcher started {place[1]} processes, and "
                 "each would simulate all roles; start it without mpiexec, or leave "

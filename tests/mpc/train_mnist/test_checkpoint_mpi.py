@@ -64,7 +64,8 @@ def test_a_run_goes_on_after_kill_9_and_ends_in_the_same_model(
 def test_processes_resume_a_simulation_and_the_other_way_round(
         tmp_path, written_by, resumed_by):
     folder, model = tmp_path / "run", tmp_path / "model.npz"
-    text, worlds = f"{ALWAYS} --comparison carry-tree", {1: " --world simulation", 4: ""}
+    text = f"{ALWAYS} --comparison carry-tree"
+    worlds = {1: " --world simulation", 4: ""}
     status, _, err = started(f"{text} --checkpoint {folder}{worlds[written_by]}",
                              written_by)
     assert (status, err) == (0, "")
