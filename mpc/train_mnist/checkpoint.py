@@ -12,9 +12,9 @@ from the checkpoint. All later messages equal those of an uninterrupted run.
 
 A file is a line with the format, a line with the SHA-256 of the rest, a line of JSON,
 and arrays. It is written under another name, then renamed, so it is whole or missing.
-The roles meet before each write (`handshake.meet`). So when a role writes, all others
-have written their previous files, and the newest checkpoint that all roles have is one
-of the last two.
+All roles meet after each batch (`handshake.meet`). So when a role writes, all others
+have written the checkpoint before. Each role keeps its last two files, and the newest
+checkpoint that all roles have is one of these.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ from mpc.world import World, role_names
 from nn import Module
 
 FORMAT = b"mpc-numpy checkpoint 1"
-KEPT = 2            # files of each role; an older one is deleted
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+EARLIER = "delete it to go on from an earlier checkpoint"
 SCHEDULE = "checkpoint", "resume", "every"      # do not change the result
 
 
 class Point(NamedTuple):
     """The public part of a checkpoint, the same in all roles."""
 
-    session: str        # names the processes that wrote it
+    session: str        # a random name, common to the roles that wrote it together
     done: int           # batches trained, of all epochs
     epoch: int          # of the last batch, from 1
     batch: int          # in its epoch, from 1
@@ -77,7 +77,7 @@ class Saved(NamedTuple):
 class NoCheckpoints:
     """A run without checkpoints."""
 
-    done = 0
+    done = 0        # batches that earlier processes have trained
 
     def restore(self, model: Module, batches: dict[str, Sequence]) -> tuple[list, list]:
         return [], []
@@ -102,12 +102,12 @@ class Checkpoints(NoCheckpoints):
         self.session = handshake.digest(*(nonces[r].encode() for r in world.roles))
         self._saved = self._newest(options) if options.resume else {}
         self.done = next((s.point.done for s in self._saved.values()), 0)
-        self._kept = [self.done] if self._saved else []
+        self._last = self.done      # the batches of the last checkpoint
 
     def _newest(self, options):
         """{role: checkpoint} of the roles here: the newest that all roles have."""
-        found = {role: files_of(options, role, self.digests.get(role))
-                 for role in self.world.here}
+        found = {role: files_of(self.folder, role, self.parameters,
+                                self.digests.get(role)) for role in self.world.here}
         own = {role: {done: saved.point.name() for done, saved in files.items()}
                for role, files in found.items()}
         done = newest(handshake.meet(self.world, "checkpoints", own))
@@ -133,16 +133,20 @@ class Checkpoints(NoCheckpoints):
             parameter.value = self._with_saved_shares(parameter.value, name)
         revealed = [np.full(n, np.nan) for n in (point.losses, point.counts)]
         if "server" in self._saved:
-            for known, name in zip(revealed, ("losses", "counts"), strict=True):
-                known[:] = np.frombuffer(self._saved["server"].arrays[name], "<f8")
+            whole = np.frombuffer(self._array("server", "revealed"), "<f8")
+            revealed = np.split(whole, [point.losses])
         self._saved = {}
         return revealed[0].tolist(), revealed[1].tolist()
+
+    def _array(self, role, name):
+        """An array of the checkpoint to resume, as bytes; b"" if it is missing."""
+        return self._saved[role].arrays.get(name, b"")
 
     def _with_saved_shares(self, value, name):
         """A parameter with the workers' saved shares, in its format."""
         share = value.value
-        rows = [share.ring.unpack(self._saved[w].arrays.get(name, b""), share.shape)
-                for w in self.world.workers_here]
+        rows = [share.ring.unpack(self._array(worker, name), share.shape)
+                for worker in self.world.workers_here]
         stacked = np.stack(rows) if rows else share.rows
         if (stacked > share.ring.modulus - 1).any():
             raise ValueError(f"--resume {self.folder}: shares of {name} are not "
@@ -186,7 +190,7 @@ class Checkpoints(NoCheckpoints):
                       len(losses), len(counts), opened if self.reproducible else [])
         for role in self.world.here:
             self._write(role, point, self._arrays(role, losses, counts))
-        self._kept = [*self._kept, done][-KEPT:]
+        self._last = done
         if any(told.values()):
             handshake.meet(self.world, "written", dict.fromkeys(self.world.here, True))
             raise KeyboardInterrupt(
@@ -197,8 +201,7 @@ class Checkpoints(NoCheckpoints):
     def _arrays(self, role, losses, counts):
         """The arrays that `role` alone holds."""
         if role == "server":
-            return {"losses": np.array(losses, "<f8").tobytes(),
-                    "counts": np.array(counts, "<f8").tobytes()}
+            return {"revealed": np.array([*losses, *counts], "<f8").tobytes()}
         shares = {name: p.value.value for name, p in self._model.named_parameters()}
         return {name: share.ring.pack(row) for name, share in shares.items()
                 for worker, row in zip(self.world.workers_here, share.rows, strict=True)
@@ -213,7 +216,7 @@ class Checkpoints(NoCheckpoints):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_whole(self.folder / file_name(role, point.done), body)
             for done, path in listed(self.folder, role).items():
-                if done not in (*self._kept[-KEPT + 1:], point.done):
+                if done not in (self._last, point.done):
                     path.unlink()
         except OSError as error:
             raise OSError(f"checkpoint {self.folder}: {error.strerror or error}; make "
@@ -272,22 +275,23 @@ def check_folder(options: Namespace) -> str | None:
     folder, roles = folder_of(options), roles_here(options)
     if not folder:
         return None
-    name = f"{'--resume' if options.resume else '--checkpoint'} {folder}"
+    name, place = f"--{'resume' if options.resume else 'checkpoint'}", Path(folder)
     try:
-        if not options.resume:
-            _try_to_write(Path(folder))
-            found = any(listed(Path(folder), role) for role in roles)
-            return (f"{name}: has checkpoints of an earlier run; go on with --resume, "
-                    "or name another folder") if found else None
-        digests = digests_of_data(options, roles)
-        for role in roles:
-            if not files_of(options, role, digests.get(role)):
-                return (f"{name}: has no checkpoint of {role}; name the folder that "
-                        "was given to --checkpoint")
+        if options.resume:
+            parameters = parameters_of(options)
+            digests = digests_of_data(options, roles)
+            for role in roles:
+                if not files_of(place, role, parameters, digests.get(role)):
+                    return (f"{name} {folder}: has no checkpoint of {role}; name the folder "
+                            "that was given to --checkpoint")
+        elif any(listed(place, role) for role in roles):
+            return (f"{name} {folder}: has checkpoints of an earlier run; go on with "
+                    "--resume, or name another folder")
+        _try_to_write(place)
     except OSError as error:
-        return f"{name}: {error.strerror or error}; name another folder"
+        return f"{name} {folder}: {error.strerror or error}; name another folder"
     except ValueError as error:
-        return f"{name}: {error}"
+        return f"{name} {folder}: {error}"
     return None
 
 
@@ -303,14 +307,15 @@ def folder_of(options: Namespace) -> str:
     return options.checkpoint or options.resume
 
 
-def files_of(options: Namespace, role: str, own: str | None) -> dict[int, Saved]:
+def files_of(folder: Path, role: str, parameters: dict[str, str],
+             own: str | None) -> dict[int, Saved]:
     """{batches: checkpoint} of a `role`; raises unless each is whole and of this run.
 
-    `own` is the digest of the role's data, if masks are reproducible.
+    That is one of these public parameters; `own` is the digest of the role's data, if
+    masks are reproducible.
     """
-    parameters = parameters_of(options)
     return {done: _checked(path, role, done, parameters, own)
-            for done, path in listed(Path(folder_of(options)), role).items()}
+            for done, path in listed(folder, role).items()}
 
 
 def listed(folder: Path, role: str) -> dict[int, Path]:
@@ -359,10 +364,12 @@ def read_whole(path: Path) -> tuple[dict, bytes]:
         raise ValueError(f"{path}: not a checkpoint of this version; start the "
                          "version that wrote it") from None
     if hashlib.sha256(body).hexdigest().encode() != checksum:
-        raise ValueError(f"{path}: damaged, its checksum is wrong; delete it to go on "
-                         "from an earlier checkpoint")
+        raise ValueError(f"{path}: damaged, its checksum is wrong; {EARLIER}")
     head, _, arrays = body.partition(b"\n")
-    return dict(json.loads(head)), arrays
+    try:
+        return json.loads(head), arrays
+    except ValueError:
+        raise ValueError(f"{path}: malformed; {EARLIER}") from None
 
 
 def _checked(path, role, done, parameters, own):
@@ -374,8 +381,7 @@ def _checked(path, role, done, parameters, own):
             saved.arrays[name], payload = payload[:size], payload[size:]
         named, theirs = (header["role"], saved.point.done), dict(header["parameters"])
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise ValueError(f"{path}: malformed; delete it to go on from an earlier "
-                         "checkpoint") from None
+        raise ValueError(f"{path}: malformed; {EARLIER}") from None
     if named != (role, done):
         raise ValueError(f"{path}: is of {named[0]} after {named[1]} batches; give it "
                          "back its name")

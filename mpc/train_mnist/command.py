@@ -100,8 +100,10 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
         counts.append(count_correct(arithmetic, model, shown))
         log(f"Test set: Accuracy: {of_items(counts[-1], options.test_items)}")
 
-    if done and done % len(batches) == 0:
-        test()
+    if done:
+        log(f"Resumed after {done} batches")
+        if done % len(batches) == 0:
+            test()
     step = make_step(arithmetic, model, options.lr)
     simulated = world is None or world.here == world.roles
     messages = world.ledger.messages if world else []
@@ -109,7 +111,7 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
     with checkpoints.noting_interrupts():
         for epoch, batch, loss in gradient_descent(
                 step, batches, options.epochs, done):
-            if not watch.seconds:
+            if first.stop == first.start:
                 first = slice(first.start, len(messages))
             logged = batch % options.log_interval == 0
             if logged:

@@ -73,7 +73,8 @@ def test_processes_resume_a_simulation_and_the_other_way_round(
         path.unlink()
     status, out, err = started(f"{text} --resume {folder} --save {model}"
                                f"{worlds[resumed_by]}", resumed_by)
-    assert (status, err) == (0, "") and out.startswith("Train Epoch: 2 [10/10 (100%)]")
+    assert (status, err) == (0, "")
+    assert out.startswith("Resumed after 5 batches\nTrain Epoch: 2 [10/10 (100%)]")
     assert_is_the_model_of(model, text.replace("--every 1", ""))
 
 

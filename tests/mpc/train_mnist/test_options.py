@@ -25,8 +25,8 @@ def test_help_names_the_defaults_and_its_example_works(capsys):
     for name, default in defaults:
         assert getattr(options(""), name.replace("-", "_")) == int(default), name
     titles = re.findall(r"^(\w.*):\n  \S", out[:out.index("example:")], re.M)
-    assert titles == ["options", "data", "training", "arithmetic and protocol", "output",
-                      "checkpoints", "processes"]
+    assert titles == ["options", "data", "training", "arithmetic and protocol",
+                      "output", "checkpoints", "processes"]
     example = re.search(r"^  python -m mpc.train_mnist (.*)$", out, re.M)[1]
     assert options(example).workers == 3
 
