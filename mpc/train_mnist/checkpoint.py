@@ -272,27 +272,30 @@ def repeat_opening(x: Share, label: str, counter: int) -> None:
 
 def check_folder(options: Namespace) -> str | None:
     """Why the roles of this process cannot keep checkpoints, in one line, or None."""
-    folder, roles = folder_of(options), roles_here(options)
-    if not folder:
-        return None
-    name, place = f"--{'resume' if options.resume else 'checkpoint'}", Path(folder)
+    name, folder = "resume" if options.resume else "checkpoint", folder_of(options)
     try:
         if options.resume:
-            parameters = parameters_of(options)
-            digests = digests_of_data(options, roles)
-            for role in roles:
-                if not files_of(place, role, parameters, digests.get(role)):
-                    return (f"{name} {folder}: has no checkpoint of {role}; name the folder "
-                            "that was given to --checkpoint")
-        elif any(listed(place, role) for role in roles):
-            return (f"{name} {folder}: has checkpoints of an earlier run; go on with "
-                    "--resume, or name another folder")
-        _try_to_write(place)
+            _check_files(options, Path(folder))
+        elif folder and any(listed(Path(folder), role) for role in roles_here(options)):
+            raise ValueError("has checkpoints of an earlier run; go on with --resume, "
+                             "or name another folder")
+        if folder:
+            _try_to_write(Path(folder))
     except OSError as error:
-        return f"{name} {folder}: {error.strerror or error}; name another folder"
+        return f"--{name} {folder}: {error.strerror or error}; name another folder"
     except ValueError as error:
-        return f"{name} {folder}: {error}"
+        return f"--{name} {folder}: {error}"
     return None
+
+
+def _check_files(options, folder):
+    """Raise unless all roles here have whole files of this run."""
+    roles, parameters = roles_here(options), parameters_of(options)
+    digests = digests_of_data(options, roles)
+    for role in roles:
+        if not files_of(folder, role, parameters, digests.get(role)):
+            raise ValueError(f"has no checkpoint of {role}; name the folder that was "
+                             "given to --checkpoint")
 
 
 def _try_to_write(folder):
