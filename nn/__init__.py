@@ -10,5 +10,4 @@ from .loss import mse_loss
 from .optim import SGD
 from .tensor import Tensor
 
-__all__ = ["Linear", "Module", "ReLU", "SGD", "Square", "Tensor", "load",
-           "mse_loss"]
+__all__ = ["Linear", "Module", "ReLU", "SGD", "Square", "Tensor", "load", "mse_loss"]

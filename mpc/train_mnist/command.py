@@ -108,9 +108,9 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
     simulated = world is None or world.here == world.roles
     messages = world.ledger.messages if world else []
     first, watch = slice(len(messages), len(messages)), Stopwatch()
+    epochs = gradient_descent(step, batches, options.epochs, done)
     with checkpoints.noting_interrupts():
-        for epoch, batch, loss in gradient_descent(
-                step, batches, options.epochs, done):
+        for epoch, batch, loss in epochs:
             if first.stop == first.start:
                 first = slice(first.start, len(messages))
             logged = batch % options.log_interval == 0
@@ -118,9 +118,7 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
                 losses.append(float(arithmetic.reveal(loss, "loss")))
             watch.count(logged or simulated)
             if logged:
-                trained = of_items(min(batch * options.batch_size, options.train_items),
-                                   options.train_items)
-                log(f"Train Epoch: {epoch} [{trained}]  "
+                log(f"{place(epoch, batch, options)}  "
                     f"Loss: {losses[-1]:.{arithmetic.digits}f}  "
                     f"Time: {watch.seconds[-1]:.3f}s")
                 if impossible(losses[-1]) and not any(map(impossible, losses[:-1])):
@@ -132,6 +130,12 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
                 watch.start()
     model = arithmetic.reveal_model(model)
     return Run(model, losses, counts, watch.seconds, world, first, resumed)
+
+
+def place(epoch: int, batch: int, options: Namespace) -> str:
+    """Where a batch lies in the run."""
+    done = min(batch * options.batch_size, options.train_items)
+    return f"Train Epoch: {epoch} [{of_items(done, options.train_items)}]"
 
 
 def of_items(count: float, n_items: int) -> str:

@@ -187,11 +187,11 @@ def _output(add):
 
 def _checkpoints(add):
     add("--checkpoint", type=path_name, metavar="DIR",
-        help="every role writes its own shares and state to a file in DIR, again and "
-        "again, and once more on Ctrl-C")
+        help="write checkpoints to DIR, also on Ctrl-C: each role its own shares and "
+        "state to a file of its own, which no other user may read")
     add("--resume", type=path_name, metavar="DIR",
         help="go on from the newest checkpoint in DIR that all roles have, and write "
-        "further ones there; the other options are those of the first run")
+        "further ones there; give the other options as before")
     add("--every", type=whole(1), metavar="N",
         help=f"write a checkpoint after every N-th batch (default {EVERY})")
 
