@@ -24,6 +24,8 @@ from mpc.transport.threads import run_threads
 from mpc.truncation import truncate
 from mpc.world import Role, World
 
+__version__ = "0.1.0"
+
 __all__ = [
     "CompareCoins", "FixedPoint", "Local", "MaskReused", "OutOfRange", "OutOfStep",
     "PeerFailed", "ProtocolError", "Role", "RoleError", "Share", "World", "all_pairs",

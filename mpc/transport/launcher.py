@@ -26,7 +26,7 @@ FOREIGN_LAUNCHERS = {"srun": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
                      "jsrun": ("JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE"),
                      "flux": ("FLUX_TASK_RANK", "FLUX_JOB_SIZE"),
                      "a launcher with PMIx": ("PMIX_RANK", "PMIX_NAMESPACE")}
-COMMANDS = "mpc.train_mnist", "mpc.transport.mpi"     # whose roles may be processes
+COMMANDS = "mpc.train_mnist", "mpc.predict", "mpc.transport.mpi"    # with MPI roles
 
 report_pipe = None      # in a role: the pipe on which its supervisor reads its report
 

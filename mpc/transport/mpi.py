@@ -212,6 +212,11 @@ class MpiLink(Link):
         """Wait until all messages have been received."""
         self.mailbox.wait_until_received()
 
+    def uncounted(self) -> MpiLink:
+        link = copy.copy(self)
+        link.sent, link.received = Counter(), Counter()
+        return link
+
     def _of_this_world(self, header):
         """The header as it travels; from the second World on, it names the World."""
         if self.world == 1 or header == END:
@@ -309,9 +314,8 @@ class MpiWorld(World):
                     raise ProtocolError(
                         f"{me} {verb} {role} {passed[role]} bytes, but its ledger "
                         f"counts {counted[role]}; send messages through the World only")
-        link = copy.copy(self._link)
-        link.sent, link.received = Counter(), Counter()     # not counted by the ledger
-        handshake.compare_ledgers(self.roles, me, link, self.ledger, self.counter)
+        handshake.compare_ledgers(
+            self.roles, me, self._link.uncounted(), self.ledger, self.counter)
         super().finish()
 
 
