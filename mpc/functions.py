@@ -16,8 +16,9 @@ all roles have the same ones.
 
 Arguments are `FixedPoint` numbers, secret or public, of any shape. A result r is off by
 at most 2 eps + delta |r|, with delta from 1e-7 (64 bits) to 5e-5 (44), 30 times as much
-for a root; docs/NUMBERS.md has the ranges of all formats. Rounds, and the bytes that a worker sends for an element,
-are those of three digits, 64 bits, two workers and the carry tree.
+for a root; docs/NUMBERS.md has the ranges of all formats. Rounds, and the bytes that a
+worker sends for an element, are those of three digits, 64 bits, two workers and the
+carry tree.
 """
 
 from __future__ import annotations

@@ -31,13 +31,13 @@ OTHERS = [path for folder in ("benchmarks", "docs", "examples", "notebooks", "te
 # The front room teaches the lesson. Each module imports only modules before it.
 FRONT = ("tiny limbs ring randomness masks share ledger world beaver truncation "
          "securenn carry_tree comparison public encoding public_factors functions "
-         "sorting array_functions fixed_point").split()
+         "sorting array_functions fixed_point program").split()
 TABLE = "mpc.array_functions"       # of NumPy's functions, which nn takes from mpc
 LIBRARY = {"array_functions", "functions", "sorting"}   # beside the lesson
 # The side rooms. Each imports only the front room and the rooms before it.
 ROOMS = ("transport", "audit", "train_mnist", "predict", "course")
 # What a module may import inside a function.
-SIDE_DOORS = {"fixed_point": {"audit"}, "world": {"array_functions", "fixed_point"}}
+SIDE_DOORS = {"fixed_point": {"audit"}}
 DRAWS, FASTER, MPI = {"matplotlib"}, {"threadpoolctl"}, {"mpi4py"}
 EXTRAS = {"mpc.course.graph": DRAWS, "mpc.course.pictures": DRAWS,
           "mpc.predict.pictures": DRAWS,

@@ -15,6 +15,7 @@ import data
 import nn
 from mpc.limbs import keep_large_blocks
 from mpc.predict.pictures import read_pictures
+from mpc.program import World
 from mpc.train_mnist import console
 from mpc.train_mnist.arithmetics import Shared
 from mpc.train_mnist.options import (
@@ -27,7 +28,7 @@ from mpc.train_mnist.options import (
 )
 from mpc.train_mnist.training import Net
 from mpc.transport.mpi import as_role
-from mpc.world import World, role_names
+from mpc.world import role_names
 
 AT_ONCE = 64        # pictures
 WITHOUT_EFFECT = ("train_items", "test_items", "stream", "epochs", "batch_size", "lr",

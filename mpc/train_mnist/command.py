@@ -14,6 +14,7 @@ import numpy as np
 
 import nn
 from mpc.limbs import keep_large_blocks
+from mpc.program import World
 from mpc.train_mnist import console
 from mpc.train_mnist.arithmetics import ARITHMETICS
 from mpc.train_mnist.checkpoint import (
@@ -32,7 +33,6 @@ from mpc.train_mnist.training import (
     private_batches,
 )
 from mpc.transport.mpi import as_role
-from mpc.world import World
 
 OUT_OF_RANGE = (
     "warning: no mean of squares has this value: numbers have left their range; take a "

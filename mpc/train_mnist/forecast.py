@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mpc.program import World
 from mpc.train_mnist.command import train
 from mpc.train_mnist.options import Parser, check_options, flag, number, parser
-from mpc.world import World
 
 NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
 NEVER = 10**9       # a log interval

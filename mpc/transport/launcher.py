@@ -57,18 +57,6 @@ def launched() -> tuple[int, int] | None:
     return None
 
 
-def make_world(n_workers: int = 2, **options):
-    """A World of all roles; under ``mpiexec``, of the role of this process.
-
-    The options are those of `World`; the program is the same either way.
-    """
-    if launched():
-        from mpc.transport.mpi import MpiWorld as World
-    else:
-        from mpc.world import World  # type: ignore[assignment]
-    return World(n_workers, **options)
-
-
 def role_of(rank: int, size: int) -> str:
     """The role of a rank, in the order of `world.role_names`."""
     if size < 4 and rank:

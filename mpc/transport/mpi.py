@@ -36,6 +36,7 @@ import time
 import warnings
 from collections import Counter, deque
 
+from mpc.program import World
 from mpc.randomness import public_seed
 from mpc.transport import handshake, launcher, supervisor
 from mpc.transport.error_report import describe
@@ -51,7 +52,7 @@ from mpc.transport.link import (
     check,
     where,
 )
-from mpc.world import World, make_keys, role_names
+from mpc.world import make_keys, role_names
 
 AHEAD = 64                      # the most messages in transit to one role
 YIELD_TIME = 3e-4               # seconds in which a waiting role only yields its core

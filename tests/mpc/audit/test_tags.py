@@ -307,11 +307,12 @@ MAY_REMOVE = {
     "functions": {"_at_least", "_raw"},
     "sorting": {"_taken"},
     "array_functions": {"_bits"},
-    "world": {"party_index", "_exactly", "_integers", "secret"},
+    "world": {"party_index", "_exactly", "_integers"},
+    "program": {"secret"},
     "audit/checked": {"_decoded", "reference", "_product", "_public_product"},
 }
 PROGRAMS = {"tiny", "fixed_point", "audit/tags", "audit/views", "audit/attacks"}
-FOLDERS = {"train_mnist", "transport", "course"}        # no protocols there
+FOLDERS = {"train_mnist", "predict", "transport", "course"}        # no protocols there
 
 
 def functions_that_remove_tags(path):
