@@ -137,7 +137,7 @@ class World:
                                 for role, part in numbers.items()], axis)
         role, array = self._named(owner), np.zeros(0)
         if self.has(role):
-            array = np.asarray(numbers() if callable(numbers) else numbers)
+            array = np.asanyarray(numbers() if callable(numbers) else numbers)
         ndim, *sizes = self.broadcast(role, [array.ndim, *array.shape, *AXES][:9], 9)
         held = self.private_input(role, tuple(sizes[:ndim]), lambda: array)
         return fix_precision(held, precision, base, self.ring).share(
@@ -368,8 +368,9 @@ def _exactly(loaded, shape, dtype, role):
             back = array.astype(got.dtype, copy=False)
         if all(np.array_equal(a, got, equal_nan=True) for a in (array, back)):
             return array
-    raise ValueError(f"private_input: {role} loaded {got.dtype} {got.shape}, not "
-                     f"exactly {dtype} {shape}; convert it or broadcast() its size")
+    kind = "masked " * np.ma.is_masked(loaded) + str(got.dtype)
+    raise ValueError(f"private_input: {role} loaded {kind} {got.shape}, not exactly "
+                     f"{dtype} {shape}; convert it or broadcast() its size")
 
 
 def local(role: str) -> str:

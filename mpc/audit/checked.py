@@ -53,11 +53,17 @@ def _is_fixed(x):
 
 
 def _step(name, result, operands):
-    """The distance of two neighbouring numbers in the coarsest format involved."""
+    """The distance of two neighbouring numbers in the coarsest format involved.
+
+    For a quotient, also the error relative to the dividend (`mpc.functions.divide`).
+    """
     if name == "updated":
         return 1 / result.unit
     fixed = filter(_is_fixed, _flat((result, *operands)))
-    return 1 / float(min(min(x.unit * x.weight_scale, x.rest) for x in fixed))
+    step = 1 / float(min(min(x.unit * x.weight_scale, x.rest) for x in fixed))
+    if name == "divide":
+        return step, 2.0 ** (1 - (result.ring.bits - 3) // 2)
+    return step
 
 
 def _flat(values):
@@ -149,6 +155,40 @@ def _argmax(ulp, x, axis=None, one_hot=False, keepdims=False):
     return place.reshape(shape), bound.reshape(shape)
 
 
+def _divided(steps, x, y):
+    """By a secret or a public array of the same format; pending digits go before."""
+    ulp, slack = steps
+    ends = [np.divide(a, b, out=np.zeros(np.broadcast_shapes(x.shape, y.shape)),
+                      where=b != 0)
+            for a in _neighbours(x, ulp) for b in _neighbours(y, ulp)]
+    low, high = np.min(ends, axis=0), np.max(ends, axis=0)
+    error = 2 * ulp + 5e-5 * np.maximum(np.abs(low), np.abs(high)) + slack * np.abs(x)
+    return (low + high) / 2, (high - low) / 2 + error
+
+
+def _neighbours(x, ulp):
+    """The multiples of `ulp` below and above x; both are x if it is one."""
+    n = np.asarray(x) / ulp
+    near = 1e-9 * np.maximum(np.abs(n), 1)
+    return np.floor(n + near) * ulp, np.ceil(n - near) * ulp
+
+
+def _softmax(ulp, x, axis=-1):
+    e = np.exp(x - x.max(axis, keepdims=True))
+    e /= e.sum(axis, keepdims=True)
+    return e, 2 * ulp + np.expm1(2 * ulp) * e
+
+
+def _top(ulp, x, k, axis=-1):
+    return np.take(np.flip(np.sort(x, axis), axis), range(k), axis), ulp
+
+
+def _sorted_rows(ulp, x, column):
+    """Ties come in any order, so the other columns are not compared."""
+    rows = np.take_along_axis(x, np.argsort(x[..., column], -1)[..., None], -2)
+    return rows, np.where(np.arange(x.shape[-1]) == column, ulp, np.inf)
+
+
 def _joined(ulp, values, axis=0):
     return np.concatenate(values, axis), ulp
 
@@ -170,6 +210,10 @@ REFERENCES = {
     "eq": lambda ulp, x: (x == 0, 0),
     "max": lambda ulp, x, axis=None, keepdims=False: (
         x.max(axis=axis, keepdims=keepdims), ulp),
-    "argmax": _argmax, "cumsum": _cumulated,
+    "argmax": _argmax, "cumsum": _cumulated, "divide": _divided, "softmax": _softmax,
+    "sort": lambda ulp, x, axis=-1: (np.sort(x, axis), ulp), "top_k": _top,
+    "median": lambda ulp, x, axis=-1: (
+        np.median(x, axis), 3 * ulp + 1.1e-6 * np.abs(np.median(x, axis))),
+    "sort_rows": _sorted_rows,
     "get": lambda ulp, x, role=None: (x, ulp + ROUNDING * np.abs(x)),
 }
