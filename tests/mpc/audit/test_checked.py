@@ -58,13 +58,13 @@ def test_an_overflow_is_reported_with_operation_size_limit_and_remedy(
 
 
 @pytest.mark.parametrize("line, message", [
-    ("x.sort()", "^sort: "), ("x.top_k(1)", "^top_k: "), ("x.median()", "^median: "),
+    ("x.sort()", "^sort: "), ("x.top_k(1)", "^top_k: "),
     ("x.reshape(-1, 1).sort_rows(0)", "^sort_rows: "), ("x.softmax()", "^softmax: ")])
 def test_differences_beyond_the_range_of_securenn_are_detected(line, message):
     """The carry tree compares any two numbers."""
     def evaluate(comparison):
         world = World(seed=1, checked=True, comparison=comparison)
-        eval(line, {"x": shared(world, [2e15, -2e15, 1.0]) * 2})
+        eval(line, {"x": shared(world, [2e15, -2e15]) * 2})
 
     with pytest.raises(OutOfRange, match=message):
         evaluate("securenn")
