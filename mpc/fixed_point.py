@@ -379,10 +379,9 @@ class FixedPoint(ArrayFunctions):
         compared(f.__name__, f) for f in (
             functions.divide, functions.softmax, sorting.sort, sorting.top_k,
             sorting.median, sorting.sort_rows))
-    reciprocal, sqrt, rsqrt = functions.reciprocal, functions.sqrt, functions.rsqrt
-    exp, log, sigmoid, tanh = (
-        functions.exp, functions.log, functions.sigmoid, functions.tanh)
-    shuffle = sorting.shuffle
+    reciprocal, exp, log = functions.reciprocal, functions.exp, functions.log
+    sqrt, rsqrt, shuffle = functions.sqrt, functions.rsqrt, sorting.shuffle
+    sigmoid, tanh = functions.sigmoid, functions.tanh
 
     # ------------------------------------------------------------------ 0 and 1
 
