@@ -374,13 +374,13 @@ class FixedPoint(ArrayFunctions):
 
     # ------------------------------------------------------------------ functions
 
-    divide, reciprocal, sqrt, rsqrt, exp, log, sigmoid, tanh, softmax = (
-        compared(f.__name__, f) for f in (
-            functions.divide, functions.reciprocal, functions.sqrt, functions.rsqrt,
-            functions.exp, functions.log, functions.sigmoid, functions.tanh,
-            functions.softmax))
-    sort, top_k, median = sorting.sort, sorting.top_k, sorting.median
-    sort_rows, shuffle = sorting.sort_rows, sorting.shuffle
+    (divide, reciprocal, sqrt, rsqrt, exp, log, sigmoid, tanh, softmax, sort, top_k,
+     median, sort_rows) = (compared(f.__name__, f) for f in (
+         functions.divide, functions.reciprocal, functions.sqrt, functions.rsqrt,
+         functions.exp, functions.log, functions.sigmoid, functions.tanh,
+         functions.softmax, sorting.sort, sorting.top_k, sorting.median,
+         sorting.sort_rows))
+    shuffle = sorting.shuffle
 
     # ------------------------------------------------------------------ 0 and 1
 
@@ -493,10 +493,10 @@ class FixedPoint(ArrayFunctions):
             raw = np.array(raw, np.int64).reshape(1, *self.shape)
             shown = shown._with(PublicArray(PublicWorld(), self.ring,
                                             self.ring.from_int(raw)))
-        numbers = shown.float_precision()
-        if self.scale != 1 or np.isnan(numbers).any():
-            return numbers
-        return numbers.astype(bool if self.boolean else np.int64)[()]
+        rows = np.asarray(shown.value.rows)
+        if self.scale != 1 or not len(rows):
+            return shown.float_precision()
+        return self.ring.to_int(rows)[0].astype(bool if self.boolean else np.int64)[()]
 
     def float_precision(self) -> np.ndarray:
         """The numbers as float64; NaN where they are not known."""

@@ -34,7 +34,7 @@ class World(world.World):
                                 for role, part in numbers.items()], axis)
         role, array = self._named(owner), np.zeros(0)
         if self.has(role):
-            array = np.asarray(numbers() if callable(numbers) else numbers)
+            array = np.asanyarray(numbers() if callable(numbers) else numbers)
         sizes = [array.ndim, *array.shape, *(0,) * MOST_AXES][:1 + MOST_AXES]
         ndim, *shape = self.broadcast(role, sizes, 1 + MOST_AXES)
         held = self.private_input(role, tuple(shape[:ndim]), lambda: array)

@@ -343,8 +343,9 @@ def _exactly(loaded, shape, dtype, role):
             back = array.astype(got.dtype, copy=False)
         if all(np.array_equal(a, got, equal_nan=True) for a in (array, back)):
             return array
-    raise ValueError(f"private_input: {role} loaded {got.dtype} {got.shape}, not "
-                     f"exactly {dtype} {shape}; convert it or broadcast() its size")
+    kind = "masked " * np.ma.is_masked(loaded) + str(got.dtype)
+    raise ValueError(f"private_input: {role} loaded {kind} {got.shape}, not exactly "
+                     f"{dtype} {shape}; convert it or broadcast() its size")
 
 
 def local(role: str) -> str:

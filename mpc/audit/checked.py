@@ -53,11 +53,17 @@ def _is_fixed(x):
 
 
 def _step(name, result, operands):
-    """The distance of two neighbouring numbers in the coarsest format involved."""
+    """The distance of two neighbouring numbers in the coarsest format involved.
+
+    For a quotient, also the error relative to the dividend (`mpc.functions.divide`).
+    """
     if name == "updated":
         return 1 / result.unit
     fixed = filter(_is_fixed, _flat((result, *operands)))
-    return 1 / float(min(min(x.unit * x.weight_scale, x.rest) for x in fixed))
+    step = 1 / float(min(min(x.unit * x.weight_scale, x.rest) for x in fixed))
+    if name == "divide":
+        return step, 2.0 ** (1 - (result.ring.bits - 3) // 2)
+    return step
 
 
 def _flat(values):
@@ -149,6 +155,41 @@ def _argmax(ulp, x, axis=None, one_hot=False, keepdims=False):
     return place.reshape(shape), bound.reshape(shape)
 
 
+def _divided(steps, x, y):
+    """By a secret or a public array of the same format; pending digits go before."""
+    ulp, slack = steps
+    ends = [np.divide(a, b, out=np.zeros(np.broadcast_shapes(x.shape, y.shape)),
+                      where=b != 0)
+            for a in _neighbours(x, ulp) for b in _neighbours(y, ulp)]
+    low, high = np.min(ends, axis=0), np.max(ends, axis=0)
+    low = np.where(y == 0, np.nan, low)         # never right
+    error = 2 * ulp + 5e-5 * np.maximum(np.abs(low), np.abs(high)) + slack * np.abs(x)
+    return (low + high) / 2, (high - low) / 2 + error
+
+
+def _neighbours(x, ulp):
+    """The multiples of `ulp` below and above x; both are x if it is one."""
+    n = np.asarray(x) / ulp
+    near = 1e-9 * np.maximum(np.abs(n), 1)
+    return np.floor(n + near) * ulp, np.ceil(n - near) * ulp
+
+
+def _softmax(ulp, x, axis=-1):
+    e = np.exp(x - x.max(axis, keepdims=True))
+    e /= e.sum(axis, keepdims=True)
+    return e, 2 * ulp + np.expm1(2 * ulp) * e
+
+
+def _top(ulp, x, k, axis=-1):
+    return np.take(np.flip(np.sort(x, axis), axis), range(k), axis), ulp
+
+
+def _sorted_rows(ulp, x, column):
+    """Ties come in any order, so the other columns are not compared."""
+    rows = np.take_along_axis(x, np.argsort(x[..., column], -1)[..., None], -2)
+    return rows, np.where(np.arange(x.shape[-1]) == column, ulp, np.inf)
+
+
 def _joined(ulp, values, axis=0):
     return np.concatenate(values, axis), ulp
 
@@ -159,11 +200,6 @@ def _function(f, scale=0.0):
         result = f(x, *operands, **options)
         return result, 2.001 * ulp + 1.5e-3 * np.abs(result) + scale * np.abs(x)
     return reference
-
-
-def _softmax(x, axis=-1):
-    e = np.exp(x - x.max(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
 
 
 # Where bounds differ, the key shows which operands are fixed-point numbers.
@@ -178,16 +214,19 @@ REFERENCES = {
         x - rate * g, ((1.1e-6 + ROUNDING) * (np.abs(x) + np.abs(rate * g))
                        + (2 + abs(rate)) * ulp)),
     "rescaled": lambda ulp, g, weight, x, c=1: (g, ulp),
-    "divide": _function(np.divide, 4e-6), "reciprocal": _function(np.reciprocal),
+    "reciprocal": _function(np.reciprocal),
     "sqrt": _function(np.sqrt), "rsqrt": _function(lambda x: 1 / np.sqrt(x)),
     "exp": _function(np.exp), "log": _function(np.log), "tanh": _function(np.tanh),
     "sigmoid": _function(lambda x: (1 + np.tanh(x / 2)) / 2),
-    "softmax": _function(_softmax),
     "relu": lambda ulp, x: (np.maximum(x, 0), ulp),
     "drelu": lambda ulp, x: ((x >= 0).astype(float), 0),
     "eq": lambda ulp, x: (x == 0, 0),
     "max": lambda ulp, x, axis=None, keepdims=False: (
         x.max(axis=axis, keepdims=keepdims), ulp),
-    "argmax": _argmax, "cumsum": _cumulated,
+    "argmax": _argmax, "cumsum": _cumulated, "divide": _divided, "softmax": _softmax,
+    "sort": lambda ulp, x, axis=-1: (np.sort(x, axis), ulp), "top_k": _top,
+    "median": lambda ulp, x, axis=-1: (
+        np.median(x, axis), 3 * ulp + 1.1e-6 * np.abs(np.median(x, axis))),
+    "sort_rows": _sorted_rows,
     "get": lambda ulp, x, role=None: (x, ulp + ROUNDING * np.abs(x)),
 }

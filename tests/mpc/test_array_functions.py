@@ -126,6 +126,12 @@ def test_a_rule_of_its_own(name):
         np.testing.assert_allclose(found, due, atol=0.003)
 
 
+def test_a_magnitude_needs_no_more_range_than_its_number():
+    """A checked World would refuse 2 max(x, 0) - x."""
+    x = secret(mpc.World(seed=1, checked=True), [2e15, -2e15]) * 2
+    assert abs(x).get().float_precision().tolist() == [4e15, 4e15]
+
+
 @pytest.mark.parametrize("line", [
     "x / y", "1 / x", "x ** -1", "x ** 0.5", "x ** -0.5", "np.exp(-x)", "np.log(x)",
     "np.tanh(y)", "y.sigmoid()", "y.softmax()", "x.softmax(0)", "np.std(x)",

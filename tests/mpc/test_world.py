@@ -738,6 +738,12 @@ def test_a_secret_comes_in_by_one_line_and_goes_out_by_another(n_workers):
     assert (x > 0).reveal().dtype == bool and x.max().reveal().dtype == float
 
 
+def test_whole_numbers_are_revealed_without_rounding_to_floats():
+    x = mpc.World(seed=1).secret([2.0**53, -(2.0**53)], "alice", precision=0)
+    assert (x + 1).reveal().tolist() == [2**53 + 1, 1 - 2**53]
+    assert (x + 1).reveal(to="bob").tolist() == [2**53 + 1, 1 - 2**53]
+
+
 def test_a_secret_of_several_owners_is_joined():
     world = mpc.World(seed=1)
     rows = world.secret({"alice": [[1, 2]], world.bob: lambda: [[3, 4], [5, 6]]})
@@ -774,6 +780,8 @@ def test_only_the_owner_loads_and_only_the_receiver_learns():
     ("world.secret('one', 'bob')", ValueError, "bob loaded <U3"),
     ("world.secret([1j], 'bob')", ValueError, "bob loaded complex128"),
     ("world.secret([np.inf], 'bob')", ValueError, "cannot be represented"),
+    ("world.secret(np.ma.array([1.0], mask=[1]), 'bob')", ValueError,
+     "bob loaded masked float64"),
     ("world.secret({'alice': [1], 'bob': [[1]]})", ValueError, "do not join on axis"),
     ("world.secret({})", ValueError, "secret: no owner; give one or more"),
     ("world.secret([1.0], 'alice').reveal('carol')", ValueError, "carol: no such role"),

@@ -38,6 +38,8 @@ LARGE = [
     ("np.full((1, 1), 12345.678) @ s([[1e10]])", r"^@: a number of size 1.2e\+14"),
     ("(s([4e6]) * s([4e6])).relu()", r"^\*: a number of size 1.6e\+13"),
     ("nn.mse_loss(nn.Tensor(s([[4e6]])), nn.Tensor(s([[0.0]])))", r"^\*\*: a number"),
+    ("s([1.0, 8e9]) / s([2.0, 1.0])", r"^divide: 1 of 2 results are wrong by up to"),
+    ("s(1e15) / s(0.001)", r"^divide: a number of size 1.0e\+18"),
 ]
 
 
@@ -53,6 +55,20 @@ def test_an_overflow_is_reported_with_operation_size_limit_and_remedy(
         evaluate(World(seed=1, checked=True))
     if not public:
         evaluate(World(seed=1))         # unchecked: no error
+
+
+@pytest.mark.parametrize("line, message", [
+    ("x.sort()", "^sort: "), ("x.top_k(1)", "^top_k: "),
+    ("x.reshape(-1, 1).sort_rows(0)", "^sort_rows: "), ("x.softmax()", "^softmax: ")])
+def test_differences_beyond_the_range_of_securenn_are_detected(line, message):
+    """The carry tree compares any two numbers."""
+    def evaluate(comparison):
+        world = World(seed=1, checked=True, comparison=comparison)
+        eval(line, {"x": shared(world, [2e15, -2e15]) * 2})
+
+    with pytest.raises(OutOfRange, match=message):
+        evaluate("securenn")
+    evaluate("carry-tree")
 
 
 def test_a_local_truncation_that_fails_is_detected_and_the_remedy_is_the_provider():
@@ -88,13 +104,16 @@ TEETH = [
     (("*", True, False), "x * P"), ("/", "x / 7"), ("@", "x @ y.T"),
     (("@", True, False), "x @ P.T"), ("r@", "P.T @ x"), ("**", "x ** 2"),
     ("sum", "x.sum(0)"), ("cumsum", "x.cumsum(1)"), ("drelu", "x > y"),
-    ("eq", "x.eq(y)"), ("max", "x.max(1)"), ("divide", "x / (y + 5)"),
+    ("eq", "x.eq(y)"), ("max", "x.max(1)"),
     ("reciprocal", "(y + 5) ** -1"), ("sqrt", "np.sqrt(y + 5)"), ("exp", "np.exp(y)"),
     ("rsqrt", "(y + 5) ** -0.5"), ("log", "np.log(y + 5)"), ("tanh", "np.tanh(y)"),
-    ("sigmoid", "y.sigmoid()"), ("softmax", "y.softmax()"),
+    ("sigmoid", "y.sigmoid()"),
     ("argmax", "x.argmax(1)"), ("argmax", "x.argmax(1, one_hot=True)"),
     ("get", "(x * y).get()"), ("concatenate", "mpc.concatenate([x, y * x])"),
     ("rescaled", "(x * y).rescaled_for(w, x)"), ("relu", "(x * y).relu()"),
+    ("divide", "x / y"), ("divide", "x / (x * y + 50)"), ("softmax", "x.softmax(0)"),
+    ("sort", "x.sort(0)"), ("top_k", "x.top_k(2)"), ("median", "x.median(1)"),
+    ("sort_rows", "(x * y).sort_rows(0)"),
     ("updated", "w.updated((x * y).T, 0.3)"), ("updated", "w.updated(x.T)"),
 ]
 

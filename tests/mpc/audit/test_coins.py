@@ -23,6 +23,7 @@ from mpc import (
     private_compare,
     run_threads,
     securenn,
+    sorting,
     truncation,
 )
 from mpc.audit.replay import RecordedWorld
@@ -192,6 +193,9 @@ OF_THE_TREE = {
         truncation.truncate_with_provider(x, 1000), carry_tree.drelu(x)),
         SHAPE, MATRIX, {(12,)}),
     "msb": (carry_tree.msb, SHAPE, {SHAPE}, {(7, 2)}),
+    "at_least": (lambda x: carry_tree.at_least(x, np.array([0, 5, 9])), SHAPE,
+                 {SHAPE, (3, 91)}, {(3, 12), (1, 12)}),
+    "shuffle": (sorting.shuffle_rows, (2, *SHAPE), {(2, *SHAPE), (2, 7)}, set()),
     "is_zero": (carry_tree.is_zero, SHAPE, MATRIX, {(12,)}),
     "all_pairs": (comparison.all_pairs, (43, 5),
                   {(10, 43), (5, 43)}, {(10, 6), (5, 6)}),
@@ -228,7 +232,8 @@ def check_shapes(way, name):
         end = next((end for end in ends if asked[-len(end):] == end), None)
         assert end, f"{label}: {asked} instead of {ends}"
         path = label.split("/")
-        assert path[-1] not in BIT_BY_BIT or asked[0] == 64, f"{label}: {asked}"
+        bit_by_bit = path[-1] in BIT_BY_BIT and name != "shuffle"
+        assert not bit_by_bit or asked[0] == 64, f"{label}: {asked}"
         assert path[-1] != "table" or asked[:2] == (15, 16), f"{label}: {asked}"
         if path[-3:] in (["carry", "multiply", "a"], ["and_all", "multiply", "a"]):
             levels.setdefault(path[-3], []).append(asked[:-len(end)])
