@@ -248,7 +248,8 @@ class FixedPoint(ArrayFunctions):
         return self._over(other)
 
     def __rtruediv__(self, other) -> FixedPoint:
-        if not encoding.is_number(other) and not isinstance(other, np.ndarray):
+        if not encoding.is_number(other) and not isinstance(
+                other, (list, tuple, np.ndarray)):
             return NotImplemented
         return self._public(other).divide(self)
 
@@ -340,6 +341,8 @@ class FixedPoint(ArrayFunctions):
     def __eq__(self, other):
         """[self == other] of each element, as secret as both."""
         difference = self.__sub__(other)
+        if difference is NotImplemented and isinstance(other, ArrayFunctions):
+            return NotImplemented               # a Tensor has an answer of its own
         if difference is NotImplemented:
             raise TypeError(f"fixed point: == a {type(other).__name__}; compare with "
                             "numbers, and write x is y for the same object")
@@ -379,8 +382,13 @@ class FixedPoint(ArrayFunctions):
     exp, log, sigmoid, tanh = (
         functions.exp, functions.log, functions.sigmoid, functions.tanh)
     softmax = functions.softmax
-    sort, top_k, median = sorting.sort, sorting.top_k, sorting.median
+    sort, top_k = sorting.sort, sorting.top_k
     sort_rows, shuffle = sorting.sort_rows, sorting.shuffle
+
+    def median(self, axis=None, keepdims: bool = False) -> FixedPoint:
+        """The median along `axis`, or of all."""
+        x = sorting.median(joined_last(self, axis))
+        return x.reshape(kept(self, axis, keepdims))
 
     # ------------------------------------------------------------------ 0 and 1
 
@@ -403,7 +411,8 @@ class FixedPoint(ArrayFunctions):
     # ------------------------------------------------------------------ NumPy, shapes
 
     def __array__(self, dtype=None, copy=None):
-        raise TypeError("fixed point: no NumPy array; use .get().float_precision()")
+        raise TypeError("fixed point: no NumPy array; join several with np.stack, or "
+                        "use .get().float_precision()")
 
     def reshape(self, *shape) -> FixedPoint:
         return self._moved(self._number.reshape(*shape))
@@ -562,6 +571,9 @@ def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
         if not isinstance(v, FixedPoint):
             raise TypeError(f"concatenate: a {type(v).__name__} is no FixedPoint")
         _same_format(values[0], v)
+        if not v.ndim:
+            raise ValueError("concatenate: a number without axes; use np.stack, or "
+                             "make it a list of one number")
     boolean = all(v.boolean for v in values)
     values = _alike(values)
     joined = join([v._number for v in values], axis)

@@ -128,7 +128,7 @@ class World:
         several owners: their rows, or their columns with axis=1.
         """
         from mpc.array_functions import concatenate
-        from mpc.fixed_point import fix_precision
+        from mpc.fixed_point import fix_precision, real_array
 
         if isinstance(numbers, dict):
             if not numbers:
@@ -137,7 +137,7 @@ class World:
                                 for role, part in numbers.items()], axis)
         role, array = self._named(owner), np.zeros(0)
         if self.has(role):
-            array = np.asarray(numbers() if callable(numbers) else numbers)
+            array = real_array(numbers() if callable(numbers) else numbers)
         ndim, *sizes = self.broadcast(role, [array.ndim, *array.shape, *AXES][:9], 9)
         held = self.private_input(role, tuple(sizes[:ndim]), lambda: array)
         return fix_precision(held, precision, base, self.ring).share(

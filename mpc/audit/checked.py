@@ -123,6 +123,7 @@ def _public_product(op):
 
 
 def _quotient(ulp, x, y):
+    y = np.asarray(y)
     return x / y, 1.1e-6 * np.abs(x / y) + ulp * (1 + np.abs(1 / y))
 
 
