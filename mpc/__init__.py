@@ -15,14 +15,17 @@ from mpc.beaver import matmul, multiply, refresh
 from mpc.comparison import all_pairs, drelu, equal, relu, tournament
 from mpc.fixed_point import FixedPoint, concatenate, fix_precision
 from mpc.masks import MaskReused
+from mpc.program import World
 from mpc.securenn import (CompareCoins, compute_msb, private_compare, select_share,
                           share_convert)
 from mpc.share import Local, Share
-from mpc.transport.launcher import make_world
 from mpc.transport.link import OutOfStep, PeerFailed, ProtocolError
+from mpc.transport.start import make_world
 from mpc.transport.threads import run_threads
 from mpc.truncation import truncate
-from mpc.world import Role, World
+from mpc.world import Role
+
+__version__ = "0.1.0"
 
 __all__ = [
     "CompareCoins", "FixedPoint", "Local", "MaskReused", "OutOfRange", "OutOfStep",

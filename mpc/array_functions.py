@@ -175,12 +175,12 @@ RULES[np.negative], RULES[np.positive] = operator.neg, operator.pos
 RULES[np.invert] = operator.invert
 
 
-def _function(name: str):
-    def apply(x, *args):
-        if not hasattr(x, name):
+def _function(name: str, primitive: str = ""):
+    def apply(x):
+        if not hasattr(x, primitive or name):
             raise TypeError(f"np.{name} is not provided for a {type(x).__name__}; pass "
                             "its value where no gradient is wanted")
-        return getattr(x, name)(*args)
+        return getattr(x, primitive or name)()
     return apply
 
 
@@ -195,9 +195,11 @@ def sort(x, axis=-1):
     return np.moveaxis(_function("sort")(np.moveaxis(x, axis, -1)), -1, axis)
 
 
-@rule(np.median, method=False)
+@rule(np.median)
 def median(x, axis=None, *, keepdims=False):
-    return _function("median")(x, axis, keepdims)
+    """The one in the middle of the order along `axis`, or the mean of the two."""
+    last = _function("median", "last_median")(joined_last(x, axis))
+    return last.reshape(kept(x, axis, keepdims))
 
 
 @rule(np.sum, method=False)

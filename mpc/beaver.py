@@ -28,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mpc.ledger import step
-from mpc.masks import spoilt
+from mpc.masks import Mask, spoilt
 from mpc.ring import Ring, Z2k
 from mpc.share import Notes, Share, check_broadcast, check_matmul, matched
 from mpc.world import World
@@ -165,6 +165,15 @@ def opened(**secrets: Share) -> list[Opened]:
     """Each secret in the form it is opened in; masked now if it is not open yet."""
     masked(**{name: x for name, x in secrets.items() if not _opened[_original(x)]})
     return [_form(x) for x in secrets.values()]
+
+
+def mask_of(x: Share) -> Mask | None:
+    """The dealt mask a under which x is open, if it is; so a later run can repeat it.
+
+    Only a secret that is open as epsilon + a has one.
+    """
+    form = _opened[_original(x)]
+    return next(iter(form.terms[0].share.masks)) if form and form.parts else None
 
 
 def as_share(constant: np.ndarray, *terms: tuple, like: Share) -> Share:

@@ -42,7 +42,7 @@ from mpc.ring import Z2k, is_integer, raw_limit
 from mpc.share import Local, RingArray, shown
 from mpc.share import concatenate as join
 
-ROOTS = {-1: functions.reciprocal, 0.5: functions.sqrt, -0.5: functions.rsqrt}
+ROOTS = {-1: "reciprocal", 0.5: "sqrt", -0.5: "rsqrt"}
 COARSEST = 6    # the least scale of a gradient: steps of a sixth of an output's error
 
 
@@ -273,7 +273,7 @@ class FixedPoint(ArrayFunctions):
     def __pow__(self, exponent) -> FixedPoint:
         """x * x * ... for a positive integer; also 1 / x, and roots."""
         if not np.ndim(exponent) and exponent in ROOTS:
-            return ROOTS[exponent](self)
+            return getattr(self, ROOTS[exponent])()
         if not is_integer(exponent) or exponent < 1:
             raise ValueError("**: the exponent is no public positive integer and none "
                              f"of {list(ROOTS)}; use products, exp and log")
@@ -377,18 +377,13 @@ class FixedPoint(ArrayFunctions):
 
     # ------------------------------------------------------------------ functions
 
-    divide, reciprocal = functions.divide, functions.reciprocal
-    sqrt, rsqrt = functions.sqrt, functions.rsqrt
-    exp, log, sigmoid, tanh = (
-        functions.exp, functions.log, functions.sigmoid, functions.tanh)
-    softmax = functions.softmax
-    sort, top_k = sorting.sort, sorting.top_k
+    divide, reciprocal, sqrt, rsqrt, exp, log, sigmoid, tanh, softmax = (
+        compared(f.__name__, f) for f in (
+            functions.divide, functions.reciprocal, functions.sqrt, functions.rsqrt,
+            functions.exp, functions.log, functions.sigmoid, functions.tanh,
+            functions.softmax))
+    sort, top_k, last_median = sorting.sort, sorting.top_k, sorting.median
     sort_rows, shuffle = sorting.sort_rows, sorting.shuffle
-
-    def median(self, axis=None, keepdims: bool = False) -> FixedPoint:
-        """The median along `axis`, or of all."""
-        x = sorting.median(joined_last(self, axis))
-        return x.reshape(kept(self, axis, keepdims))
 
     # ------------------------------------------------------------------ 0 and 1
 

@@ -15,9 +15,10 @@ truncated to the unit. Coefficients come from decimals that are rounded correctl
 all roles have the same ones.
 
 Arguments are `FixedPoint` numbers, secret or public, of any shape. A result r is off by
-at most 2 eps + delta |r|, with delta from 1e-7 (64 bits) to 5e-5 (44); docs/NUMBERS.md
-has the ranges of all formats. Rounds, and the bytes that a worker sends for an element,
-are those of three digits, 64 bits, two workers and the carry tree.
+at most 2 eps + delta |r|, with delta from 1e-7 (64 bits) to 5e-5 (44), 30 times as much
+for a root; docs/NUMBERS.md has the ranges of all formats. Rounds, and the bytes that a
+worker sends for an element, are those of three digits, 64 bits, two workers and the
+carry tree.
 """
 
 from __future__ import annotations
@@ -85,18 +86,18 @@ def divide(x, y):
 
 
 def sqrt(x):
-    """The square root of 0 <= x < 1.1e12; 0 for x < 0. Rounds: 12. Bytes: 270."""
+    """The square root of 0 <= x < 1.1e15; 0 for x < 0. Rounds: 12. Bytes: 298."""
     return _root(_operand(x, "sqrt"), Decimal.sqrt, 1)
 
 
 def rsqrt(x):
-    """1 / sqrt(x) for 0 < x < 1.1e12; 0 for x <= 0. Rounds: 12. Bytes: 270."""
+    """1 / sqrt(x) for 0 < x < 1.1e15; 0 for x <= 0. Rounds: 12. Bytes: 298."""
     return _root(_operand(x, "rsqrt"), _inverse_root, -1)
 
 
 def _root(x, function, sign):
     """unit function(x): that of m, times (4^(i + 1) / unit) to the power sign / 2."""
-    exponents = range((x.ring.bits - 3 - _unit_bits(x)) // 2)
+    exponents = range(_quarters(x.ring))
     bits, m, factor = _mantissa(x.value, exponents)
     root = _exact(Decimal.sqrt, Fraction(x.unit))
     levels = _levels([x.unit * (Fraction(2 ** (i + 1)) / root) ** sign

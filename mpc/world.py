@@ -38,7 +38,6 @@ from mpc.randomness import fresh_key, lesson_key, public_seed, stream
 from mpc.ring import Ring, Z2k
 from mpc.share import Local, Notes, Share, shown
 
-AXES = (0,) * 8                         # the sizes that an owner announces are padded
 SHARE, COMMON = "share", "common"       # kinds of value; the third is `local(role)`
 
 
@@ -118,30 +117,6 @@ class World:
         """The paper's j, (workers_here, 1, ..., 1): axes and dtype as in `like`."""
         index = np.array([*map(self._workers.index, self.workers_here)], like.dtype)
         return self._wrap(index.reshape(-1, *(1,) * (like.ndim - 1)), SHARE)
-
-    def secret(self, numbers, owner: Role | str | None = None, *, axis: int = 0,
-               precision: int = 3, base: int = 10):
-        """The numbers of an `owner`, shared: a `FixedPoint`.
-
-        They matter only where the owner lives; a function is called there. The owner
-        announces their shape to everybody. A dict {owner: numbers} joins those of
-        several owners: their rows, or their columns with axis=1.
-        """
-        from mpc.array_functions import concatenate
-        from mpc.fixed_point import fix_precision, real_array
-
-        if isinstance(numbers, dict):
-            if not numbers:
-                raise ValueError("secret: no owner; give one or more")
-            return concatenate([self.secret(part, role, precision=precision, base=base)
-                                for role, part in numbers.items()], axis)
-        role, array = self._named(owner), np.zeros(0)
-        if self.has(role):
-            array = real_array(numbers() if callable(numbers) else numbers)
-        ndim, *sizes = self.broadcast(role, [array.ndim, *array.shape, *AXES][:9], 9)
-        held = self.private_input(role, tuple(sizes[:ndim]), lambda: array)
-        return fix_precision(held, precision, base, self.ring).share(
-            *self.workers, crypto_provider=self.crypto_provider)
 
     # ------------------------------------------------------------------ coins
 

@@ -6,6 +6,7 @@ secret shares. Nothing in this package tells them apart or depends on their cont
 
 from .batches import batches
 from .convolution import AvgPool2d, Conv2d, MaxPool2d, conv2d
+from .files import load
 from .layers import Dropout, Flatten, Linear, ReLU, Sigmoid, Square, Tanh
 from .loss import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 from .module import Module, Sequential
@@ -16,5 +17,5 @@ __all__ = [
     "AvgPool2d", "Conv2d", "Dropout", "Flatten", "Linear", "MaxPool2d", "Module",
     "ReLU", "SGD", "Sequential", "Sigmoid", "Square", "Tanh", "Tensor",
     "batches", "binary_cross_entropy_with_logits", "conv2d", "cross_entropy",
-    "mse_loss",
+    "load", "mse_loss",
 ]

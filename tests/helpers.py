@@ -8,7 +8,11 @@ from mpc.audit.tags import TaggedWorld, strip
 from mpc.share import RingArray
 
 
-class TaggedRecord(TaggedWorld, RecordedWorld):
+class Tagged(World, TaggedWorld):
+    """Tags, and the ways of a program."""
+
+
+class TaggedRecord(World, TaggedWorld, RecordedWorld):
     """A tagged simulation that can be replayed."""
 
 
@@ -51,14 +55,14 @@ def everywhere(program, n_workers=2, seed=7, **options):
     expected = program(world)
     alone = {}
     for role in world.roles:
-        replay = world.replay(role, kind=TaggedWorld, **options)
+        replay = world.replay(role, kind=Tagged, **options)
         alone[role] = (program(replay), replay.ledger)
         replay.finish()
 
     def with_ledger(own):
         return program(own), own.ledger
 
-    threads = run_threads(with_ledger, n_workers, seed, kind=TaggedWorld, **options)
+    threads = run_threads(with_ledger, n_workers, seed, kind=Tagged, **options)
     for results in (alone, threads):
         for role in world.roles:
             values, ledger = results[role]

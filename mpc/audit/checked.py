@@ -154,6 +154,19 @@ def _joined(ulp, values, axis=0):
     return np.concatenate(values, axis), ulp
 
 
+def _function(f, scale=0.0):
+    """Of `mpc.functions`: the largest delta of all rings, and `scale` |x| on top."""
+    def reference(ulp, x, *operands, **options):
+        result = f(x, *operands, **options)
+        return result, 2.001 * ulp + 1.5e-3 * np.abs(result) + scale * np.abs(x)
+    return reference
+
+
+def _softmax(x, axis=-1):
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
 # Where bounds differ, the key shows which operands are fixed-point numbers.
 REFERENCES = {
     "+": _sum(np.add), "-": _sum(np.subtract), "sum": _total, "concatenate": _joined,
@@ -166,6 +179,11 @@ REFERENCES = {
         x - rate * g, ((1.1e-6 + ROUNDING) * (np.abs(x) + np.abs(rate * g))
                        + (2 + abs(rate)) * ulp)),
     "rescaled": lambda ulp, g, weight, x, c=1: (g, ulp),
+    "divide": _function(np.divide, 4e-6), "reciprocal": _function(np.reciprocal),
+    "sqrt": _function(np.sqrt), "rsqrt": _function(lambda x: 1 / np.sqrt(x)),
+    "exp": _function(np.exp), "log": _function(np.log), "tanh": _function(np.tanh),
+    "sigmoid": _function(lambda x: (1 + np.tanh(x / 2)) / 2),
+    "softmax": _function(_softmax),
     "relu": lambda ulp, x: (np.maximum(x, 0), ulp),
     "drelu": lambda ulp, x: ((x >= 0).astype(float), 0),
     "eq": lambda ulp, x: (x == 0, 0),

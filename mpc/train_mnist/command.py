@@ -14,8 +14,15 @@ import numpy as np
 
 import nn
 from mpc.limbs import keep_large_blocks
+from mpc.program import World
 from mpc.train_mnist import console
 from mpc.train_mnist.arithmetics import ARITHMETICS
+from mpc.train_mnist.checkpoint import (
+    Checkpoints,
+    NoCheckpoints,
+    check_folder,
+    folder_of,
+)
 from mpc.train_mnist.options import check_options, is_server, parser
 from mpc.train_mnist.save import save_model
 from mpc.train_mnist.training import (
@@ -26,7 +33,6 @@ from mpc.train_mnist.training import (
     private_batches,
 )
 from mpc.transport.mpi import as_role
-from mpc.world import World
 
 OUT_OF_RANGE = (
     "warning: no mean of squares has this value: numbers have left their range; take a "
@@ -46,7 +52,8 @@ class Run(NamedTuple):
     accuracies: list[float]     # test items classified correctly after each epoch
     seconds: list[float]    # of each batch; see `Stopwatch`
     world: World | None     # None where nothing was shared
-    batch_messages: slice   # the ledger's messages of the first batch
+    batch_messages: slice   # the ledger's messages of this process's first batch
+    resumed: dict[str, int] = {}    # values that earlier processes revealed, by kind
 
 
 class Stopwatch:
@@ -77,38 +84,58 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
     """
     arithmetic = ARITHMETICS[options.arithmetic](options, world)
     world = arithmetic.world
+    checkpoints = NoCheckpoints()
+    if world and folder_of(options):
+        checkpoints = Checkpoints(options, world)
     owns_model = world is None or world.has(world.server)
     rng = np.random.default_rng(options.seed) if owns_model else None
     model = arithmetic.model(Net(rng, options.activation))
     batches = private_batches(arithmetic, "train", options)
     tests = private_batches(arithmetic, "test", options)
+    losses, counts = checkpoints.restore(model, {"train": batches, "test": tests})
+    done, resumed = checkpoints.done, {"loss": len(losses), "count": len(counts)}
+
+    def test():
+        shown = with_progress(tests, options.test_items, progress)
+        counts.append(count_correct(arithmetic, model, shown))
+        log(f"Test set: Accuracy: {of_items(counts[-1], options.test_items)}")
+
+    if done:
+        log(f"Resumed after {done} batches")
+        if done % len(batches) == 0:
+            test()
     step = make_step(arithmetic, model, options.lr)
     simulated = world is None or world.here == world.roles
     messages = world.ledger.messages if world else []
-    first = slice(len(messages), len(messages))
-    losses, counts, watch = [], [], Stopwatch()
-    for epoch, batch, loss in gradient_descent(step, batches, options.epochs):
-        if epoch == batch == 1:
-            first = slice(first.start, len(messages))
-        logged = batch % options.log_interval == 0
-        if logged:
-            losses.append(float(arithmetic.reveal(loss, "loss")))
-        watch.count(logged or simulated)
-        if logged:
-            done = of_items(min(batch * options.batch_size, options.train_items),
-                            options.train_items)
-            log(f"Train Epoch: {epoch} [{done}]  "
-                f"Loss: {losses[-1]:.{arithmetic.digits}f}  "
-                f"Time: {watch.seconds[-1]:.3f}s")
-            if impossible(losses[-1]) and not any(map(impossible, losses[:-1])):
-                print(OUT_OF_RANGE, file=sys.stderr)
-        if batch == len(batches):
-            shown = with_progress(tests, options.test_items, progress)
-            counts.append(count_correct(arithmetic, model, shown))
-            log(f"Test set: Accuracy: {of_items(counts[-1], options.test_items)}")
-            watch.start()
+    first, watch = slice(len(messages), len(messages)), Stopwatch()
+    epochs = gradient_descent(step, batches, options.epochs, done)
+    with checkpoints.noting_interrupts():
+        for epoch, batch, loss in epochs:
+            if first.stop == first.start:
+                first = slice(first.start, len(messages))
+            logged = batch % options.log_interval == 0
+            if logged:
+                losses.append(float(arithmetic.reveal(loss, "loss")))
+            watch.count(logged or simulated)
+            if logged:
+                log(f"{place(epoch, batch, options)}  "
+                    f"Loss: {losses[-1]:.{arithmetic.digits}f}  "
+                    f"Time: {watch.seconds[-1]:.3f}s")
+                if impossible(losses[-1]) and not any(map(impossible, losses[:-1])):
+                    print(OUT_OF_RANGE, file=sys.stderr)
+            if checkpoints.after_batch(epoch, batch, losses, counts):
+                watch.start()
+            if batch == len(batches):
+                test()
+                watch.start()
     model = arithmetic.reveal_model(model)
-    return Run(model, losses, counts, watch.seconds, world, first)
+    return Run(model, losses, counts, watch.seconds, world, first, resumed)
+
+
+def place(epoch: int, batch: int, options: Namespace) -> str:
+    """Where a batch lies in the run."""
+    done = min(batch * options.batch_size, options.train_items)
+    return f"Train Epoch: {epoch} [{of_items(done, options.train_items)}]"
 
 
 def of_items(count: float, n_items: int) -> str:
@@ -143,9 +170,10 @@ def report(run: Run, options: Namespace) -> Iterator[str]:
         yield f"Arithmetic: {options.arithmetic}; nothing was secret"
         return
     world, ledger = run.world, run.world.ledger
-    yield f"Rounds per batch: {ledger.cost(run.batch_messages).rounds}"
     batch = ledger.messages[run.batch_messages]
-    for role in world.roles:
+    if batch:           # a resumed run may have nothing left to train
+        yield f"Rounds per batch: {ledger.cost(run.batch_messages).rounds}"
+    for role in world.roles if batch else ():
         online = sum(m.nbytes for m in batch if m.src == role and not m.offline)
         offline = sum(m.nbytes for m in batch if m.src == role and m.offline)
         yield (f"Bytes per batch sent by {role}: {online:,}"
@@ -155,7 +183,8 @@ def report(run: Run, options: Namespace) -> Iterator[str]:
         rounds = {m.round for m in ledger.messages
                   if m.path.split("/")[0] == f"reveal {name}"
                   and m.dst == str(world.server) and m.name == "revealed"}
-        yield f"  {len(rounds):>5}  {one if len(rounds) == 1 else more}"
+        n = len(rounds) + run.resumed.get(name, 0)
+        yield f"  {n:>5}  {one if n == 1 else more}"
     yield ("Known to everybody: the shapes, the hyper-parameters, the number of steps "
            "and, since --seed is public, the initial weights.")
     yield ("No worker received any of these; a worker that receives such a value also "
@@ -178,7 +207,7 @@ def command(argv: Sequence[str]) -> int:
 
 def run(options: Namespace) -> int:
     """Train as `options` say and print the result; exit status 0."""
-    problem = check_options(options)
+    problem = check_options(options) or check_folder(options)
     if problem:
         raise ValueError(problem)
     keep_large_blocks()

@@ -23,9 +23,9 @@ def exit_status(name: str, run: Callable[[], int]) -> int:
         progress()
         print(f"{name}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         progress()
-        print(f"{name}: interrupted", file=sys.stderr)
+        print(f"{name}: {str(error) or 'interrupted'}", file=sys.stderr)
         return 130
 
 

@@ -16,20 +16,20 @@ other, measured on this machine with embedded digits: roles on separate cores ta
 from __future__ import annotations
 
 import time
-from argparse import ArgumentTypeError, Namespace
+from argparse import SUPPRESS, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from mpc.program import World
 from mpc.train_mnist.command import train
 from mpc.train_mnist.options import Parser, check_options, flag, number, parser
-from mpc.world import World
 
 NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
 NEVER = 10**9       # a log interval
 WITHOUT_EFFECT = ("arithmetic", "seed", "reproducible", "data_dir", "save", "ledger",
-                  "checked", "world")
+                  "checked", "world", "checkpoint", "resume", "every")
 DESCRIPTION = """\
 Predict the cost of a training run on a network: the exact rounds and bytes, and the
 time, estimated as the sum of waiting, moving bytes and computing."""
@@ -192,13 +192,13 @@ def check_forecast(options: Namespace) -> None:
 
 def forecast_parser() -> Parser:
     """The options of the training command that change its messages, and the network."""
-    p = parser("train_mnist.costs forecast", DESCRIPTION, EXAMPLE,
-               hidden=[flag(name) for name in WITHOUT_EFFECT])
-    p.add_argument(
-        "--items", dest="train_items", type=number(int, "a whole number", 1),
-        metavar="N", help="the same as --train-items")
-    p.add_argument(
-        "--network", type=network, default="lan", metavar="lan|wan|RTT,BANDWIDTH",
+    return parser("train_mnist.costs forecast", DESCRIPTION, EXAMPLE,
+                  hidden=WITHOUT_EFFECT, own={"forecast": _forecast})
+
+
+def _forecast(add):
+    add("--network", type=network, default="lan", metavar="lan|wan|RTT,BANDWIDTH",
         help="lan (0.3 ms, 1000 Mbit/s; default), wan (40 ms, 100 Mbit/s), or another "
         "round trip in milliseconds and bandwidth in megabits per second")
-    return p
+    add("--items", dest="train_items", type=number(int, "a whole number", 1),
+        metavar="N", default=SUPPRESS, help="the same as --train-items")

@@ -10,15 +10,18 @@ from collections.abc import Callable, Iterable
 from mpc.train_mnist.range_checks import check_range
 from mpc.train_mnist.save import check_place
 from mpc.transport.mpi import launched
+from mpc.world import role_names
 
 # The parser leaves these at None to show which were given; defaults are set later.
 DEFAULTS = {"workers": 2, "comparison": None, "truncation": "provider", "ring_bits": 64,
             "ledger": False, "precision_fractional": 3, "base": 10,
             "reproducible": False, "checked": False, "world": None}
+EVERY = 50          # batches: about four seconds
 WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
                   "fixed": ("workers", "comparison", "truncation", "ring_bits",
                             "ledger", "checked", "world")}
-LOCAL = "data_dir", "save", "ledger", "world"       # may differ from role to role
+# These may differ from role to role.
+LOCAL = "data_dir", "save", "ledger", "world", "model", "images"
 DESCRIPTION = """\
 Train a neural network on handwritten digits that nobody sees: pictures, labels and
 weights are secret-shared among workers. One process simulates all parties; under
@@ -29,17 +32,17 @@ example: three workers, one short epoch, and the cost of a batch:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors take one line; options named in `hidden` have no help."""
+    """A parser whose errors take one line."""
 
-    def __init__(self, hidden: Iterable[str] = (), **options):
-        self.hidden = hidden
+    def __init__(self, **options):
         super().__init__(
             formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
-    def add_argument(self, *names, **how):
-        if any(name in self.hidden for name in names):
-            how["help"] = argparse.SUPPRESS
-        return super().add_argument(*names, **how)
+    def hide(self, names: Iterable[str]) -> None:
+        """Leave these options out of the help; a group without options is not shown."""
+        for action in self._actions:
+            if action.dest in names:
+                action.help = argparse.SUPPRESS
 
     def error(self, message):
         name = self.prog.rpartition(".")[2]
@@ -57,6 +60,11 @@ class TrainingParser(Parser):
             elif name in WITHOUT_EFFECT[options.arithmetic]:
                 self.error(f"{flag(name)} has no effect with --arithmetic "
                            f"{options.arithmetic}; leave one of them out")
+        if options.every is None:
+            options.every = EVERY
+        elif not (options.checkpoint or options.resume):
+            self.error("--every has no effect without --checkpoint or --resume; leave "
+                       "it out")
         try:
             options.world = options.world or ("mpi" if launched() else "simulation")
         except ValueError as error:
@@ -94,18 +102,39 @@ def path_name(text: str) -> str:
 
 
 def parser(command: str = "train_mnist", description: str = DESCRIPTION,
-           epilog: str = EXAMPLE, hidden: Iterable[str] = ()) -> Parser:
-    """All options, with the tutorial's defaults; the help omits the `hidden` ones."""
+           epilog: str = EXAMPLE, hidden: Iterable[str] = (),
+           own: dict[str, Callable] | None = None) -> Parser:
+    """All options, with the tutorial's defaults; the help omits the `hidden` ones.
+
+    A command's `own` groups come first: {title: function of ``add_argument``}.
+    """
     p = TrainingParser(prog=f"python -m mpc.{command}", description=description,
-                       epilog=epilog, hidden=hidden)
-    add = p.add_argument
-    whole = functools.partial(number, int, "a whole number")
-    add("--epochs", type=whole(1), default=10, metavar="N",
-        help="passes over the training items (default 10)")
+                       epilog=epilog)
+    for title, add_options in {**(own or {}), **GROUPS}.items():
+        add_options(p.add_argument_group(title).add_argument)
+    p.hide(hidden)
+    return p
+
+
+whole = functools.partial(number, int, "a whole number")
+
+
+def _data(add):
     add("--train-items", type=whole(1), default=640, metavar="N",
         help="use the first N training items (default 640)")
     add("--test-items", type=whole(1), default=640, metavar="N",
         help="use the first N test items (default 640)")
+    add("--data-dir", type=path_name, metavar="DIR",
+        help="the folder of the four MNIST files (default: the folder in the "
+        "environment variable MNIST_DIR, or the digits that come with the package)")
+    add("--stream", action="store_true",
+        help="share each batch just before it is used instead of all beforehand: for "
+        "data that do not fit into memory (each batch is masked anew in every epoch)")
+
+
+def _training(add):
+    add("--epochs", type=whole(1), default=10, metavar="N",
+        help="passes over the training items (default 10)")
     add("--batch-size", type=whole(1), default=64, metavar="N",
         help="training items in one step of gradient descent (default 64)")
     add("--lr", type=number(float, "a number", 1e-6, 10), default=0.02,
@@ -116,8 +145,9 @@ def parser(command: str = "train_mnist", description: str = DESCRIPTION,
     add("--seed", type=whole(0), default=1, metavar="N",
         help="the seed of the initial weights (default 1); it is public, so everybody "
         "knows them until the first update")
-    add("--log-interval", type=whole(1), default=1, metavar="N",
-        help="reveal and print the loss of every N-th batch (default 1)")
+
+
+def _arithmetic(add):
     add("--arithmetic", choices=tuple(WITHOUT_EFFECT), default="shared",
         help="secret shares (default), or, for comparison, fixed-point or "
         "floating-point numbers in the clear")
@@ -125,6 +155,9 @@ def parser(command: str = "train_mnist", description: str = DESCRIPTION,
         help="fractional digits of a fixed-point number (default 3)")
     add("--base", type=int, choices=(10, 2),
         help="the base of these digits (default 10)")
+    add("--ring-bits", type=whole(8, 64), metavar="L",
+        help="compute in the integers mod 2^L (default 64); 44 bits are enough, with "
+        "shorter messages and half the floating-point products")
     add("--workers", type=whole(2), metavar="N",
         help="number of workers, which own the data and compute on shares (default 2)")
     add("--comparison", choices=("securenn", "carry-tree"),
@@ -135,53 +168,83 @@ def parser(command: str = "train_mnist", description: str = DESCRIPTION,
         help="how products are scaled down: provider (default), without errors, or "
         "local (two workers only), the tutorial's way, without a message and with rare "
         "wrap-around errors")
-    add("--ring-bits", type=whole(8, 64), metavar="L",
-        help="compute in the integers mod 2^L (default 64); 44 bits are enough, with "
-        "shorter messages and half the floating-point products")
-    add("--data-dir", type=path_name, metavar="DIR",
-        help="the folder of the four MNIST files (default: the folder in the "
-        "environment variable MNIST_DIR, or the digits that come with the package)")
-    add("--stream", action="store_true",
-        help="share each batch just before it is used instead of all beforehand: for "
-        "data that do not fit into memory (each batch is masked anew in every epoch)")
-    add("--save", type=path_name, metavar="MODEL.npz",
-        help="write the trained model, which the server receives, to this file")
-    add("--ledger", action="store_true", default=None,
-        help="print the rounds and bytes of each protocol in one training batch")
     add("--reproducible", action="store_true", default=None,
         help="derive all masks from --seed too, so that a run can be repeated; for "
         "lessons only, since anyone with the seed then knows every secret")
     add("--checked", action="store_true", default=None,
         help="compare every operation with the same one on plain numbers, and stop "
         "when a number leaves its range; simulation only, for lessons and testing")
+
+
+def _output(add):
+    add("--log-interval", type=whole(1), default=1, metavar="N",
+        help="reveal and print the loss of every N-th batch (default 1)")
+    add("--save", type=path_name, metavar="MODEL.npz",
+        help="write the trained model, which the server receives, to this file")
+    add("--ledger", action="store_true", default=None,
+        help="print the rounds and bytes of each protocol in one training batch")
+
+
+def _checkpoints(add):
+    add("--checkpoint", type=path_name, metavar="DIR",
+        help="write checkpoints to DIR, also on Ctrl-C: each role its own shares and "
+        "state to a file of its own, which no other user may read")
+    add("--resume", type=path_name, metavar="DIR",
+        help="go on from the newest checkpoint in DIR that all roles have, and write "
+        "further ones there; give the other options as before")
+    add("--every", type=whole(1), metavar="N",
+        help=f"write a checkpoint after every N-th batch (default {EVERY})")
+
+
+def _processes(add):
     add("--world", choices=("simulation", "mpi"),
         help="run all roles in this process, or each role in an MPI process (default: "
         "mpi if mpiexec started this process)")
-    return p
+
+
+GROUPS = {"data": _data, "training": _training,
+          "arithmetic and protocol": _arithmetic, "output": _output,
+          "checkpoints": _checkpoints, "processes": _processes}
 
 
 def common_options(options: Namespace) -> dict:
     """The options that must be the same for all roles."""
-    return {name: value for name, value in vars(options).items() if name not in LOCAL}
+    given = {name: bool(getattr(options, name)) for name in ("checkpoint", "resume")}
+    return {name: value for name, value in (vars(options) | given).items()
+            if name not in LOCAL}
+
+
+def roles_here(options: Namespace) -> tuple[str, ...]:
+    """The roles that this process plays."""
+    names, place = role_names(options.workers), launched()
+    if options.world == "simulation" or not place:
+        return names
+    return names[place[0]:][:1]
 
 
 def is_server(options: Namespace) -> bool:
     """Does the server, which prints and saves, live in this process?"""
-    place = launched()
-    return options.world == "simulation" or not place or place[0] == 0
+    return "server" in roles_here(options)
 
 
-def check_options(options: Namespace) -> str | None:
+def check_options(options: Namespace, command: str = "train_mnist") -> str | None:
     """Why these `options` cannot be used together, in one line, or None."""
     shared, mpi = options.arithmetic == "shared", options.world == "mpi"
     place = launched()
+    if options.checkpoint and options.resume:
+        return ("--checkpoint and --resume: --resume DIR also writes checkpoints to "
+                "DIR; give one of them")
+    if (options.checkpoint or options.resume) and not shared:
+        return (f"--{'checkpoint' if options.checkpoint else 'resume'}: a checkpoint "
+                f"holds shares, and --arithmetic {options.arithmetic} shares nothing; "
+                "leave one of them out")
     if options.save is not None and is_server(options):
         problem = check_place(options.save)
         if problem:
             return problem
     if mpi and not place:
         return ("--world mpi: no MPI launcher started this process; start mpiexec "
-                f"-n {options.workers + 2} python -m mpc.train_mnist")
+                f"-n {options.workers + 2} python -m mpc.{command}")
     if not mpi and place and place[1] > 1:
         return (f"--world simulation: a launcher started {place[1]} processes, and "
                 "each would simulate all roles; start it without mpiexec, or leave "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Net(nn.Module):
         return self.fc3(x)
 
 
-class Stream:
+class Stream(Sequence):
     """The (pictures, one-hot labels) of each batch, shared anew in every pass."""
 
     def __init__(self, arithmetic: Float, split: str, options: Namespace):
@@ -50,10 +50,10 @@ class Stream:
     def __len__(self) -> int:
         return len(self.parts)
 
-    def __iter__(self) -> Iterator[tuple]:
-        for parts in self.parts:
-            yield (self.arithmetic.batch(self.pictures, (784,), parts),
-                   self.arithmetic.batch(self.labels, (10,), parts))
+    def __getitem__(self, index) -> tuple:
+        parts = self.parts[index]
+        return (self.arithmetic.batch(self.pictures, (784,), parts),
+                self.arithmetic.batch(self.labels, (10,), parts))
 
     def pictures(self, items: slice) -> np.ndarray:
         return data.normalise(self.load()[0][items])
@@ -99,11 +99,15 @@ def make_step(arithmetic: Float, model: nn.Module, lr: float) -> Callable:
 
 
 def gradient_descent(
-        step: Callable, batches: Iterable, epochs: int) -> Iterator[tuple]:
-    """Train; yields (epoch, batch, loss) after every batch, counted from 1."""
-    for epoch in range(1, epochs + 1):
-        for batch, (pictures, labels) in enumerate(batches, 1):
-            yield epoch, batch, step(pictures, labels)
+        step: Callable, batches: Sequence, epochs: int, done: int = 0
+) -> Iterator[tuple]:
+    """Train; yields (epoch, batch, loss) after every batch, counted from 1.
+
+    Of all batches of all epochs, the first `done` were trained earlier.
+    """
+    for i in range(done, epochs * len(batches)):
+        epoch, batch = divmod(i, len(batches))
+        yield epoch + 1, batch + 1, step(*batches[batch])
 
 
 def count_correct(arithmetic: Float, model: Callable, batches: Iterable) -> float:

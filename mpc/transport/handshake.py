@@ -1,7 +1,8 @@
 """How roles in different processes verify that they run the same program.
 
 At the start all roles compare versions, sources and public parameters, and each group
-of roles agrees on its key and confirms it. At the end they compare their ledgers.
+of roles agrees on its key and confirms it. Between two steps of a program they can meet
+and compare public values (`meet`). At the end they compare their ledgers.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from mpc.ledger import Ledger
 from mpc.randomness import KEY_BYTES, fresh_key, stream
 from mpc.transport.error_report import PACKAGES, ROOT, is_program
 from mpc.transport.link import ADVICE, Disagreement, Link, ProtocolError
-from mpc.world import key_groups
+from mpc.world import World, key_groups
 
 START = (0, "handshake")
 MARK = 8                # characters of a digest that stand for one message of a ledger
@@ -135,6 +136,29 @@ def confirm_keys(names: tuple, role: str, link: Link, keys: dict) -> None:
             if theirs != proof(other):
                 raise Disagreement(f"{other} and {role} hold different keys of the "
                                    f"group {', '.join(members)}; start the run again")
+
+
+# ------------------------------------------------------------------ between two steps
+
+
+def meet(world: World, name: str, own: dict) -> dict:
+    """{role: value} of all roles; `own` has the public values of those here, as JSON.
+
+    No role goes on before all have arrived. No ledger counts these messages, and the
+    World's counter stays: a program has the same coins with and without such meetings.
+    A process that hosts all roles sends no message.
+    """
+    if world._link is None:
+        return own
+    (role, value), = own.items()
+    header, payload = (world.counter + 1, name), json.dumps(value).encode()
+    told = exchange(world.roles, role, world._link.uncounted(), header, payload)
+    try:
+        found = own | {other: json.loads(theirs) for other, theirs in told}
+        return {name: found[name] for name in world.roles}
+    except ValueError:
+        raise ProtocolError(f"{role} cannot read the message {name}; start all roles "
+                            "from the same version") from None
 
 
 # ------------------------------------------------------------------ ledgers

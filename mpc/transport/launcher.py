@@ -26,7 +26,7 @@ FOREIGN_LAUNCHERS = {"srun": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
                      "jsrun": ("JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE"),
                      "flux": ("FLUX_TASK_RANK", "FLUX_JOB_SIZE"),
                      "a launcher with PMIx": ("PMIX_RANK", "PMIX_NAMESPACE")}
-COMMANDS = "mpc.train_mnist", "mpc.transport.mpi"     # whose roles may be processes
+COMMANDS = "mpc.train_mnist", "mpc.predict", "mpc.transport.mpi"    # with MPI roles
 
 report_pipe = None      # in a role: the pipe on which its supervisor reads its report
 
@@ -55,18 +55,6 @@ def launched() -> tuple[int, int] | None:
                 "MPI that mpi4py uses: mpiexec -n 4 python -m mpc.train_mnist; or "
                 f"unset {rank} for a simulation in one process")
     return None
-
-
-def make_world(n_workers: int = 2, **options):
-    """A World of all roles; under ``mpiexec``, of the role of this process.
-
-    The options are those of `World`; the program is the same either way.
-    """
-    if launched():
-        from mpc.transport.mpi import MpiWorld as World
-    else:
-        from mpc.world import World  # type: ignore[assignment]
-    return World(n_workers, **options)
 
 
 def role_of(rank: int, size: int) -> str:

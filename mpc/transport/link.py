@@ -57,6 +57,10 @@ class Link:
         """End the program."""
         raise NotImplementedError
 
+    def uncounted(self) -> Link:
+        """This link for messages that no ledger counts: those of `handshake`."""
+        return self
+
     def receive(self, src: str, dst: str, header: tuple, ring, shape: tuple):
         """The next array from `src` to `dst`: elements of `ring`, of this `shape`."""
         payload = self.get(src, dst, header)

@@ -36,6 +36,7 @@ import time
 import warnings
 from collections import Counter, deque
 
+from mpc.program import World
 from mpc.randomness import public_seed
 from mpc.transport import handshake, launcher, supervisor
 from mpc.transport.error_report import describe
@@ -51,7 +52,7 @@ from mpc.transport.link import (
     check,
     where,
 )
-from mpc.world import World, make_keys, role_names
+from mpc.world import make_keys, role_names
 
 AHEAD = 64                      # the most messages in transit to one role
 YIELD_TIME = 3e-4               # seconds in which a waiting role only yields its core
@@ -212,6 +213,11 @@ class MpiLink(Link):
         """Wait until all messages have been received."""
         self.mailbox.wait_until_received()
 
+    def uncounted(self) -> MpiLink:
+        link = copy.copy(self)
+        link.sent, link.received = Counter(), Counter()
+        return link
+
     def _of_this_world(self, header):
         """The header as it travels; from the second World on, it names the World."""
         if self.world == 1 or header == END:
@@ -309,9 +315,8 @@ class MpiWorld(World):
                     raise ProtocolError(
                         f"{me} {verb} {role} {passed[role]} bytes, but its ledger "
                         f"counts {counted[role]}; send messages through the World only")
-        link = copy.copy(self._link)
-        link.sent, link.received = Counter(), Counter()     # not counted by the ledger
-        handshake.compare_ledgers(self.roles, me, link, self.ledger, self.counter)
+        handshake.compare_ledgers(
+            self.roles, me, self._link.uncounted(), self.ledger, self.counter)
         super().finish()
 
 

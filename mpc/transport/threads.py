@@ -7,8 +7,9 @@ import itertools
 import queue
 import threading
 
+from mpc.program import World
 from mpc.transport.link import Link, OutOfStep, Parcel, PeerFailed, check, where
-from mpc.world import World, make_keys, role_names
+from mpc.world import make_keys, role_names
 
 
 def run_threads(program, n_workers: int = 2, seed: int | None = None,

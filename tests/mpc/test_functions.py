@@ -26,7 +26,6 @@ class Range:
         self.unit, self.bits = base**digits, bits
         self.eps, unit_bits = 1 / self.unit, (self.unit - 1).bit_length()
         self.divisor = 4.0 ** (bits // 2 - 2) / self.unit
-        self.root = 4.0 ** ((bits - 3 - unit_bits) // 2) / self.unit
         self.high = math.floor(0.45 * (bits - 3 - unit_bits) * 0.693)
         self.t = (bits - 3) // 2
         self.quotient = 15 / 16 * 2.0 ** (bits - 3) / self.unit / 2**self.t
@@ -49,9 +48,7 @@ def operands(name, r, n):
         q = rng.choice([-1, 1], 2 * n) * np.geomspace(r.eps, r.quotient * 0.999, 2 * n)
         largest = 2.0**r.t / r.unit     # makes |x| 2^(1 - t) 2 eps
         return [np.clip(rng.permutation(q) * y, -largest, largest), y]
-    if name in ("sqrt", "rsqrt"):
-        return [r.positive(n, r.root)]
-    if name == "log":
+    if name in ("sqrt", "rsqrt", "log"):
         return [r.positive(n, r.divisor)]
     if name == "exp":
         return [np.linspace(-2 * math.log(r.unit), r.high - r.eps, n)]
@@ -86,7 +83,8 @@ def check(name, form, n, share=lambda x: x):
     found, due = found.get().float_precision(), NUMPY[name](*plain)
     bound = 2 * r.eps + 1e-14
     if name not in EXACT_TO_UNIT:
-        bound = bound + DELTA[form] * np.abs(due)
+        delta = DELTA[form] * (30 if name == "sqrt" else 1)
+        bound = bound + delta * np.abs(due)
     if name == "divide":
         bound = bound + np.abs(plain[0]) * 2.0 ** (1 - r.t)
     assert found.shape == due.shape
@@ -102,7 +100,7 @@ def test_the_page_states_these_ranges():
             for name, row in re.findall(r"^\| `(\w+)\(x(.*)$", page, re.M)}
     for i, bits in enumerate((64, 48, 44)):
         r = Range(10, 3, bits)
-        for name, due in [("sqrt", r.root), ("log", r.divisor), ("exp", r.high)]:
+        for name, due in [("sqrt", r.divisor), ("log", r.divisor), ("exp", r.high)]:
             assert 0.85 * due < float(rows[name][i]) <= due, (name, bits)
 
 

@@ -88,7 +88,10 @@ TEETH = [
     (("*", True, False), "x * P"), ("/", "x / 7"), ("@", "x @ y.T"),
     (("@", True, False), "x @ P.T"), ("r@", "P.T @ x"), ("**", "x ** 2"),
     ("sum", "x.sum(0)"), ("cumsum", "x.cumsum(1)"), ("drelu", "x > y"),
-    ("eq", "x.eq(y)"), ("max", "x.max(1)"),
+    ("eq", "x.eq(y)"), ("max", "x.max(1)"), ("divide", "x / (y + 5)"),
+    ("reciprocal", "(y + 5) ** -1"), ("sqrt", "np.sqrt(y + 5)"), ("exp", "np.exp(y)"),
+    ("rsqrt", "(y + 5) ** -0.5"), ("log", "np.log(y + 5)"), ("tanh", "np.tanh(y)"),
+    ("sigmoid", "y.sigmoid()"), ("softmax", "y.softmax()"),
     ("argmax", "x.argmax(1)"), ("argmax", "x.argmax(1, one_hot=True)"),
     ("get", "(x * y).get()"), ("concatenate", "mpc.concatenate([x, y * x])"),
     ("rescaled", "(x * y).rescaled_for(w, x)"), ("relu", "(x * y).relu()"),
@@ -109,7 +112,7 @@ def test_an_operation_with_another_result_is_detected(name, line, kind, monkeypa
     make = fix_precision if kind == "public" else lambda *args, **how: shared(
         world, *args, **how)
     names = {"x": make(a), "y": make(b), "w": make(b.T, weight_scale=2000), "mpc": mpc,
-             "P": np.round(b, 2)}
+             "P": np.round(b, 2), "np": np}
     eval(line, names)                                       # correct: no error
 
     def moved(*args, **options):
@@ -119,6 +122,16 @@ def test_an_operation_with_another_result_is_detected(name, line, kind, monkeypa
 
     monkeypatch.setattr("mpc.audit.checked.REFERENCES", {**REFERENCES, name: moved})
     with pytest.raises(OutOfRange, match=r": 1 of \d+ results are wrong by up to"):
+        eval(line, names)
+
+
+@pytest.mark.parametrize("line", [
+    "1 / x", "x / (x - x)", "np.sqrt(-y)", "(x - 1) ** -0.5", "np.log(x)",
+    "np.exp(20 * y)", "3e7 * y / (y - 0.999)"])
+def test_a_function_outside_its_range_is_detected(line):
+    world = World(seed=1, checked=True)
+    names = {"x": shared(world, [0.0, 1.0]), "y": shared(world, [1.0, 2.0]), "np": np}
+    with pytest.raises(OutOfRange):
         eval(line, names)
 
 

@@ -300,13 +300,19 @@ REMOVERS = re.compile(
 # Functions that turn bytes, words, local or public data into arrays, or print.
 MAY_REMOVE = {
     "ring": {"pack", "unpack", "uniform"},
-    "share": {"__repr__"},
+    "share": {"__repr__", "_positions"},
+    "carry_tree": {"raw_thresholds"},
     "encoding": {"real_array", "encode"},
+    "public": {"as_share"},
+    "functions": {"_at_least", "_raw"},
+    "sorting": {"_taken"},
+    "array_functions": {"_bits"},
     "world": {"party_index", "_exactly", "_integers"},
+    "program": {"secret"},
     "audit/checked": {"_decoded", "reference", "_product", "_public_product"},
 }
 PROGRAMS = {"tiny", "fixed_point", "audit/tags", "audit/views", "audit/attacks"}
-FOLDERS = {"train_mnist", "transport", "course"}        # no protocols there
+FOLDERS = {"train_mnist", "predict", "transport", "course"}        # no protocols there
 
 
 def functions_that_remove_tags(path):

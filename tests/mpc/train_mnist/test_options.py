@@ -21,9 +21,12 @@ def test_help_names_the_defaults_and_its_example_works(capsys):
     said = " ".join(out.split())
     listed = said[said.index("options:"):]
     defaults = re.findall(r"--([\w-]+) N .*?\(default (\d+)\)", listed)
-    assert len(defaults) == 8
+    assert len(defaults) == 9
     for name, default in defaults:
         assert getattr(options(""), name.replace("-", "_")) == int(default), name
+    titles = re.findall(r"^(\w.*):\n  \S", out[:out.index("example:")], re.M)
+    assert titles == ["options", "data", "training", "arithmetic and protocol",
+                      "output", "checkpoints", "processes"]
     example = re.search(r"^  python -m mpc.train_mnist (.*)$", out, re.M)[1]
     assert options(example).workers == 3
 

@@ -9,9 +9,9 @@ import pytest
 
 from mpc.randomness import stream
 from mpc.transport import handshake
-from mpc.transport.link import Disagreement, ProtocolError
-from mpc.transport.threads import Queues
-from mpc.world import key_groups, make_keys, role_names
+from mpc.transport.link import Disagreement, OutOfStep, ProtocolError
+from mpc.transport.threads import Queues, run_threads
+from mpc.world import World, key_groups, make_keys, role_names
 
 
 def test_parameters_tell_types_apart_and_treat_numpy_integers_as_integers():
@@ -101,6 +101,41 @@ def test_a_key_of_another_length_is_refused():
     with pytest.raises(ProtocolError,
                        match="alice sent bob a key of 5 bytes instead of 16"):
         handshake.agree_on_keys(names, "bob", queues.endpoint("bob"))
+
+
+def test_roles_meet_and_hear_each_others_values_without_a_step_or_a_ledger():
+    def program(world):
+        told = handshake.meet(world, "lunch", {world.here[0]: [world.here[0], 1]})
+        assert list(told) == list(world.roles)
+        return told, world.counter, world.ledger.messages
+
+    results = run_threads(program)
+    assert results["bob"][0] == {name: [name, 1] for name in role_names(2)}
+    assert all(result == results["bob"] for result in results.values())
+    assert results["bob"][1:] == (0, [])
+
+
+def test_roles_that_meet_elsewhere_or_say_no_json_are_refused():
+    def elsewhere(world):
+        handshake.meet(world, "lunch" if world.has("bob") else "dinner",
+                       {world.here[0]: 0})
+
+    def mumbles(world):
+        if not world.has("alice"):
+            return handshake.meet(world, "lunch", {world.here[0]: 0})
+        for other in world.roles:
+            if other != "alice":
+                world._link.put("alice", other, (1, "lunch"), b"{")
+
+    with pytest.raises(OutOfStep, match="lunch"):
+        run_threads(elsewhere)
+    with pytest.raises(ProtocolError, match="cannot read the message lunch; start all"):
+        run_threads(mumbles)
+
+
+def test_in_a_simulation_nobody_waits():
+    world = World()
+    assert handshake.meet(world, "lunch", {"alice": 1}) == {"alice": 1}
 
 
 def test_keys_that_differ_are_found_and_the_proof_reveals_nothing_about_them():
