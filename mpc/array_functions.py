@@ -295,7 +295,7 @@ def pad(x, pad_width, mode="constant", **options):
     if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
         raise ValueError("np.pad: this mode computes; take constant, edge, reflect, "
                          "symmetric or wrap")
-    if any(k != "constant_values" or np.any(v != 0) for k, v in options.items()):
+    if any(k != "constant_values" or np.any(v) for k, v in options.items()):
         raise ValueError("np.pad: only zeros are added, or elements as they are; leave "
                          "out the options, and add a constant afterwards")
     options = {"constant_values": x.size} if mode == "constant" else {}
@@ -527,8 +527,8 @@ def minimum(x, y):
 def clip(x, a_min=None, a_max=None, *, min=None, max=None):
     """x, but at least `a_min` and at most `a_max`."""
     low, high = (min if a_min is None else a_min), (max if a_max is None else a_max)
-    x = x if low is None else maximum(x, low)
-    return x if high is None else minimum(x, high)
+    x = x if low is None else np.maximum(x, low)
+    return x if high is None else np.minimum(x, high)
 
 
 @rule(np.min, np.amin)

@@ -364,8 +364,8 @@ class FixedPoint(ArrayFunctions):
         return x._with(public.maximum(x.value)).reshape(kept(self, axis, keepdims))
 
     @partial(compared, "argmax")
-    def argmax(self, axis: int | None = None, one_hot: bool = False,
-               keepdims: bool = False) -> FixedPoint:
+    def argmax(self, axis: int | None = None, keepdims: bool = False,
+               one_hot: bool = False) -> FixedPoint:
         """The index of the first maximum, or 0 and 1 along a new last axis."""
         x = joined_last(self.operand(), axis)
         place = public.argmax_one_hot(x.value)

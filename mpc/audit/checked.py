@@ -139,7 +139,7 @@ def _cumulated(ulp, x, axis=None):
     return add(x), ulp * add(np.ones_like(x)) + 1e-14 * add(np.abs(x))
 
 
-def _argmax(ulp, x, axis=None, one_hot=False, keepdims=False):
+def _argmax(ulp, x, axis=None, keepdims=False, one_hot=False):
     last = x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1)
     place, top = last.argmax(-1), np.sort(last, -1)[..., -2:]
     tie = (top[..., -1] - top[..., 0] <= 2 * ulp) & (last.shape[-1] > 1)

@@ -188,7 +188,8 @@ BITS, HALF = np.array([True, False, True]), np.array([6e4, -0.5, 6e4], np.float1
     "np.where(x > 0, x, U8)", "np.where(x > 0, I8, x)",
     "x * I8", "I8 * x", "x / I8", "x - U8", "U8 - x", "x * BITS", "BITS - x * 1",
     "x + HALF", "x @ I8.T", "np.maximum(x, I8)", "+x",
-    "np.pad(x, 1, constant_values=0.0)",
+    "np.pad(x, 1, constant_values=0.0)", "np.pad(x, 1, constant_values=(0, 0))",
+    "np.clip(I8, 0, x)", "np.clip(I8, -1, x.max(0))", "np.clip(x, I8, U8)",
     "np.pad(x, ((1, 0), (0, 1)), 'edge')", "np.diff(x, n=0)"])
 def test_public_arrays_of_every_type_give_the_numbers_of_numpy(line):
     names = {"np": np, "U8": U8, "I8": I8, "BITS": BITS, "HALF": HALF}
@@ -208,6 +209,15 @@ def test_the_median_of_all_is_the_default_of_the_method_too():
     assert x.median(1).reveal().tolist() == np.median(A, 1).tolist()
     found = np.median(x, (0, 1), keepdims=True).reveal()
     assert found.tolist() == np.median(A, (0, 1), keepdims=True).tolist()
+
+
+def test_the_second_argument_of_a_reduction_keeps_the_axis_as_in_pytorch():
+    for x in (secret(mpc.World(seed=1, checked=True), A), nn.Tensor(A)):
+        for name in ("sum", "max", "argmax"):
+            found = getattr(x, name)(1, True)
+            found = found.value if isinstance(x, nn.Tensor) else found.reveal()
+            due = getattr(np, name)(A, 1, keepdims=True)
+            assert found.shape == (2, 1) and found.tolist() == due.tolist(), name
 
 
 @pytest.mark.parametrize("line, message", [
