@@ -19,7 +19,7 @@ import inspect
 import operator
 from collections.abc import Callable
 from math import prod
-from numbers import Integral
+from numbers import Integral, Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -486,8 +486,9 @@ def where(condition, x=None, y=None):
 
 def _wide(x):
     """Public numbers in a type whose differences are right: those of uint8 wrap."""
-    if isinstance(x, ArrayFunctions):
-        return x
+    plain = isinstance(x, Number) and not isinstance(x, np.generic)
+    if isinstance(x, ArrayFunctions) or plain:
+        return x                # a Python number, such as a Fraction, is exact
     x = np.asarray(x)
     if x.dtype.kind not in "biuf":
         raise TypeError(f"np.where: elements of {x.dtype}; pass real numbers")

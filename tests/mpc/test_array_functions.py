@@ -1,6 +1,7 @@
 """NumPy's functions on secrets give NumPy's numbers, and their gradients are right."""
 
 import re
+from fractions import Fraction
 
 import array_programs
 import numpy as np
@@ -185,6 +186,7 @@ BITS, HALF = np.array([True, False, True]), np.array([6e4, -0.5, 6e4], np.float1
     "np.where(x > 0, BITS, ~BITS)", "np.where(x > 0, HALF, -HALF)",
     "np.where(x > 0, np.uint8(3), np.uint8(200))", "np.where(x > 0, U8, 200)",
     "np.where(x > 0, [1, 2, 3], 0.5)", "np.where(x > 0, np.uint64(3), np.uint64(4))",
+    "np.where(x > 0, Fraction(1, 2), Fraction(1, 4))", "np.where(x > 0, True, False)",
     "np.where(x > 0, x, U8)", "np.where(x > 0, I8, x)",
     "x * I8", "I8 * x", "x / I8", "x - U8", "U8 - x", "x * BITS", "BITS - x * 1",
     "x + HALF", "x @ I8.T", "np.maximum(x, I8)", "+x",
@@ -192,9 +194,10 @@ BITS, HALF = np.array([True, False, True]), np.array([6e4, -0.5, 6e4], np.float1
     "np.clip(I8, 0, x)", "np.clip(I8, -1, x.max(0))", "np.clip(x, I8, U8)",
     "np.pad(x, ((1, 0), (0, 1)), 'edge')", "np.diff(x, n=0)"])
 def test_public_arrays_of_every_type_give_the_numbers_of_numpy(line):
-    names = {"np": np, "U8": U8, "I8": I8, "BITS": BITS, "HALF": HALF}
+    names = {"np": np, "Fraction": Fraction, "U8": U8, "I8": I8, "BITS": BITS,
+             "HALF": HALF}
     wide = {k: v.astype(float) if v.dtype != bool else v
-            for k, v in names.items() if k != "np"}
+            for k, v in names.items() if isinstance(v, np.ndarray)}
     due = eval(line, {**names, **wide, "x": A})
     x = secret(mpc.World(seed=1, checked=True), A)
     for value in (eval(line, {**names, "x": x}),
