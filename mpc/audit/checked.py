@@ -13,6 +13,8 @@ checked, since everybody knows them.
 
 from __future__ import annotations
 
+from functools import reduce
+from itertools import product
 from numbers import Integral, Number
 
 import numpy as np
@@ -158,8 +160,19 @@ def _function(f, scale=0.0):
     """Of `mpc.functions`: the largest delta of all rings, and `scale` |x| on top."""
     def reference(ulp, x, *operands, **options):
         result = f(x, *operands, **options)
-        return result, 2.001 * ulp + 1.5e-3 * np.abs(result) + scale * np.abs(x)
+        ends = product(*(_truncated(v, ulp) for v in (x, *operands)))
+        moved = reduce(np.fmax, [np.abs(f(*v, **options) - result) for v in ends])
+        return result, (2.001 * ulp + 1.5e-3 * np.abs(result) + scale * np.abs(x)
+                        + moved)
     return reference
+
+
+def _truncated(x, ulp):
+    """The two numbers to which a pending truncation may round; others stay."""
+    if isinstance(x, int):
+        return x,
+    return [ulp * rounded(x / ulp + d) for rounded, d in (
+        (np.floor, 1e-6), (np.ceil, -1e-6))]
 
 
 def _softmax(x, axis=-1):
