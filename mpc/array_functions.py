@@ -19,7 +19,7 @@ import inspect
 import operator
 from collections.abc import Callable
 from math import prod
-from numbers import Integral
+from numbers import Integral, Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +49,9 @@ class ArrayFunctions:
         if function not in RULES:
             way = INSTEAD.get(name, "use its methods, or reveal it first")
             raise TypeError(f"np.{name} is not provided for a {kind}; {way}")
+        if "out" in kwargs:
+            raise TypeError(f"np.{name}: no array takes in the result, which is a "
+                            f"{kind}; write y = y + x for y += x, and leave out `out`")
         rule = RULES[function]
         try:
             inspect.signature(rule).bind(*args, **kwargs)
@@ -64,6 +67,13 @@ class ArrayFunctions:
 
     def __iter__(self):
         return (self[i] for i in range(len(self)))
+
+    def __setitem__(self, key, value):
+        raise TypeError(f"a {type(self).__name__} is not changed in place; make another"
+                        " one, with np.where or np.concatenate")
+
+    def __pos__(self):
+        return self
 
     def __abs__(self):
         return absolute(self)
@@ -161,16 +171,16 @@ for _name, _op, _back in (
         ("equal", operator.eq, "eq"), ("not_equal", operator.ne, "ne")):
     RULES[getattr(np, _name)] = _operator(_op, _back)
 
-RULES[np.negative], RULES[np.invert] = operator.neg, operator.invert
+RULES[np.negative], RULES[np.positive] = operator.neg, operator.pos
+RULES[np.invert] = operator.invert
 
 
-
-def _function(name: str):
+def _function(name: str, primitive: str = ""):
     def apply(x):
-        if not hasattr(x, name):
+        if not hasattr(x, primitive or name):
             raise TypeError(f"np.{name} is not provided for a {type(x).__name__}; pass "
                             "its value where no gradient is wanted")
-        return getattr(x, name)()
+        return getattr(x, primitive or name)()
     return apply
 
 
@@ -185,10 +195,11 @@ def sort(x, axis=-1):
     return np.moveaxis(_function("sort")(np.moveaxis(x, axis, -1)), -1, axis)
 
 
-@rule(np.median, method=False)
-def median(x, axis=None):
-    return _function("median")(
-        x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1))
+@rule(np.median)
+def median(x, axis=None, *, keepdims=False):
+    """The one in the middle of the order along `axis`, or the mean of the two."""
+    last = _function("median", "last_median")(joined_last(x, axis))
+    return last.reshape(kept(x, axis, keepdims))
 
 
 @rule(np.sum, method=False)
@@ -196,7 +207,7 @@ def sum_(x, axis=None, *, keepdims=False):
     return x.sum(axis, keepdims)
 
 
-@rule(np.max, method=False)
+@rule(np.max, np.amax, method=False)
 def max_(x, axis=None, *, keepdims=False):
     return x.max(axis, keepdims)
 
@@ -225,7 +236,8 @@ def transpose(x, axes=None):
 def concatenate(arrays, axis=0):
     """Arrays joined along an axis that they have; all flattened for axis None."""
     arrays = list(arrays) if axis is not None else [np.ravel(a) for a in arrays]
-    first = next(a for a in arrays if isinstance(a, ArrayFunctions))
+    ours = [a for a in arrays if isinstance(a, ArrayFunctions)]
+    first = min(ours, key=lambda a: not hasattr(a, "backward"))     # a Tensor, if any
     return first._joined(arrays, axis or 0)
 
 
@@ -279,10 +291,14 @@ setattr(ArrayFunctions, "flatten", RULES[np.ravel])     # noqa: B010
 @rule(np.pad)
 def pad(x, pad_width, mode="constant", **options):
     """As NumPy's, for modes that move elements, and for zeros around them."""
-    _check_public("pad", pad_width, mode, *options.values())
-    if mode == "constant" and options.get("constant_values", 0) != 0:
-        raise ValueError("np.pad: only zeros are added; add the constant afterwards")
-    options = {"constant_values": x.size} if mode == "constant" else options
+    _check_public("pad", pad_width, mode)
+    if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
+        raise ValueError("np.pad: this mode computes; take constant, edge, reflect, "
+                         "symmetric or wrap")
+    if any(k != "constant_values" or np.any(v) for k, v in options.items()):
+        raise ValueError("np.pad: only zeros are added, or elements as they are; leave "
+                         "out the options, and add a constant afterwards")
+    options = {"constant_values": x.size} if mode == "constant" else {}
     places = np.pad(np.arange(x.size).reshape(x.shape), pad_width, mode, **options)
     flat = x.reshape((-1,))
     return flat[places] if mode != "constant" else concatenate(
@@ -371,7 +387,7 @@ def std(x, axis=None, *, ddof=0, keepdims=False):
 @rule(np.linalg.norm, method=False)
 def norm(x, ord=None, axis=None, keepdims=False):
     """The Euclidean norm, of a matrix: the Frobenius norm."""
-    if ord not in (None, 2, "fro") or ord == 2 and axis is None and x.ndim > 1:
+    if ord not in (None, 2, "fro") or ord == 2 and len(axes_of(x.shape, axis)) > 1:
         raise ValueError("norm: only the Euclidean norm is provided; leave out ord")
     return (x ** 2).sum(axis, keepdims).sqrt()
 
@@ -381,6 +397,8 @@ def diff(x, n=1, axis=-1):
     """Differences of neighbours, n times."""
     place, = axes_of(x.shape, axis)
     at = (slice(None),) * place
+    if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
+        raise ValueError("diff: n is not an integer from 0 on; pass one")
     for _ in range(min(n, x.shape[place])):
         x = x[at + (slice(1, None),)] - x[at + (slice(None, -1),)]
     return x
@@ -462,7 +480,20 @@ def where(condition, x=None, y=None):
     """x where the condition holds, else y: one product."""
     if x is None or y is None:
         raise TypeError("np.where: " + INSTEAD["nonzero"])
+    x, y = _wide(x), _wide(y)
     return _bits(condition) * (x - y) + y
+
+
+def _wide(x):
+    """Public numbers in a type whose differences are right: those of uint8 wrap."""
+    plain = isinstance(x, Number) and not isinstance(x, np.generic)
+    if isinstance(x, ArrayFunctions) or plain:
+        return x                # a Python number, such as a Fraction, is exact
+    x = np.asarray(x)
+    if x.dtype.kind not in "biuf":
+        raise TypeError(f"np.where: elements of {x.dtype}; pass real numbers")
+    wide = x.astype(float if x.dtype.kind == "f" else np.int64)
+    return wide if np.array_equal(wide, x) else x.astype(float)
 
 
 @rule(np.absolute)
@@ -497,11 +528,11 @@ def minimum(x, y):
 def clip(x, a_min=None, a_max=None, *, min=None, max=None):
     """x, but at least `a_min` and at most `a_max`."""
     low, high = (min if a_min is None else a_min), (max if a_max is None else a_max)
-    x = x if low is None else maximum(x, low)
-    return x if high is None else minimum(x, high)
+    x = x if low is None else np.maximum(x, low)
+    return x if high is None else np.minimum(x, high)
 
 
-@rule(np.min)
+@rule(np.min, np.amin)
 def min_(x, axis=None, *, keepdims=False):
     """The smallest element along `axis`, or of all."""
     return -(-x).max(axis, keepdims)

@@ -35,7 +35,7 @@ def are_whole(numbers: np.ndarray) -> bool:
 
 
 def real_array(numbers) -> np.ndarray:
-    """`numbers` as an array of integers or float64; raises for anything else.
+    """`numbers` as an array of 64-bit integers or floats; raises for anything else.
 
     Integers stay integers: a float64 holds only 53 bits of them.
     """
@@ -51,7 +51,7 @@ def real_array(numbers) -> np.ndarray:
         raise TypeError(f"fixed point: elements of {array.dtype}; give real numbers")
     if kind == "f" and not np.all(np.isfinite(array)):
         raise ValueError("fixed point: nan or inf in an array; give finite numbers")
-    return array.astype({"b": np.int64, "f": np.float64}.get(kind, array.dtype))
+    return array.astype({"f": np.float64, "u": np.uint64}.get(kind, np.int64))
 
 
 def encode(rows: np.ndarray, scale: int, ring: Z2k) -> np.ndarray:

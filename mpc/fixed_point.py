@@ -248,7 +248,8 @@ class FixedPoint(ArrayFunctions):
         return self._over(other)
 
     def __rtruediv__(self, other) -> FixedPoint:
-        if not encoding.is_number(other) and not isinstance(other, np.ndarray):
+        if not encoding.is_number(other) and not isinstance(
+                other, (list, tuple, np.ndarray)):
             return NotImplemented
         return self._public(other).divide(self)
 
@@ -340,6 +341,8 @@ class FixedPoint(ArrayFunctions):
     def __eq__(self, other):
         """[self == other] of each element, as secret as both."""
         difference = self.__sub__(other)
+        if difference is NotImplemented and isinstance(other, ArrayFunctions):
+            return NotImplemented               # a Tensor has an answer of its own
         if difference is NotImplemented:
             raise TypeError(f"fixed point: == a {type(other).__name__}; compare with "
                             "numbers, and write x is y for the same object")
@@ -361,8 +364,8 @@ class FixedPoint(ArrayFunctions):
         return x._with(public.maximum(x.value)).reshape(kept(self, axis, keepdims))
 
     @partial(compared, "argmax")
-    def argmax(self, axis: int | None = None, one_hot: bool = False,
-               keepdims: bool = False) -> FixedPoint:
+    def argmax(self, axis: int | None = None, keepdims: bool = False,
+               one_hot: bool = False) -> FixedPoint:
         """The index of the first maximum, or 0 and 1 along a new last axis."""
         x = joined_last(self.operand(), axis)
         place = public.argmax_one_hot(x.value)
@@ -375,7 +378,7 @@ class FixedPoint(ArrayFunctions):
     # ------------------------------------------------------------------ functions
 
     (divide, reciprocal, sqrt, rsqrt, exp, log, sigmoid, tanh, softmax, sort, top_k,
-     median, sort_rows) = (compared(f.__name__, f) for f in (
+     last_median, sort_rows) = (compared(f.__name__, f) for f in (
          functions.divide, functions.reciprocal, functions.sqrt, functions.rsqrt,
          functions.exp, functions.log, functions.sigmoid, functions.tanh,
          functions.softmax, sorting.sort, sorting.top_k, sorting.median,
@@ -403,7 +406,8 @@ class FixedPoint(ArrayFunctions):
     # ------------------------------------------------------------------ NumPy, shapes
 
     def __array__(self, dtype=None, copy=None):
-        raise TypeError("fixed point: no NumPy array; use .get().float_precision()")
+        raise TypeError("fixed point: no NumPy array; join several with np.stack, or "
+                        "use .get().float_precision()")
 
     def reshape(self, *shape) -> FixedPoint:
         return self._moved(self._number.reshape(*shape))
@@ -562,6 +566,9 @@ def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
         if not isinstance(v, FixedPoint):
             raise TypeError(f"concatenate: a {type(v).__name__} is no FixedPoint")
         _same_format(values[0], v)
+        if not v.ndim:
+            raise ValueError("concatenate: a number without axes; use np.stack, or "
+                             "make it a list of one number")
     boolean = all(v.boolean for v in values)
     values = _alike(values)
     joined = join([v._number for v in values], axis)

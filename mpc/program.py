@@ -9,6 +9,7 @@ import numpy as np
 
 from mpc import world
 from mpc.array_functions import concatenate
+from mpc.encoding import real_array
 from mpc.fixed_point import FixedPoint, fix_precision
 from mpc.world import Role
 
@@ -34,7 +35,7 @@ class World(world.World):
                                 for role, part in numbers.items()], axis)
         role, array = self._named(owner), np.zeros(0)
         if self.has(role):
-            array = np.asanyarray(numbers() if callable(numbers) else numbers)
+            array = real_array(numbers() if callable(numbers) else numbers)
         sizes = [array.ndim, *array.shape, *(0,) * MOST_AXES][:1 + MOST_AXES]
         ndim, *shape = self.broadcast(role, sizes, 1 + MOST_AXES)
         held = self.private_input(role, tuple(shape[:ndim]), lambda: array)

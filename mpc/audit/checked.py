@@ -129,6 +129,7 @@ def _public_product(op):
 
 
 def _quotient(ulp, x, y):
+    y = np.asarray(y)
     return x / y, 1.1e-6 * np.abs(x / y) + ulp * (1 + np.abs(1 / y))
 
 
@@ -144,7 +145,7 @@ def _cumulated(ulp, x, axis=None):
     return add(x), ulp * add(np.ones_like(x)) + 1e-14 * add(np.abs(x))
 
 
-def _argmax(ulp, x, axis=None, one_hot=False, keepdims=False):
+def _argmax(ulp, x, axis=None, keepdims=False, one_hot=False):
     last = x.reshape(-1) if axis is None else np.moveaxis(x, axis, -1)
     place, top = last.argmax(-1), np.sort(last, -1)[..., -2:]
     tie = (top[..., -1] - top[..., 0] <= 2 * ulp) & (last.shape[-1] > 1)
@@ -194,11 +195,12 @@ def _joined(ulp, values, axis=0):
     return np.concatenate(values, axis), ulp
 
 
-def _function(f, scale=0.0):
-    """Of `mpc.functions`: the largest delta of all rings, and `scale` |x| on top."""
-    def reference(ulp, x, *operands, **options):
-        result = f(x, *operands, **options)
-        return result, 2.001 * ulp + 1.5e-3 * np.abs(result) + scale * np.abs(x)
+def _function(f):
+    """Of `mpc.functions`, with the largest delta of all rings."""
+    def reference(ulp, x):
+        result, (low, high) = f(x), map(f, _neighbours(x, ulp))
+        moved = np.fmax(np.abs(low - result), np.abs(high - result))
+        return result, 2.001 * ulp + 1.5e-3 * np.abs(result) + moved
     return reference
 
 

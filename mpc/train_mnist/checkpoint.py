@@ -37,6 +37,7 @@ import numpy as np
 import data
 from mpc.beaver import MASKS, mask_of, masked
 from mpc.fixed_point import FixedPoint
+from mpc.randomness import fresh_key
 from mpc.share import Share
 from mpc.train_mnist.options import common_options, roles_here
 from mpc.transport import handshake
@@ -97,7 +98,7 @@ class Checkpoints(NoCheckpoints):
         self.every, self.reproducible = options.every, options.reproducible
         self.parameters, self.interrupted = parameters_of(options), False
         self.digests = digests_of_data(options, world.workers_here)
-        own = os.urandom(8).hex()
+        own = fresh_key().hex()
         nonces = handshake.meet(world, "session", dict.fromkeys(world.here, own))
         self.session = handshake.digest(*(nonces[r].encode() for r in world.roles))
         self._saved = self._newest(options) if options.resume else {}

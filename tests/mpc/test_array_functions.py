@@ -1,6 +1,7 @@
 """NumPy's functions on secrets give NumPy's numbers, and their gradients are right."""
 
 import re
+from fractions import Fraction
 
 import array_programs
 import numpy as np
@@ -101,7 +102,8 @@ SINGLE = {
     "norm": "np.linalg.norm(x)", "std": "np.std(x, 1)", "sqrt": "np.sqrt(abs(x))",
     "exp": "np.exp(x)", "log": "np.log(abs(x))", "tanh": "np.tanh(x)",
     "reciprocal": "np.reciprocal(x)", "sort": "np.sort(x, 0)",
-    "median": "np.median(x, 1)"}
+    "median": "np.median(x, 1)", "positive": "np.positive(x)",
+    "amax": "np.amax(x, 0)", "amin": "np.amin(x)"}
 NO_GRADIENT = {"sort", "median"}
 
 
@@ -181,6 +183,68 @@ def test_methods_have_the_names_of_numpy():
     assert x.size == 6 and len(x) == 2 and x.ndim == 2
 
 
+U8, I8 = np.array([1, 200, 3], np.uint8), np.array([[1, -2, -128]], np.int8)
+BITS, HALF = np.array([True, False, True]), np.array([6e4, -0.5, 6e4], np.float16)
+
+
+@pytest.mark.parametrize("line", [
+    "np.where(x > 0, U8, U8[::-1])", "np.where(x > 0, I8, I8[:, ::-1])",
+    "np.where(x > 0, BITS, ~BITS)", "np.where(x > 0, HALF, -HALF)",
+    "np.where(x > 0, np.uint8(3), np.uint8(200))", "np.where(x > 0, U8, 200)",
+    "np.where(x > 0, [1, 2, 3], 0.5)", "np.where(x > 0, np.uint64(3), np.uint64(4))",
+    "np.where(x > 0, Fraction(1, 2), Fraction(1, 4))", "np.where(x > 0, True, False)",
+    "np.where(x > 0, x, U8)", "np.where(x > 0, I8, x)",
+    "x * I8", "I8 * x", "x / I8", "x - U8", "U8 - x", "x * BITS", "BITS - x * 1",
+    "x + HALF", "x @ I8.T", "np.maximum(x, I8)", "+x",
+    "np.pad(x, 1, constant_values=0.0)", "np.pad(x, 1, constant_values=(0, 0))",
+    "np.clip(I8, 0, x)", "np.clip(I8, -1, x.max(0))", "np.clip(x, I8, U8)",
+    "np.pad(x, ((1, 0), (0, 1)), 'edge')", "np.diff(x, n=0)"])
+def test_public_arrays_of_every_type_give_the_numbers_of_numpy(line):
+    names = {"np": np, "Fraction": Fraction, "U8": U8, "I8": I8, "BITS": BITS,
+             "HALF": HALF}
+    wide = {k: v.astype(float) if v.dtype != bool else v
+            for k, v in names.items() if isinstance(v, np.ndarray)}
+    due = eval(line, {**names, **wide, "x": A})
+    x = secret(mpc.World(seed=1, checked=True), A)
+    for value in (eval(line, {**names, "x": x}),
+                  eval(line, {**names, "x": nn.Tensor(x)}).value):
+        np.testing.assert_allclose(value.reveal(), np.asarray(due, float), atol=0.21
+                                   if "*" in line or "@" in line else 0.002)
+
+
+def test_the_median_of_all_is_the_default_of_the_method_too():
+    x = secret(mpc.World(seed=1, checked=True), A)
+    assert x.median().reveal() == np.median(x).reveal() == np.median(A)
+    assert x.median(1).reveal().tolist() == np.median(A, 1).tolist()
+    found = np.median(x, (0, 1), keepdims=True).reveal()
+    assert found.tolist() == np.median(A, (0, 1), keepdims=True).tolist()
+
+
+def test_the_second_argument_of_a_reduction_keeps_the_axis_as_in_pytorch():
+    for x in (secret(mpc.World(seed=1, checked=True), A), nn.Tensor(A)):
+        for name in ("sum", "max", "argmax"):
+            found = getattr(x, name)(1, True)
+            found = found.value if isinstance(x, nn.Tensor) else found.reveal()
+            due = getattr(np, name)(A, 1, keepdims=True)
+            assert found.shape == (2, 1) and found.tolist() == due.tolist(), name
+
+
+@pytest.mark.parametrize("line, message", [
+    ("np.pad(x, 1, 'mean')", "this mode computes; take constant"),
+    ("np.pad(x, 1, 'maximum')", "this mode computes"),
+    ("np.pad(x, 1, 'linear_ramp')", "this mode computes"),
+    ("np.pad(x, 1, 'reflect', reflect_type='odd')", "leave out the options"),
+    ("np.pad(x, 1, constant_values=3)", "add a constant afterwards"),
+    ("np.linalg.norm(x, 2, axis=(0, 1))", "only the Euclidean norm"),
+    ("np.diff(x, n=-1)", "n is not an integer from 0 on"),
+    ("np.where(x > 0, 'a', 'b')", "elements of <U1; pass real numbers")])
+def test_other_meanings_are_refused(line, message):
+    x = secret(mpc.World(seed=1), A)
+    for value in (x, nn.Tensor(x)):
+        with pytest.raises((TypeError, ValueError), match=message):
+            eval(line, {"np": np, "x": value})
+
+
 def test_the_answer_of_a_comparison_selects_without_another_comparison():
     def rounds(select):
         world = mpc.World(seed=1, comparison="carry-tree")
@@ -201,3 +265,13 @@ def test_public_and_secret_arrays_meet_in_every_function():
     assert np.stack([p, A]).float_precision().tolist() == np.stack([A, A]).tolist()
     assert mpc.public.secret(joined.value) and np.mean(p).float_precision() == (
         pytest.approx(A.mean(), abs=0.002))
+
+
+def test_secrets_and_tensors_meet_in_either_order():
+    world = mpc.World(seed=1)
+    x, t = secret(world, A), nn.Tensor(secret(world, -A), requires_grad=True)
+    for joined in (np.stack([x, t]), np.stack([x, A, t])):
+        joined.sum().backward()
+        assert joined.value.reveal()[[0, -1]].tolist() == [A.tolist(), (-A).tolist()]
+    assert t.grad.tolist() == np.full(A.shape, 2).tolist()
+    assert not (x == t).value.reveal().any() and (x != t).value.reveal().all()

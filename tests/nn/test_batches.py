@@ -30,6 +30,7 @@ def test_batches_of_a_secret_are_opened_once_for_all_epochs():
 @pytest.mark.parametrize("arguments, remedy", [
     ((2,), "arrays of \\[\\] rows; pass one"), ((0, [1]), "not a positive integer"),
     ((True, [1]), "not a positive integer"), ((1.5, [1]), "not a positive integer"),
+    (([1], 2), "not a positive integer; pass one, then the arrays"),
     ((2, [1, 2], [1]), "arrays of \\[2, 1\\] rows; pass one or more of equally")])
 def test_wrong_batches_are_refused(arguments, remedy):
     with pytest.raises(ValueError, match=remedy):
