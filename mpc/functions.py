@@ -87,19 +87,25 @@ def divide(x, y):
 
 def sqrt(x):
     """The square root of 0 <= x < 1.1e15; 0 for x < 0. Rounds: 12. Bytes: 298."""
-    return _root(_operand(x, "sqrt"), Decimal.sqrt, 1)
+    return _root(x, "sqrt", Decimal.sqrt, 1)
 
 
 def rsqrt(x):
     """1 / sqrt(x) for 0 < x < 1.1e15; 0 for x <= 0. Rounds: 12. Bytes: 298."""
-    return _root(_operand(x, "rsqrt"), _inverse_root, -1)
+    return _root(x, "rsqrt", _inverse_root, -1)
 
 
-def _root(x, function, sign):
-    """unit function(x): that of m, times (4^(i + 1) / unit) to the power sign / 2."""
+def _root(x, name, function, sign):
+    """unit function(x): that of m, times (4^(i + 1) / scale) to the power sign / 2.
+
+    More digits of x count than it has at the unit, if a truncation is pending.
+    """
+    _check(x, name)
+    if x.scale != x.unit:
+        x = x._at(max(x.unit, min(x.scale, x.unit**2) // 8))    # keeps the range
     exponents = range(_quarters(x.ring))
     bits, m, factor = _mantissa(x.value, exponents)
-    root = _exact(Decimal.sqrt, Fraction(x.unit))
+    root = _exact(Decimal.sqrt, Fraction(x.scale))
     levels = _levels([x.unit * (Fraction(2 ** (i + 1)) / root) ** sign
                       for i in exponents])
     p = _polynomial(m, factor, _fit(function, QUARTER, ONE, 16))

@@ -172,6 +172,16 @@ def test_quotients_and_functions_and_their_gradients(line):
                 plain[n].grad[at], abs=1e-5, rel=1e-5)
 
 
+@pytest.mark.parametrize("numbers", [
+    np.linspace(0, 0.05, 50), np.full(3, 0.001) * [1, 2, 4], [1e6, -5e5], [0.0, 0.0]])
+def test_deviations_and_norms_of_small_and_of_large_numbers(numbers):
+    world = mpc.World(seed=1, comparison="carry-tree", checked=True)
+    x = secret(world, numbers)
+    a = x.reveal()
+    for found, due in ((x.std(), a.std()), (np.linalg.norm(x), np.linalg.norm(a))):
+        assert found.reveal() == pytest.approx(due, abs=0.002, rel=3e-6)
+
+
 def test_methods_have_the_names_of_numpy():
     x = secret(mpc.World(seed=1), A)
     for name in ("mean", "var", "std", "min", "argmin", "clip", "dot", "ravel", "take",

@@ -9,7 +9,7 @@ import nn
 from mpc.array_functions import ArrayFunctions
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def strict_floats():
     with np.errstate(all="raise"):
         yield
