@@ -120,6 +120,7 @@ DAMAGED = {
     "a wrong checksum": (gzip.compress(PICTURES)[:-8] + bytes(8),
                          "damaged gzip file (CRC check"),
     "another gzip method": (b"\x1f\x8b\0" + bytes(20), "damaged gzip file"),
+    "a whole gzip stream, then zeros": (PACKED + bytes(10**6), "damaged gzip file (a"),
     "half an IDX file": (PICTURES[:-1], "unpacked it has 1,583 instead of"),
     "half a header": (PICTURES[:10], "unpacked it has 10 instead of"),
     "the right size": (bytes(26_000), "SHA-256 is "),
