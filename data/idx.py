@@ -24,7 +24,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import idx2numpy
 import numpy as np
@@ -71,7 +71,8 @@ def _pieces(path: Path) -> Iterator[Iterator[bytes]]:
             if not packed:
                 yield iter(lambda: raw.read(PIECE), b"")
                 return
-            with gzip.GzipFile(fileobj=_Metered(raw), mode="rb") as stream:
+            metered: Any = _Metered(raw)        # GzipFile calls only `read`
+            with gzip.GzipFile(fileobj=metered) as stream:
                 yield _unpacked(stream)
     except EOFError:
         raise DataError(f"{path}: truncated, its gzip stream ends early; {FETCH}"
