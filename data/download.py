@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from http.client import HTTPException
@@ -24,6 +25,7 @@ from data.idx import DataError, is_whole, read_content
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist",
            "https://storage.googleapis.com/cvdf-datasets/mnist")
 CHUNK, TIMEOUT = 2**18, 30                # bytes per read; seconds of silence
+ABANDONED = 3600        # seconds without growth: the part of a download that was killed
 
 
 class Content(NamedTuple):
@@ -160,6 +162,10 @@ def _get(path, content, mirrors, report):
 
 def _fetch(url, path, content):
     """Write the answer of `url` to a temporary file; rename it if it is correct."""
+    for old in path.parent.glob(f".{path.name}.*.part"):
+        with suppress(OSError):
+            if time.time() - old.stat().st_mtime > ABANDONED:
+                old.unlink()
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with open(part, "xb") as file, closing(_chunks(url, content.size + 2**16)) as c:

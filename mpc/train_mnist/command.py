@@ -8,6 +8,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from mpc.train_mnist.checkpoint import (
     folder_of,
 )
 from mpc.train_mnist.options import check_options, is_server, parser
-from mpc.train_mnist.save import save_model
+from mpc.train_mnist.save import reserved, write_model
 from mpc.train_mnist.training import (
     Net,
     count_correct,
@@ -206,20 +207,30 @@ def command(argv: Sequence[str]) -> int:
 
 
 def run(options: Namespace) -> int:
-    """Train as `options` say and print the result; exit status 0."""
+    """Train as `options` say, save, and print the result.
+
+    Returns the exit status: 0, or 2 if the model could not be saved at its place.
+    """
     problem = check_options(options) or check_folder(options)
     if problem:
         raise ValueError(problem)
     keep_large_blocks()
     log = functools.partial(print, flush=True)
-    done = train(options, log, progress=console.progress)
+    saves, status = options.save is not None and is_server(options), 0
+    with reserved(options.save, Net()) if saves else nullcontext() as draft:
+        done = train(options, log, progress=console.progress)
+        if draft:
+            try:
+                write_model(draft, done.model, options.save)
+            except OSError as error:        # the report is still worth reading
+                print(f"train_mnist: {error}", file=sys.stderr)
+                status = 2
     if done.world:
         done.world.finish()
     for line in report(done, options):
         print(line)
     if options.ledger and done.world:
         print("", done.world.ledger.table(done.batch_messages), sep="\n")
-    if options.save is not None and is_server(options):
-        save_model(done.model, options.save)
+    if saves and not status:
         print(f"Model written to {options.save}")
-    return 0
+    return status

@@ -233,6 +233,16 @@ def test_a_failed_download_keeps_the_old_file(mirror, small_files, tmp_path):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"older"]
 
 
+def test_the_part_of_a_killed_download_is_removed_and_that_of_a_running_one_is_not(
+        mirror, small_files, tmp_path):
+    killed, running = (tmp_path / f".{FIRST}.{mark}.part" for mark in "01")
+    killed.touch()
+    running.touch()
+    os.utime(killed, (0, os.stat(running).st_mtime - 2 * download.ABANDONED))
+    fetch(tmp_path, mirror.serve("a"))
+    assert {path.name for path in tmp_path.iterdir()} == {*BODIES, running.name}
+
+
 def test_an_interrupt_leaves_no_partial_file(
         mirror, small_files, tmp_path, monkeypatch, capsys):
     def interrupt(source, target):
