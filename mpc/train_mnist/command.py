@@ -24,6 +24,7 @@ from mpc.train_mnist.checkpoint import (
     folder_of,
 )
 from mpc.train_mnist.options import check_options, is_server, parser
+from mpc.train_mnist.range_checks import losses_in_range, out_of_range
 from mpc.train_mnist.save import reserved, write_model
 from mpc.train_mnist.training import (
     Net,
@@ -35,9 +36,6 @@ from mpc.train_mnist.training import (
 from mpc.transport.mpi import as_role
 from mpc.world import World
 
-OUT_OF_RANGE = (
-    "warning: no mean of squares has this value: numbers have left their range; take a "
-    "smaller --lr or fewer --precision-fractional digits")
 REVEALED = (
     ("loss", "loss of a training batch", "losses of training batches"),
     ("count", "count of correctly classified test items",
@@ -108,9 +106,12 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
     step = make_step(arithmetic, model, options.lr)
     simulated = world is None or world.here == world.roles
     messages = world.ledger.messages if world else []
+    least, most = losses_in_range(options)
+    warned = not all(least <= loss <= most for loss in losses)     # before a resume
     first, watch = slice(len(messages), len(messages)), Stopwatch()
     epochs = gradient_descent(step, batches, options.epochs, done)
-    with checkpoints.noting_interrupts():
+    diverging = np.errstate(over="ignore", invalid="ignore")    # we warn of it ourselves
+    with checkpoints.noting_interrupts(), diverging:
         for epoch, batch, loss in epochs:
             if first.stop == first.start:
                 first = slice(first.start, len(messages))
@@ -122,8 +123,9 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
                 log(f"{place(epoch, batch, options)}  "
                     f"Loss: {losses[-1]:.{arithmetic.digits}f}  "
                     f"Time: {watch.seconds[-1]:.3f}s")
-                if impossible(losses[-1]) and not any(map(impossible, losses[:-1])):
-                    print(OUT_OF_RANGE, file=sys.stderr)
+                if owns_model and not warned and not least <= losses[-1] <= most:
+                    print(out_of_range(options), file=sys.stderr)
+                    warned = True
             if checkpoints.after_batch(epoch, batch, losses, counts):
                 watch.start()
             if batch == len(batches):
@@ -141,11 +143,6 @@ def place(epoch: int, batch: int, options: Namespace) -> str:
 
 def of_items(count: float, n_items: int) -> str:
     return f"{count:.0f}/{n_items} ({100 * count / n_items:.0f}%)"
-
-
-def impossible(loss: float) -> bool:
-    """No mean of squares has this value. Other roles see NaN, which is fine."""
-    return loss < 0 or loss > 1e6
 
 
 def with_progress(batches, n_items: int, progress: Callable) -> Iterator[tuple]:
