@@ -110,7 +110,7 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
     warned = not all(least <= loss <= most for loss in losses)     # before a resume
     first, watch = slice(len(messages), len(messages)), Stopwatch()
     epochs = gradient_descent(step, batches, options.epochs, done)
-    diverging = np.errstate(over="ignore", invalid="ignore")    # we warn of it ourselves
+    diverging = np.errstate(over="ignore", invalid="ignore")    # we warn
     with checkpoints.noting_interrupts(), diverging:
         for epoch, batch, loss in epochs:
             if first.stop == first.start:
