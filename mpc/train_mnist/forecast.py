@@ -28,6 +28,7 @@ from mpc.world import World
 
 NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
 NEVER = 10**9       # a log interval
+TIMED = 256         # the most items of a batch that is timed
 WITHOUT_EFFECT = ("arithmetic", "seed", "reproducible", "data_dir", "save", "ledger",
                   "checked", "world", "checkpoint", "resume", "every")
 DESCRIPTION = """\
@@ -142,8 +143,13 @@ def traffic(options: Namespace) -> Traffic:
 
 
 def computation(options: Namespace) -> tuple[float, float]:
-    """Seconds of a training batch and of a test batch, in one process."""
-    size, stamps = min(options.batch_size, 1280), []
+    """Seconds of a training batch and of a test batch, in one process.
+
+    Batches of more than `TIMED` items are not run: their time grows with the items.
+    """
+    whole = [min(options.batch_size, items)
+             for items in (options.train_items, options.test_items)]
+    size, stamps = min(max(whole), TIMED), []
     batches = -(-options.workers // size)
     few = {"epochs": 3, "train_items": batches * size, "test_items": batches * size,
            "batch_size": size, "log_interval": batches, "data_dir": None}
@@ -151,7 +157,7 @@ def computation(options: Namespace) -> tuple[float, float]:
                 lambda line: stamps.append(time.perf_counter()))
     tests = [(after - before) / batches
              for before, after in zip(stamps[::2], stamps[1::2], strict=True)]
-    return min(run.seconds), min(tests)
+    return (min(run.seconds) * whole[0] / size, min(tests) * whole[1] / size)
 
 
 def lines(options: Namespace,

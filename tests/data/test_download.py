@@ -305,6 +305,37 @@ def test_a_closed_output_pipe_ends_the_command_silently(tmp_path):
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+def test_a_full_disk_under_the_output_is_not_blamed_on_the_folder(tmp_path):
+    (tmp_path / FIRST).touch()
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "data.mnist", "--download", str(tmp_path)],
+            stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (
+        2, "python -m data.mnist: output: No space left on device; write it to another "
+        "place\n")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "full"), BrokenPipeError(32, "gone")])
+def test_an_error_of_the_report_is_the_callers_own(tmp_path, error):
+    def fails(line):
+        raise error
+    (tmp_path / FIRST).touch()
+    with pytest.raises(type(error)) as caught:
+        download_mnist(tmp_path, ["http://127.0.0.1:1"], fails)
+    assert caught.value is error
+
+
+def test_ctrl_c_while_numpy_is_imported_takes_one_line(tmp_path):
+    (tmp_path / "numpy.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run([sys.executable, "-m", "data.mnist"], cwd=ROOT, text=True,
+                          capture_output=True, env=os.environ | {
+                              "PYTHONPATH": str(tmp_path)})
+    assert (done.stdout, done.stderr) == ("", "python -m data.mnist: interrupted\n")
+    assert done.returncode != 0
+
+
 def run(*arguments):
     return subprocess.run(
         [sys.executable, "-W", "error", "-m", "data.mnist", *arguments],
