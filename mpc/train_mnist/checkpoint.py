@@ -280,7 +280,7 @@ def check_folder(options: Namespace) -> str | None:
             raise ValueError("has checkpoints of an earlier run; go on with --resume, "
                              "or name another folder")
         if folder:
-            _try_to_write(Path(folder))
+            _try_to_write(Path(folder), roles_here(options)[0])
     except OSError as error:
         return f"--{name} {folder}: {error.strerror or error}; name another folder"
     except ValueError as error:
@@ -298,10 +298,10 @@ def _check_files(options, folder):
                              "given to --checkpoint")
 
 
-def _try_to_write(folder):
-    """Make the folder, and a file in it."""
+def _try_to_write(folder, role):
+    """Make the folder, and a file in it, which no other role uses."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with Draft(folder / "probe"):
+    with Draft(folder / role):
         pass
 
 

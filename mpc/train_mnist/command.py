@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 import nn
+from data.idx import MOST_ITEMS
 from mpc.limbs import keep_large_blocks
 from mpc.train_mnist import console
 from mpc.train_mnist.arithmetics import ARITHMETICS
@@ -23,7 +24,7 @@ from mpc.train_mnist.checkpoint import (
     check_folder,
     folder_of,
 )
-from mpc.train_mnist.options import check_options, is_server, parser
+from mpc.train_mnist.options import check_options, flag, is_server, parser
 from mpc.train_mnist.range_checks import losses_in_range, out_of_range
 from mpc.train_mnist.save import reserved, write_model
 from mpc.train_mnist.training import (
@@ -75,11 +76,13 @@ class Stopwatch:
 
 
 def train(options: Namespace, log: Callable = print, world: World | None = None,
-          progress: Callable = lambda text: None) -> Run:
+          progress: Callable = lambda text: None,
+          warn: Callable = lambda text: print(text, file=sys.stderr)) -> Run:
     """Train and test as `options` say, and pass each line of output to `log`.
 
     The shares live in `world`, by default one that `options` describe. `progress` is
-    called with the progress of each test, and with "" at its end.
+    called with the progress of each test, and with "" at its end, and `warn` once if a
+    loss shows that numbers have left their range.
     """
     arithmetic = ARITHMETICS[options.arithmetic](options, world)
     world = arithmetic.world
@@ -124,7 +127,7 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
                     f"Loss: {losses[-1]:.{arithmetic.digits}f}  "
                     f"Time: {watch.seconds[-1]:.3f}s")
                 if owns_model and not warned and not least <= losses[-1] <= most:
-                    print(out_of_range(options), file=sys.stderr)
+                    warn(out_of_range(options))
                     warned = True
             if checkpoints.after_batch(epoch, batch, losses, counts):
                 watch.start()
@@ -203,12 +206,22 @@ def command(argv: Sequence[str]) -> int:
     return console.exit_status("train_mnist", functools.partial(run, options))
 
 
+def check_items(options: Namespace) -> str | None:
+    """Why no files have so many items, in one line, or None."""
+    for name in ("train_items", "test_items"):
+        if getattr(options, name) > MOST_ITEMS:
+            return (f"{flag(name)} {getattr(options, name)}: files hold at most "
+                    f"{MOST_ITEMS:,} items; take fewer")
+    return None
+
+
 def run(options: Namespace) -> int:
     """Train as `options` say, save, and print the result.
 
     Returns the exit status: 0, or 2 if the model could not be saved at its place.
     """
-    problem = check_options(options) or check_folder(options)
+    problem = (check_options(options) or check_items(options)
+               or check_folder(options))
     if problem:
         raise ValueError(problem)
     keep_large_blocks()

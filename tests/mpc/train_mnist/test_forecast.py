@@ -55,6 +55,23 @@ def test_no_picture_is_read(monkeypatch):
     assert traffic(options).rounds > 10**7
 
 
+def test_counts_beyond_64_bits_are_exact():
+    """10^9 epochs over 10^9 items."""
+    words = "--epochs {} --items 1000000000 --test-items 64".format
+    one, two, many = (traffic(forecast_parser().parse_args(words(n).split()))
+                      for n in (1, 2, 10**9))
+    for name in ("rounds", "nbytes"):
+        first, second, last = (np.array(getattr(t, name)) for t in (one, two, many))
+        assert np.all(last == first + (10**9 - 1) * (second - first))
+    assert many.nbytes.max() > 2**70
+
+
+def test_a_forecast_does_not_warn_of_the_losses_of_its_timed_batches(capsys):
+    words = "forecast --batch-size 1 --lr 10 --test-items 2 --items 4".split()
+    assert costs.main(words) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_the_time_is_that_of_waiting_and_of_the_busiest_role():
     nbytes = np.array([[0, 10**6, 0], [0, 0, 3 * 10**6], [0, 2 * 10**6, 0]])
     run = Traffic(("a", "b", "c"), 50, nbytes)
@@ -72,7 +89,7 @@ def test_a_large_batch_is_not_run_to_tell_its_time(
     """A timed batch takes 2 s here, and a test batch 1 s."""
     clock, sizes = itertools.count(), []
 
-    def train(options, log):
+    def train(options, log, **how):
         sizes.extend([options.batch_size, options.train_items, options.test_items])
         for _ in range(6):
             log("")
