@@ -38,8 +38,13 @@ def exit_status(name: str, run: Callable[[], int]) -> int:
         print(f"{name}: {str(error) or 'interrupted'}", file=sys.stderr)
         return 130
     progress()
-    print(f"{name}: {line}", file=sys.stderr)
+    print(f"{name}: {in_one_line(line)}", file=sys.stderr)
     return 2
+
+
+def in_one_line(text: str) -> str:
+    """`text` with line breaks and other control characters, as of a path, escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def one_process() -> int:

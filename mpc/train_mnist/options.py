@@ -6,6 +6,7 @@ import argparse
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 
+from mpc.train_mnist import console
 from mpc.train_mnist.range_checks import check_range
 from mpc.train_mnist.save import check_place
 from mpc.transport.mpi import launched
@@ -45,7 +46,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         name = self.prog.rpartition(".")[2]
-        self.exit(2, f"{name}: {message}; --help lists the options\n")
+        self.exit(2, f"{name}: {console.in_one_line(message)}; --help lists the "
+                  "options\n")
 
 
 class TrainingParser(Parser):

@@ -50,6 +50,8 @@ def main(name, words):
      "name: output: No space left on device; write it to another place\n"),
     (OSError(13, "Permission denied", "m.npz"), 2,
      "name: [Errno 13] Permission denied: 'm.npz'\n"),
+    (ValueError("a\nb\x1b[2J: no such file"), 2,
+     "name: a\\nb\\x1b[2J: no such file\n"),
     (MemoryError("Unable to allocate 8 GiB"), 2, "name: out of memory (Unable to "
      "allocate 8 GiB); take a smaller batch or fewer items\n"),
     (MemoryError(), 2, "name: out of memory (no details); take a smaller batch or "
