@@ -93,7 +93,9 @@ def _folder(data_dir):
                         "leave it out for the embedded subset")
     folder = Path(os.path.expanduser(folder))
     if not os.path.isdir(folder):
-        flaw = "is a file, not a directory" if folder.exists() else "no such directory"
+        flaw = "no such directory"
+        if os.path.exists(folder):
+            flaw = "is a file, not a directory"
         source, fix = ("", "the name") if named else (" (from MNIST_DIR)", "MNIST_DIR")
         raise DataError(f"{folder}: {flaw}{source}; correct {fix}, leave it out for "
                         "the embedded subset, or fetch the files with "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import zlib
@@ -43,7 +44,7 @@ def _read(word, data_dir):
     kind = Path(word).suffix.lower()
     if kind not in READERS:
         raise ValueError(f"{word}: no picture; {SYNTAX}")
-    if not Path(word).is_file():
+    if not os.path.isfile(word):        # False for a name that is no name
         raise ValueError(f"{word}: no such file; {SYNTAX}")
     pictures = READERS[kind](word)
     if pictures.mean() > 127:

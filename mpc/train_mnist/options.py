@@ -99,6 +99,9 @@ def path_name(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError(
             "the name is empty; give one, or leave the option out")
+    if "\0" in text:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} has a NUL character, which no file name has; leave it out")
     return text
 
 

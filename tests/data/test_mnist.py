@@ -270,6 +270,7 @@ def test_a_missing_directory_is_reported_with_its_source(folder, monkeypatch):
     assert_refused(folder / "gone", "", "no such directory; correct the name, leave it "
                    "out for the embedded subset", FETCH)
     assert_refused(folder / NAMES["images"], "", "not a directory; correct", FETCH)
+    assert_refused(folder / ("n" * 300), "", "no such directory; correct the", FETCH)
     monkeypatch.setenv("MNIST_DIR", str(folder / "gone"))
     with pytest.raises(data.DataError, match=r"from MNIST_DIR\); correct MNIST_DIR"):
         data.load_mnist()

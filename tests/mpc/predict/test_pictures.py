@@ -138,6 +138,8 @@ def test_an_array_that_promises_more_than_memory_holds_is_refused(tmp_path):
     ("test:9-3", "test:9-3: ends before it begins; take test:3-9"),
     ("test:1280", "holds 1,280 items, but 1,281 were asked for"),
     ("x.png", "x.png: no such file; take a .png"),
+    ("n" * 300 + ".png", "n.png: no such file"), ("\0.npy", ".npy: no such file"),
+    ("n" * 300 + ":0", "cannot be read (File name too long)"),
     ("x.jpg", "x.jpg: no picture; take a .png"), ("test", "test: no picture; take"),
     ("test:", "test:: no picture"), ("test:-1", "test:-1: no picture"),
     ("test:3:7", "test:3: cannot be read"), ("nowhere:3", "nowhere: cannot be read"),

@@ -46,6 +46,7 @@ FOR_TWO = "a protocol for two workers, wrong for"
      "take fewer"),
     ("--test-items 999999999", "--test-items 999999999: files hold at most", "fewer"),
     ("--train-items 1000000000000", "--train-items: 1000000000000 is out of range", ""),
+    ("--save a\0b", "--save: 'a\\x00b' has a NUL character", "leave it out"),
     ("--workers 1001", "--workers: 1001 is out of range", "from 2 to 1,000"),
     ("--precision-fractional 65", "--precision-fractional: 65 is out", "from 1 to 64"),
     ("--precision-fractional 64", "products need", "take 8 or fewer"),
