@@ -73,12 +73,12 @@ def load_mnist(
         remedy = FETCH_ALL if folder == EMBEDDED else ""
         raise DataError(f"{images_path}: holds {count:,} items, but {n:,} were asked "
                         f"for; ask for at most {count:,}{remedy}")
+    images = read_idx(images_path, PICTURE_SHAPE, stop=n)
     labels = read_idx(labels_path, ())
     if labels.max() > 9:
         item = int((labels > 9).argmax())
         raise DataError(f"{labels_path}: the label of item {item} is not a digit 0 to "
                         f"9; {FETCH}")
-    images = read_idx(images_path, PICTURE_SHAPE, stop=n)
     return images.copy(), labels[:n].copy()         # writable
 
 
