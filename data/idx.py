@@ -57,8 +57,8 @@ class _Metered:
 
 
 @contextmanager
-def _pieces(path: Path) -> Iterator[Iterator[bytes]]:
-    """The uncompressed content of a file, piece by piece.
+def _pieces(path: Path, size: int = PIECE) -> Iterator[Iterator[bytes]]:
+    """The uncompressed content of a file, in pieces of this size.
 
     The content decides whether the file is gzipped, not its name: browsers unpack files
     but keep the `.gz`, or pack them and drop it. A file that cannot be read, or whose
@@ -69,11 +69,11 @@ def _pieces(path: Path) -> Iterator[Iterator[bytes]]:
             packed = raw.read(2) == GZIP_MAGIC
             raw.seek(0)
             if not packed:
-                yield iter(lambda: raw.read(PIECE), b"")
+                yield iter(lambda: raw.read(size), b"")
                 return
             metered: Any = _Metered(raw)        # GzipFile calls only `read`
             with gzip.GzipFile(fileobj=metered) as stream:
-                yield _unpacked(stream)
+                yield _unpacked(stream, size)
     except EOFError:
         raise DataError(f"{path}: truncated, its gzip stream ends early; {FETCH}"
                         ) from None
@@ -84,8 +84,8 @@ def _pieces(path: Path) -> Iterator[Iterator[bytes]]:
                         "correct the path or the permissions") from None
 
 
-def _unpacked(stream):
-    while piece := stream.read(PIECE):
+def _unpacked(stream, size):
+    while piece := stream.read(size):
         yield piece
         stream.fileobj.left = MOST_PACKED
 
@@ -105,7 +105,7 @@ def read_content(path: Path, at_most: int) -> bytes:
     Raises DataError for a file that cannot be read or a damaged gzip stream.
     """
     content = bytearray()
-    with _pieces(path) as pieces:
+    with _pieces(path, min(at_most, PIECE)) as pieces:
         for piece in pieces:
             content += piece[:at_most - len(content)]
             if len(content) == at_most:
