@@ -11,6 +11,17 @@ From the bottom up: `idx` reads and checks a file, `load` finds the files of a s
 it is run.
 """
 
+import sys
+
+if sys.orig_argv[-len(sys.argv):][:1] == ["data.mnist"] and sys.argv[:1] == ["-m"]:
+    def _in_one_line(kind, error, trace, otherwise=sys.excepthook):
+        if issubclass(kind, KeyboardInterrupt):     # while NumPy is imported
+            print("python -m data.mnist: interrupted", file=sys.stderr)
+        else:
+            otherwise(kind, error, trace)
+
+    sys.excepthook = _in_one_line
+
 from data.idx import DataError
 from data.load import load_mnist
 from data.prepare import batches, normalise, one_hot, owner_slices

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from http.client import HTTPException
@@ -24,6 +25,7 @@ from data.idx import DataError, is_whole, read_content
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist",
            "https://storage.googleapis.com/cvdf-datasets/mnist")
 CHUNK, TIMEOUT = 2**18, 30                # bytes per read; seconds of silence
+ABANDONED = 3600        # seconds without growth: the part of a download that was killed
 
 
 class Content(NamedTuple):
@@ -49,6 +51,10 @@ class _MirrorFault(Exception):
     """A mirror did not deliver; the next one is tried."""
 
 
+class _ReportFault(Exception):
+    """The output cannot be written, which is no fault of the folder."""
+
+
 class _Other(Exception):
     """A file is complete, but is not the expected one."""
 
@@ -68,7 +74,7 @@ def download_mnist(folder: str | os.PathLike, mirrors: Iterable[str] = MIRRORS,
     mirrors : sequence of str
         Base URLs, tried in order for every file.
     report : callable
-        Called with a line of text at each step.
+        Called with a line of text at each step. Its errors are not changed.
 
     Raises
     ------
@@ -83,17 +89,23 @@ def download_mnist(folder: str | os.PathLike, mirrors: Iterable[str] = MIRRORS,
     if any(ord(character) < 32 for character in str(folder)):
         raise DataError(f"directory {str(folder)!r}: not a name of a directory; leave "
                         "out control characters")
+    def told(line):
+        try:
+            report(line)
+        except OSError as error:
+            raise _ReportFault from error
+
     made = []
     try:
         made = [place for place in (folder, *folder.parents) if not place.exists()]
-        faults = {name: _check_file(folder / name, content, report)
+        faults = {name: _check_file(folder / name, content, told)
                   for name, content in FILES.items()}
         folder.mkdir(parents=True, exist_ok=True)
         for name, fault in faults.items():
             if fault is not None:
-                _get(folder / name, FILES[name], mirrors, report)
-    except BrokenPipeError:             # from `report`
-        raise
+                _get(folder / name, FILES[name], mirrors, told)
+    except _ReportFault as fault:
+        raise fault.__cause__ from None  # type: ignore[misc]
     except OSError as error:
         raise DataError(f"{error.filename or folder}: {error.strerror or error}; choose"
                         " a directory that can be written, with 12 MB free") from None
@@ -160,6 +172,10 @@ def _get(path, content, mirrors, report):
 
 def _fetch(url, path, content):
     """Write the answer of `url` to a temporary file; rename it if it is correct."""
+    for old in path.parent.glob(f".{path.name}.*.part"):
+        with suppress(OSError):
+            if time.time() - old.stat().st_mtime > ABANDONED:
+                old.unlink()
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with open(part, "xb") as file, closing(_chunks(url, content.size + 2**16)) as c:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.idx import FETCH, DataError, read_idx
+from data.idx import FETCH, DataError, count_items, read_idx
 
 EMBEDDED = Path(__file__).parent / "mnist"
 FILE_STEMS = {"train": "train", "test": "t10k"}
@@ -63,25 +63,23 @@ def load_mnist(
     folder = _folder(data_dir)
     images_path = _find(folder, f"{FILE_STEMS[split]}-images", "idx3")
     labels_path = _find(folder, f"{FILE_STEMS[split]}-labels", "idx1")
-    images, labels = read_idx(images_path, PICTURE_SHAPE), read_idx(labels_path, ())
-    _check_pair(images_path, images, labels_path, labels)
-    if n is not None and n > len(images):
+    count = count_items(images_path, PICTURE_SHAPE)
+    n_labels = count_items(labels_path, ())
+    if count != n_labels:
+        raise DataError(f"{labels_path}: {n_labels:,} labels for the {count:,} "
+                        f"pictures of {images_path.name}; take both files from the "
+                        f"same set, or {FETCH}")
+    if n is not None and n > count:
         remedy = FETCH_ALL if folder == EMBEDDED else ""
-        raise DataError(f"{images_path}: holds {len(images):,} items, but {n:,} were "
-                        f"asked for; ask for at most {len(images):,}{remedy}")
-    return images[:n].copy(), labels[:n].copy()     # writable, and small
-
-
-def _check_pair(images_path, images, labels_path, labels):
-    """Raise unless there is a label for each picture, and each label is a digit."""
-    if len(images) != len(labels):
-        raise DataError(f"{labels_path}: {len(labels):,} labels for the "
-                        f"{len(images):,} pictures of {images_path.name}; take both "
-                        f"files from the same set, or {FETCH}")
+        raise DataError(f"{images_path}: holds {count:,} items, but {n:,} were asked "
+                        f"for; ask for at most {count:,}{remedy}")
+    images = read_idx(images_path, PICTURE_SHAPE, stop=n)
+    labels = read_idx(labels_path, ())
     if labels.max() > 9:
         item = int((labels > 9).argmax())
         raise DataError(f"{labels_path}: the label of item {item} is not a digit 0 to "
                         f"9; {FETCH}")
+    return images.copy(), labels[:n].copy()         # writable
 
 
 def _folder(data_dir):
@@ -95,7 +93,9 @@ def _folder(data_dir):
                         "leave it out for the embedded subset")
     folder = Path(os.path.expanduser(folder))
     if not os.path.isdir(folder):
-        flaw = "is a file, not a directory" if folder.exists() else "no such directory"
+        flaw = "no such directory"
+        if os.path.exists(folder):
+            flaw = "is a file, not a directory"
         source, fix = ("", "the name") if named else (" (from MNIST_DIR)", "MNIST_DIR")
         raise DataError(f"{folder}: {flaw}{source}; correct {fix}, leave it out for "
                         "the embedded subset, or fetch the files with "

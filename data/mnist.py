@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 
 from data.download import MIRRORS, download_mnist, without_password
@@ -45,9 +46,14 @@ def main(argv: Iterable[str] = ()) -> int:
     except DataError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:             # the reader of our output has gone, like `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except OSError as error:            # of the output
+        with suppress(OSError, ValueError):     # no file, as in a notebook
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # its reader has gone, as `head` does
+            return 1
+        print(f"{parser.prog}: output: {error.strerror}; write it to another place",
+              file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted; no partial file is left, run it again",
               file=sys.stderr)

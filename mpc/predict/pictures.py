@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 import data
-from data.idx import read_idx
+from data.idx import count_items, read_idx
 
 SHAPE = (28, 28)
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 ITEMS = re.compile(r"(.+):(\d+)(?:-(\d+))?", re.DOTALL)
 SYNTAX = ("take a .png, a .npy, or items of an IDX file: test:3, "
           "t10k-images-idx3-ubyte:3-7")
@@ -35,12 +39,12 @@ def _read(word, data_dir):
         if last < first:
             raise ValueError(f"{word}: ends before it begins; take {file}:{last}-"
                              f"{first}")
-        return ([f"{file}:{i}" for i in range(first, last + 1)],
-                _items(file, first, last, data_dir))
+        pictures = _items(file, first, last, data_dir)
+        return [f"{file}:{i}" for i in range(first, last + 1)], pictures
     kind = Path(word).suffix.lower()
     if kind not in READERS:
         raise ValueError(f"{word}: no picture; {SYNTAX}")
-    if not Path(word).is_file():
+    if not os.path.isfile(word):        # False for a name that is no name
         raise ValueError(f"{word}: no such file; {SYNTAX}")
     pictures = READERS[kind](word)
     if pictures.mean() > 127:
@@ -54,10 +58,10 @@ def _read(word, data_dir):
 def _items(file, first, last, data_dir):
     if file in ("train", "test"):
         return data.load_mnist(file, last + 1, data_dir)[0][first:]
-    pictures = read_idx(Path(file), SHAPE)
-    if last >= len(pictures):
-        raise ValueError(f"{file}: has no item {last}; the last is {len(pictures) - 1}")
-    return pictures[first:last + 1]
+    count = count_items(Path(file), SHAPE)
+    if last >= count:
+        raise ValueError(f"{file}: has no item {last}; the last is {count - 1}")
+    return read_idx(Path(file), SHAPE, first, last + 1)
 
 
 def _npy(word):
@@ -65,8 +69,8 @@ def _npy(word):
     try:
         with open(word, "rb") as file:
             array = np.load(file, allow_pickle=False)
-    except (ValueError, OSError, EOFError):
-        array = None
+    except (ValueError, OSError, EOFError, MemoryError, OverflowError):
+        array = None                    # a header can promise any size
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{word}: damaged, or no plain array; save it again")
     if array.shape[-2:] != SHAPE and array.shape[-1:] == (28 * 28,):
@@ -90,13 +94,21 @@ def _png(word):
     except ImportError:
         raise ValueError(f"{word}: a PNG needs matplotlib; install it with python -m "
                          "pip install matplotlib, or save a .npy") from None
+    damaged = f"{word}: damaged, or no PNG; save it again"
+    with open(word, "rb") as file:
+        head = file.read(24)
+    if len(head) < 24 or not head.startswith(PNG_MAGIC):
+        raise ValueError(damaged)
+    size = struct.unpack_from(">2I", head, 16)      # width, height
+    if size != SHAPE:                   # a small file can unpack to gigabytes
+        raise ValueError(f"{word}: has {size[0]} x {size[1]} pixels; scale it to "
+                         "28 x 28")
     try:
         pixels = np.asarray(imread(word, "png"))
-    except (ValueError, OSError, SyntaxError, EOFError):
-        raise ValueError(f"{word}: damaged, or no PNG; save it again") from None
-    if pixels.shape[:2] != SHAPE:
-        size = " x ".join(map(str, pixels.shape[1::-1]))
-        raise ValueError(f"{word}: has {size} pixels; scale it to 28 x 28")
+    except (ValueError, OSError, SyntaxError, EOFError, zlib.error):
+        raise ValueError(damaged) from None
+    if pixels.shape[:2] != SHAPE:       # the header is of another size than the picture
+        raise ValueError(damaged)
     if pixels.ndim == 3:
         colours = pixels.shape[2] - 1 + pixels.shape[2] % 2     # then opacity, if even
         if (pixels[..., colours:] < 1).any():

@@ -11,7 +11,7 @@ opened again under their masks (`repeat_opening`). Then the World's counter cont
 from the checkpoint. All later messages equal those of an uninterrupted run.
 
 A file is a line with the format, a line with the SHA-256 of the rest, a line of JSON,
-and arrays. It is written under another name, then renamed, so it is whole or missing.
+and arrays. It is written as a `Draft`, so it is whole or missing.
 All roles meet after each batch (`handshake.meet`). So when a role writes, all others
 have written the checkpoint before. Each role keeps its last two files, and the newest
 checkpoint that all roles have is one of these.
@@ -22,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
 import signal
 import threading
@@ -40,13 +39,13 @@ from mpc.fixed_point import FixedPoint
 from mpc.randomness import fresh_key
 from mpc.share import Share
 from mpc.train_mnist.options import common_options, roles_here
+from mpc.train_mnist.save import Draft
 from mpc.transport import handshake
 from mpc.transport.link import Disagreement
 from mpc.world import World, role_names
 from nn import Module
 
 FORMAT = b"mpc-numpy checkpoint 1"
-FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 EARLIER = "delete it to go on from an earlier checkpoint"
 SCHEDULE = "checkpoint", "resume", "every"      # do not change the result
 
@@ -281,7 +280,7 @@ def check_folder(options: Namespace) -> str | None:
             raise ValueError("has checkpoints of an earlier run; go on with --resume, "
                              "or name another folder")
         if folder:
-            _try_to_write(Path(folder))
+            _try_to_write(Path(folder), roles_here(options)[0])
     except OSError as error:
         return f"--{name} {folder}: {error.strerror or error}; name another folder"
     except ValueError as error:
@@ -299,12 +298,11 @@ def _check_files(options, folder):
                              "given to --checkpoint")
 
 
-def _try_to_write(folder):
-    """Make the folder, and a file in it."""
+def _try_to_write(folder, role):
+    """Make the folder, and a file in it, which no other role uses."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    probe = folder / f"{os.getpid()}.part"
-    open(probe, "xb").close()
-    probe.unlink()
+    with Draft(folder / role):
+        pass
 
 
 def folder_of(options: Namespace) -> str:
@@ -337,22 +335,10 @@ def file_name(role: str, done: int) -> str:
 
 def write_whole(path: Path, body: bytes) -> None:
     """Write a file of mode 600, all or nothing, with the checksum of its `body`."""
-    part = path.with_suffix(".part")
-    part.unlink(missing_ok=True)            # of a role that was killed while it wrote
     checksum = hashlib.sha256(body).hexdigest().encode()
-    try:
-        descriptor = os.open(part, FLAGS, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(b"\n".join((FORMAT, checksum, body)))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):      # Windows opens no folders
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+    with Draft(path, 0o600) as draft:
+        draft.file.write(b"\n".join((FORMAT, checksum, body)))
+        draft.publish()
 
 
 def read_whole(path: Path) -> tuple[dict, bytes]:

@@ -8,11 +8,13 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
 
 import nn
+from data.idx import MOST_ITEMS
 from mpc.limbs import keep_large_blocks
 from mpc.program import World
 from mpc.train_mnist import console
@@ -23,8 +25,9 @@ from mpc.train_mnist.checkpoint import (
     check_folder,
     folder_of,
 )
-from mpc.train_mnist.options import check_options, is_server, parser
-from mpc.train_mnist.save import save_model
+from mpc.train_mnist.options import check_options, flag, is_server, parser
+from mpc.train_mnist.range_checks import losses_in_range, out_of_range
+from mpc.train_mnist.save import reserved, write_model
 from mpc.train_mnist.training import (
     Net,
     count_correct,
@@ -34,9 +37,6 @@ from mpc.train_mnist.training import (
 )
 from mpc.transport.mpi import as_role
 
-OUT_OF_RANGE = (
-    "warning: no mean of squares has this value: numbers have left their range; take a "
-    "smaller --lr or fewer --precision-fractional digits")
 REVEALED = (
     ("loss", "loss of a training batch", "losses of training batches"),
     ("count", "count of correctly classified test items",
@@ -76,11 +76,13 @@ class Stopwatch:
 
 
 def train(options: Namespace, log: Callable = print, world: World | None = None,
-          progress: Callable = lambda text: None) -> Run:
+          progress: Callable = lambda text: None,
+          warn: Callable = lambda text: print(text, file=sys.stderr)) -> Run:
     """Train and test as `options` say, and pass each line of output to `log`.
 
     The shares live in `world`, by default one that `options` describe. `progress` is
-    called with the progress of each test, and with "" at its end.
+    called with the progress of each test, and with "" at its end, and `warn` once if a
+    loss shows that numbers have left their range.
     """
     arithmetic = ARITHMETICS[options.arithmetic](options, world)
     world = arithmetic.world
@@ -107,9 +109,12 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
     step = make_step(arithmetic, model, options.lr)
     simulated = world is None or world.here == world.roles
     messages = world.ledger.messages if world else []
+    least, most = losses_in_range(options)
+    warned = not all(least <= loss <= most for loss in losses)     # before a resume
     first, watch = slice(len(messages), len(messages)), Stopwatch()
     epochs = gradient_descent(step, batches, options.epochs, done)
-    with checkpoints.noting_interrupts():
+    diverging = np.errstate(over="ignore", invalid="ignore")    # we warn
+    with checkpoints.noting_interrupts(), diverging:
         for epoch, batch, loss in epochs:
             if first.stop == first.start:
                 first = slice(first.start, len(messages))
@@ -121,8 +126,9 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
                 log(f"{place(epoch, batch, options)}  "
                     f"Loss: {losses[-1]:.{arithmetic.digits}f}  "
                     f"Time: {watch.seconds[-1]:.3f}s")
-                if impossible(losses[-1]) and not any(map(impossible, losses[:-1])):
-                    print(OUT_OF_RANGE, file=sys.stderr)
+                if owns_model and not warned and not least <= losses[-1] <= most:
+                    warn(out_of_range(options))
+                    warned = True
             if checkpoints.after_batch(epoch, batch, losses, counts):
                 watch.start()
             if batch == len(batches):
@@ -140,11 +146,6 @@ def place(epoch: int, batch: int, options: Namespace) -> str:
 
 def of_items(count: float, n_items: int) -> str:
     return f"{count:.0f}/{n_items} ({100 * count / n_items:.0f}%)"
-
-
-def impossible(loss: float) -> bool:
-    """No mean of squares has this value. Other roles see NaN, which is fine."""
-    return loss < 0 or loss > 1e6
 
 
 def with_progress(batches, n_items: int, progress: Callable) -> Iterator[tuple]:
@@ -205,21 +206,41 @@ def command(argv: Sequence[str]) -> int:
     return console.exit_status("train_mnist", functools.partial(run, options))
 
 
+def check_items(options: Namespace) -> str | None:
+    """Why no files have so many items, in one line, or None."""
+    for name in ("train_items", "test_items"):
+        if getattr(options, name) > MOST_ITEMS:
+            return (f"{flag(name)} {getattr(options, name)}: files hold at most "
+                    f"{MOST_ITEMS:,} items; take fewer")
+    return None
+
+
 def run(options: Namespace) -> int:
-    """Train as `options` say and print the result; exit status 0."""
-    problem = check_options(options) or check_folder(options)
+    """Train as `options` say, save, and print the result.
+
+    Returns the exit status: 0, or 2 if the model could not be saved at its place.
+    """
+    problem = (check_options(options) or check_items(options)
+               or check_folder(options))
     if problem:
         raise ValueError(problem)
     keep_large_blocks()
     log = functools.partial(print, flush=True)
-    done = train(options, log, progress=console.progress)
+    saves, status = options.save is not None and is_server(options), 0
+    with reserved(options.save, Net()) if saves else nullcontext() as draft:
+        done = train(options, log, progress=console.progress)
+        if draft:
+            try:
+                write_model(draft, done.model, options.save)
+            except OSError as error:        # the report is still worth reading
+                print(f"train_mnist: {error}", file=sys.stderr)
+                status = 2
     if done.world:
         done.world.finish()
     for line in report(done, options):
         print(line)
     if options.ledger and done.world:
         print("", done.world.ledger.table(done.batch_messages), sep="\n")
-    if options.save is not None and is_server(options):
-        save_model(done.model, options.save)
+    if saves and not status:
         print(f"Model written to {options.save}")
-    return 0
+    return status

@@ -115,10 +115,11 @@ def table(progress: Callable = lambda text: None) -> Iterator[str]:
 
 
 def print_lines(lines: Iterator[str]) -> int:
-    """Print `lines` as they come; exit status 0."""
-    for line in lines:
+    """Print `lines` as they come; exit status 0, or 2 under a launcher."""
+    status = console.one_process()
+    for line in lines if status == 0 else ():
         print(line, flush=True)
-    return 0
+    return status
 
 
 def main(argv: Sequence[str] = ()) -> int:

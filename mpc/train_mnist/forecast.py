@@ -24,10 +24,11 @@ import numpy as np
 
 from mpc.program import World
 from mpc.train_mnist.command import train
-from mpc.train_mnist.options import Parser, check_options, flag, number, parser
+from mpc.train_mnist.options import Parser, check_options, flag, parser, whole
 
 NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
 NEVER = 10**9       # a log interval
+TIMED = 256         # the most items of a batch that is timed
 WITHOUT_EFFECT = ("arithmetic", "seed", "reproducible", "data_dir", "save", "ledger",
                   "checked", "world", "checkpoint", "resume", "every")
 DESCRIPTION = """\
@@ -80,7 +81,7 @@ def ledger_of(options: Namespace, **changes) -> np.ndarray:
                   comparison=options.comparison, truncation=options.truncation,
                   here=(), keys={})
     train(options, lambda line: None, world)
-    counted = np.zeros(1 + len(world.roles)**2, np.int64)
+    counted = np.zeros(1 + len(world.roles)**2, object)     # integers of any size
     counted[0] = world.ledger.cost().rounds
     for message in world.ledger.messages:
         pair = world.roles.index(message.src), world.roles.index(message.dst)
@@ -142,16 +143,22 @@ def traffic(options: Namespace) -> Traffic:
 
 
 def computation(options: Namespace) -> tuple[float, float]:
-    """Seconds of a training batch and of a test batch, in one process."""
-    size, stamps = min(options.batch_size, 1280), []
+    """Seconds of a training batch and of a test batch, in one process.
+
+    Batches of more than `TIMED` items are not run: their time grows with the items.
+    """
+    whole = [min(options.batch_size, items)
+             for items in (options.train_items, options.test_items)]
+    size, stamps = min(max(whole), TIMED), []
     batches = -(-options.workers // size)
     few = {"epochs": 3, "train_items": batches * size, "test_items": batches * size,
            "batch_size": size, "log_interval": batches, "data_dir": None}
     run = train(Namespace(**vars(options) | few),
-                lambda line: stamps.append(time.perf_counter()))
+                lambda line: stamps.append(time.perf_counter()),
+                warn=lambda line: None)
     tests = [(after - before) / batches
              for before, after in zip(stamps[::2], stamps[1::2], strict=True)]
-    return min(run.seconds), min(tests)
+    return (min(run.seconds) * whole[0] / size, min(tests) * whole[1] / size)
 
 
 def lines(options: Namespace,
@@ -200,5 +207,5 @@ def _forecast(add):
     add("--network", type=network, default="lan", metavar="lan|wan|RTT,BANDWIDTH",
         help="lan (0.3 ms, 1000 Mbit/s; default), wan (40 ms, 100 Mbit/s), or another "
         "round trip in milliseconds and bandwidth in megabits per second")
-    add("--items", dest="train_items", type=number(int, "a whole number", 1),
-        metavar="N", default=SUPPRESS, help="the same as --train-items")
+    add("--items", dest="train_items", type=whole(1), metavar="N",
+        default=SUPPRESS, help="the same as --train-items")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import functools
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 
+from mpc.train_mnist import console
 from mpc.train_mnist.range_checks import check_range
 from mpc.train_mnist.save import check_place
 from mpc.transport.mpi import launched
@@ -46,7 +46,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         name = self.prog.rpartition(".")[2]
-        self.exit(2, f"{name}: {message}; --help lists the options\n")
+        self.exit(2, f"{name}: {console.in_one_line(message)}; --help lists the "
+                  "options\n")
 
 
 class TrainingParser(Parser):
@@ -86,7 +87,7 @@ def number(kind: type, description: str, least: float,
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not {description}") from None
         if not least <= value <= most or value == float("inf"):
-            limit = "up" if most == float("inf") else f"to {most:g}"
+            limit = "up" if most == float("inf") else f"to {most:,}"
             raise argparse.ArgumentTypeError(
                 f"{text} is out of range; take {description} from {least:g} {limit}")
         return value
@@ -98,6 +99,9 @@ def path_name(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError(
             "the name is empty; give one, or leave the option out")
+    if "\0" in text:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} has a NUL character, which no file name has; leave it out")
     return text
 
 
@@ -116,7 +120,9 @@ def parser(command: str = "train_mnist", description: str = DESCRIPTION,
     return p
 
 
-whole = functools.partial(number, int, "a whole number")
+def whole(least: int, most: int = 10**9) -> Callable:
+    """A type for argparse: a whole number."""
+    return number(int, "a whole number", least, most)
 
 
 def _data(add):
@@ -142,7 +148,7 @@ def _training(add):
     add("--activation", choices=("relu", "square"), default="relu",
         help="the activation of the hidden layers (default relu); training with square "
         "needs no comparison")
-    add("--seed", type=whole(0), default=1, metavar="N",
+    add("--seed", type=whole(0, 2**64), default=1, metavar="N",
         help="the seed of the initial weights (default 1); it is public, so everybody "
         "knows them until the first update")
 
@@ -151,14 +157,14 @@ def _arithmetic(add):
     add("--arithmetic", choices=tuple(WITHOUT_EFFECT), default="shared",
         help="secret shares (default), or, for comparison, fixed-point or "
         "floating-point numbers in the clear")
-    add("--precision-fractional", type=whole(1), metavar="N",
+    add("--precision-fractional", type=whole(1, 64), metavar="N",
         help="fractional digits of a fixed-point number (default 3)")
     add("--base", type=int, choices=(10, 2),
         help="the base of these digits (default 10)")
     add("--ring-bits", type=whole(8, 64), metavar="L",
         help="compute in the integers mod 2^L (default 64); 44 bits are enough, with "
         "shorter messages and half the floating-point products")
-    add("--workers", type=whole(2), metavar="N",
+    add("--workers", type=whole(2, 1000), metavar="N",
         help="number of workers, which own the data and compute on shares (default 2)")
     add("--comparison", choices=("securenn", "carry-tree"),
         help="the protocol that finds the sign of a secret: securenn (two workers "

@@ -17,6 +17,8 @@ WRAP_AROUND = 5e-9
 FURTHER = 4         # times as much if lr is not 1 / n: an update then truncates more
 ROOM = 200          # the largest number whose product must be truncated correctly
 OUTPUT = 100        # the largest output of a layer, its product with finer weights
+ABSURD = 1e6        # no loss of a network that learns
+CHANCE = 100        # one wrapped loss in so many looks like a loss in range
 SPARE = 40          # times as large outputs have room where weights could be coarser
 
 
@@ -65,6 +67,32 @@ def check_range(options: Namespace) -> str | None:
         remedies.append("--truncation provider, which has no such errors")
     return (f"--precision-fractional {digits} in base {options.base}, --ring-bits "
             f"{options.ring_bits}: {found}; take {', or '.join(remedies)}")
+
+
+def losses_in_range(options: Namespace) -> tuple[float, float]:
+    """The least and the largest loss that numbers in range give.
+
+    A sum of squares that wraps around can have any value of the ring, so the largest
+    loss in range is far below the largest that the ring can hold.
+    """
+    if options.arithmetic == "float":
+        return 0, ABSURD
+    unit = options.base ** options.precision_fractional
+    holds = float(raw_limit(Z2k(options.ring_bits))) / unit**2 / options.batch_size
+    return -2 / unit, max(_room(options) / options.batch_size,      # see `check_range`
+                          min(holds / CHANCE, ABSURD))
+
+
+def out_of_range(options: Namespace) -> str:
+    """The warning about a loss that is not in range."""
+    remedies = ["a smaller --lr"]
+    if options.arithmetic != "float":
+        if options.ring_bits < 64:
+            remedies.append("more --ring-bits")
+        if options.base ** options.precision_fractional >= 10_000:
+            remedies.append("fewer --precision-fractional digits")
+    return ("warning: a loss of this size shows that numbers have left their range, or "
+            f"soon will; take {' or '.join(remedies)}")
 
 
 def _problem(options: Namespace, digits: int) -> str | None:

@@ -120,6 +120,7 @@ DAMAGED = {
     "a wrong checksum": (gzip.compress(PICTURES)[:-8] + bytes(8),
                          "damaged gzip file (CRC check"),
     "another gzip method": (b"\x1f\x8b\0" + bytes(20), "damaged gzip file"),
+    "a whole gzip stream, then zeros": (PACKED + bytes(10**6), "damaged gzip file (a"),
     "half an IDX file": (PICTURES[:-1], "unpacked it has 1,583 instead of"),
     "half a header": (PICTURES[:10], "unpacked it has 10 instead of"),
     "the right size": (bytes(26_000), "SHA-256 is "),
@@ -232,6 +233,16 @@ def test_a_failed_download_keeps_the_old_file(mirror, small_files, tmp_path):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"older"]
 
 
+def test_the_part_of_a_killed_download_is_removed_and_that_of_a_running_one_is_not(
+        mirror, small_files, tmp_path):
+    killed, running = (tmp_path / f".{FIRST}.{mark}.part" for mark in "01")
+    killed.touch()
+    running.touch()
+    os.utime(killed, (0, os.stat(running).st_mtime - 2 * download.ABANDONED))
+    fetch(tmp_path, mirror.serve("a"))
+    assert {path.name for path in tmp_path.iterdir()} == {*BODIES, running.name}
+
+
 def test_an_interrupt_leaves_no_partial_file(
         mirror, small_files, tmp_path, monkeypatch, capsys):
     def interrupt(source, target):
@@ -292,6 +303,37 @@ def test_a_closed_output_pipe_ends_the_command_silently(tmp_path):
         stdout=end, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     os.close(end)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+def test_a_full_disk_under_the_output_is_not_blamed_on_the_folder(tmp_path):
+    (tmp_path / FIRST).touch()
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "data.mnist", "--download", str(tmp_path)],
+            stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (
+        2, "python -m data.mnist: output: No space left on device; write it to another "
+        "place\n")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "full"), BrokenPipeError(32, "gone")])
+def test_an_error_of_the_report_is_the_callers_own(tmp_path, error):
+    def fails(line):
+        raise error
+    (tmp_path / FIRST).touch()
+    with pytest.raises(type(error)) as caught:
+        download_mnist(tmp_path, ["http://127.0.0.1:1"], fails)
+    assert caught.value is error
+
+
+def test_ctrl_c_while_numpy_is_imported_takes_one_line(tmp_path):
+    (tmp_path / "numpy.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run([sys.executable, "-m", "data.mnist"], cwd=ROOT, text=True,
+                          capture_output=True, env=os.environ | {
+                              "PYTHONPATH": str(tmp_path)})
+    assert (done.stdout, done.stderr) == ("", "python -m data.mnist: interrupted\n")
+    assert done.returncode != 0
 
 
 def run(*arguments):

@@ -5,12 +5,14 @@ import hashlib
 import os
 import struct
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import data
+from data.idx import read_idx
 from data.load import EMBEDDED
 
 FULL_SET = os.environ.get("MNIST_DIR")       # before the fixture below removes it
@@ -173,6 +175,8 @@ WRONG_IMAGES = {
     "truncated, packed": (gzip.compress(IMAGES[:-1]), "found only 3,935"),
     "packed, damaged": (PACKED[:99] + b"damaged" + PACKED[106:], "damaged gzip file ("),
     "packed, wrong checksum": (PACKED[:-8] + bytes(4) + PACKED[-4:], "file (CRC"),
+    "packed, then zeros": (PACKED + bytes(10**7), "file (a long part of it has"),
+    "packed, then empty streams": (PACKED + 10**5 * gzip.compress(b""), "has no conte"),
     "packed, with a tail": (PACKED + b"tail", "damaged gzip file (Not a gzipped file"),
 }
 
@@ -205,6 +209,47 @@ def test_a_false_header_costs_no_memory(folder, pack):
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("zeros, n", [(2**17, 5), (0, 2)])
+def test_zeros_after_a_gzip_stream_are_padding(folder, zeros, n):
+    (folder / NAMES["images"]).write_bytes(PACKED + bytes(zeros))
+    images, labels = data.load_mnist("test", n, folder)
+    np.testing.assert_array_equal(images, pictures()[:n])
+    assert labels.tolist() == [0, 1, 2, 3, 4][:n]
+
+
+@pytest.fixture(scope="module")
+def bomb():
+    """A gzip file of 110 KB with 150,000 pictures, 118 MB."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    pieces = [packer.compress(header(150_000, 28, 28))]
+    pieces += [packer.compress(bytes(784 * 10_000)) for _ in range(15)]
+    return b"".join([*pieces, packer.flush()])
+
+
+def test_memory_is_that_of_the_items_asked_for(folder, bomb):
+    """Although the whole file is checked, to its last byte."""
+    (folder / NAMES["images"]).write_bytes(bomb)
+    (folder / NAMES["labels"]).write_bytes(idx(np.zeros(150_000, np.uint8)))
+    tracemalloc.start()
+    assert len(data.load_mnist("test", 100, folder)[0]) == 100
+    assert tracemalloc.get_traced_memory()[1] < 4e6
+    tracemalloc.stop()
+    (folder / NAMES["images"]).write_bytes(bomb[:-8] + bytes(8))
+    assert_refused(folder, NAMES["images"], "damaged gzip file (CRC", FETCH, n=100)
+
+
+def test_files_that_disagree_are_refused_before_they_are_read(folder, bomb):
+    (folder / NAMES["images"]).write_bytes(bomb[:1000])
+    assert_refused(folder, NAMES["labels"], "5 labels for the 150,000 pictures", FETCH)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_no_file_to_wait_for(folder):
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(data.DataError, match="cannot be read .not an ordinary file"):
+        read_idx(folder / "pipe", (28, 28))
+
+
 def test_requests_for_too_many_items_are_refused(folder):
     assert_refused(folder, NAMES["images"], "holds 5 items, but 6 were asked for",
                    "ask for at most 5", n=6)
@@ -225,6 +270,7 @@ def test_a_missing_directory_is_reported_with_its_source(folder, monkeypatch):
     assert_refused(folder / "gone", "", "no such directory; correct the name, leave it "
                    "out for the embedded subset", FETCH)
     assert_refused(folder / NAMES["images"], "", "not a directory; correct", FETCH)
+    assert_refused(folder / ("n" * 300), "", "no such directory; correct the", FETCH)
     monkeypatch.setenv("MNIST_DIR", str(folder / "gone"))
     with pytest.raises(data.DataError, match=r"from MNIST_DIR\); correct MNIST_DIR"):
         data.load_mnist()
@@ -233,7 +279,7 @@ def test_a_missing_directory_is_reported_with_its_source(folder, monkeypatch):
 
 
 def test_a_file_that_cannot_be_read_is_reported_with_the_reason(folder, monkeypatch):
-    def refuse(path, mode):
+    def refuse(path, mode, **how):
         raise PermissionError(13, "Permission denied", path)
     monkeypatch.setattr("builtins.open", refuse)             # chmod would not stop root
     assert_refused(folder, NAMES["images"], "cannot be read (Permission denied)",

@@ -306,10 +306,11 @@ MAY_REMOVE = {
     "public": {"as_share"},
     "functions": {"_at_least", "_raw"},
     "sorting": {"_taken"},
-    "array_functions": {"_bits"},
+    "array_functions": {"_bits", "_wide"},
     "world": {"party_index", "_exactly", "_integers"},
     "program": {"secret"},
-    "audit/checked": {"_decoded", "reference", "_product", "_public_product"},
+    "audit/checked": {"_decoded", "reference", "_product", "_public_product",
+                      "_quotient", "_neighbours"},
 }
 PROGRAMS = {"tiny", "fixed_point", "audit/tags", "audit/views", "audit/attacks"}
 FOLDERS = {"train_mnist", "predict", "transport", "course"}        # no protocols there

@@ -88,6 +88,10 @@ def test_bad_pngs_are_refused(tmp_path):
     image.imsave(path, np.ones((28, 28, 3)))
     assert "bright on the whole, and a digit is white on black; invert" in refused(
         str(path))
+    claimed = bytearray(path.read_bytes())
+    claimed[16:24] = bytes([0, 0, 99, 99] * 2)
+    path.write_bytes(claimed)
+    assert refused(str(path)).endswith("has 25443 x 25443 pixels; scale it to 28 x 28")
     clear = np.zeros((28, 28, 4))
     image.imsave(path, clear)
     assert refused(str(path)).endswith("is transparent in places; put it on black")
@@ -116,10 +120,26 @@ def test_bad_arrays_are_refused(tmp_path, array, fault):
         read_pictures([f"{tmp_path}/x.npy"])
 
 
+def test_an_array_that_promises_more_than_memory_holds_is_refused(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((1000, 28, 28), np.uint8))
+    content = (tmp_path / "x.npy").read_bytes()
+    (tmp_path / "x.npy").write_bytes(content.replace(b"(1000,", b"(10**9,"))
+    assert refused(f"{tmp_path}/x.npy").endswith("no plain array; save it again")
+    for count in (b"9" * 13, b"9" * 30):
+        (tmp_path / "x.npy").write_bytes(content.replace(
+            b"(1000, 28, 28), }" + b" " * (len(count) - 4), b"(" + count +
+            b", 28, 28), }"))
+        assert refused(f"{tmp_path}/x.npy").endswith("no plain array; save it again")
+
+
 @pytest.mark.parametrize("word, fault", [
+    ("test:0-999999999999999", "but 1,000,000,000,000,000 were asked for"),
+    (f"{IDX}:0-999999999999999", "has no item 999999999999999; the last is 1279"),
     ("test:9-3", "test:9-3: ends before it begins; take test:3-9"),
     ("test:1280", "holds 1,280 items, but 1,281 were asked for"),
     ("x.png", "x.png: no such file; take a .png"),
+    ("n" * 300 + ".png", "n.png: no such file"), ("\0.npy", ".npy: no such file"),
+    ("n" * 300 + ":0", "cannot be read (File name too long)"),
     ("x.jpg", "x.jpg: no picture; take a .png"), ("test", "test: no picture; take"),
     ("test:", "test:: no picture"), ("test:-1", "test:-1: no picture"),
     ("test:3:7", "test:3: cannot be read"), ("nowhere:3", "nowhere: cannot be read"),

@@ -510,7 +510,7 @@ def test_a_write_that_fails_leaves_the_earlier_checkpoints_whole(
 
 
 def test_the_rest_of_a_write_that_was_cut_off_is_ignored(folder, capsys):
-    half = folder / "bob-00000006.part"
+    half = folder / ".bob-00000006.checkpoint.part"
     half.write_bytes(b"half")
     (folder / "bob-00000006.checkpoint").unlink()
     assert command(capsys, f"{ALWAYS} --resume {folder}")[0] == 0

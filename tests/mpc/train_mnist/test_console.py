@@ -46,6 +46,16 @@ def main(name, words):
 @pytest.mark.parametrize("error, status, said", [
     (ValueError("no good; take another"), 2, "name: no good; take another\n"),
     (OSError("no room"), 2, "name: no room\n"),
+    (OSError(28, "No space left on device"), 2,
+     "name: output: No space left on device; write it to another place\n"),
+    (OSError(13, "Permission denied", "m.npz"), 2,
+     "name: [Errno 13] Permission denied: 'm.npz'\n"),
+    (ValueError("a\nb\x1b[2J: no such file"), 2,
+     "name: a\\nb\\x1b[2J: no such file\n"),
+    (MemoryError("Unable to allocate 8 GiB"), 2, "name: out of memory (Unable to "
+     "allocate 8 GiB); take a smaller batch or fewer items\n"),
+    (MemoryError(), 2, "name: out of memory (no details); take a smaller batch or "
+     "fewer items\n"),
     (KeyboardInterrupt(), 130, "name: interrupted\n")])
 def test_a_failure_takes_one_line(capsys, error, status, said):
     assert console.exit_status("name", fails(error)) == status
@@ -101,6 +111,45 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_word(name):
     process = started(name, stdout=end, stderr=subprocess.PIPE, text=True)
     os.close(end)
     assert (process.communicate()[1], process.returncode) == ("", 1)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+@each_command
+def test_a_full_disk_is_one_line_that_blames_the_output(name):
+    with open("/dev/full", "w") as full:
+        process = started(name, stdout=full, stderr=subprocess.PIPE, text=True)
+        said = process.communicate()[1]
+    assert (said, process.returncode) == (
+        f"{name}: output: No space left on device; write it to another place\n", 2)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+def test_a_disk_that_is_full_for_the_last_line_is_one_line_too():
+    code = ("import sys; from mpc.train_mnist import console; "
+            "sys.exit(console.exit_status('name', lambda: print('last') or 0))")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=full,
+                              stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (
+        2, "name: output: No space left on device; write it to another place\n")
+
+
+def test_without_any_output_a_command_still_ends(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert console.exit_status("name", lambda: 0) == 0
+
+
+@pytest.mark.parametrize("name", ["costs", "costs forecast"])
+def test_of_several_processes_one_refuses_to_do_the_same_as_all(
+        capsys, monkeypatch, name):
+    monkeypatch.setattr(*WORK[name], fails(AssertionError("it started")))
+    monkeypatch.setenv("PMI_SIZE", "4")
+    for rank in "0123":
+        monkeypatch.setenv("PMI_RANK", rank)
+        assert costs.main(COMMANDS[name]) == 2
+        assert capsys.readouterr() == ("", "" if int(rank) else (
+            f"{name}: a launcher started 4 processes, and one simulates all roles; "
+            "start it without mpiexec\n"))
 
 
 def seen(terminal):

@@ -1,6 +1,8 @@
 """The forecast: rounds and bytes of a whole run, exactly, from shapes alone."""
 
+import itertools
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,11 +55,51 @@ def test_no_picture_is_read(monkeypatch):
     assert traffic(options).rounds > 10**7
 
 
+def test_counts_beyond_64_bits_are_exact():
+    """10^9 epochs over 10^9 items."""
+    words = "--epochs {} --items 1000000000 --test-items 64".format
+    one, two, many = (traffic(forecast_parser().parse_args(words(n).split()))
+                      for n in (1, 2, 10**9))
+    for name in ("rounds", "nbytes"):
+        first, second, last = (np.array(getattr(t, name)) for t in (one, two, many))
+        assert np.all(last == first + (10**9 - 1) * (second - first))
+    assert many.nbytes.max() > 2**70
+
+
+def test_a_forecast_does_not_warn_of_the_losses_of_its_timed_batches(capsys):
+    words = "forecast --batch-size 1 --lr 10 --test-items 2 --items 4".split()
+    assert costs.main(words) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_the_time_is_that_of_waiting_and_of_the_busiest_role():
     nbytes = np.array([[0, 10**6, 0], [0, 0, 3 * 10**6], [0, 2 * 10**6, 0]])
     run = Traffic(("a", "b", "c"), 50, nbytes)
     waiting, moving = run.seconds(Network("", 20.0, 8.0))
     assert (waiting, moving) == (1.0, 3.0)      # b sends 3 MB and gets 3, at 1 a second
+
+
+@pytest.mark.parametrize("words, timed, training, testing", [
+    ("", 64, 2, 1), ("--batch-size 1000000", 256, 5, 2.5),
+    ("--batch-size 1000000 --items 60000 --test-items 256", 256, 468.75, 1),
+    ("--batch-size 512 --test-items 128", 256, 4, 0.5),
+    ("--items 8 --test-items 4", 8, 2, 0.5)])
+def test_a_large_batch_is_not_run_to_tell_its_time(
+        monkeypatch, words, timed, training, testing):
+    """A timed batch takes 2 s here, and a test batch 1 s."""
+    clock, sizes = itertools.count(), []
+
+    def train(options, log, **how):
+        sizes.extend([options.batch_size, options.train_items, options.test_items])
+        for _ in range(6):
+            log("")
+        return SimpleNamespace(seconds=[2.0, 3.0])
+
+    monkeypatch.setattr(forecast, "train", train)
+    monkeypatch.setattr(forecast.time, "perf_counter", clock.__next__)
+    options = forecast_parser().parse_args(words.split())
+    assert forecast.computation(options) == (training, testing)
+    assert sizes == [timed] * 3
 
 
 @pytest.mark.parametrize("text, rtt, bandwidth", [

@@ -1,17 +1,27 @@
 """--save: the model that was trained, all or nothing, and no other file lost."""
 
+import itertools
 import os
 import re
+import signal
 import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
-from training_runs import IN_FLOATS, PARAMETERS, command
+from training_runs import IN_FLOATS, PARAMETERS, SMALL, command
 
 import data
+import nn
 from mpc import train_mnist
 from mpc.train_mnist import command as command_module
 from mpc.train_mnist import save
+from mpc.world import World
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("arithmetic", train_mnist.ARITHMETICS)
@@ -56,20 +66,134 @@ def test_save_writes_the_model_that_was_tested(
     assert printed > 30 + correct(*(np.zeros(shape) for shape in PARAMETERS.values()))
 
 
-def test_a_failed_save_leaves_nothing_new_and_the_old_model_whole(
-        tmp_path, monkeypatch, capsys):
-    def full(file, **arrays):
-        file.write(b"half a model")
-        raise OSError(28, "No space left on device")
+def full_disk(monkeypatch, *times):
+    """np.savez finds the disk full when it is called for one of these `times`."""
+    count, savez = itertools.count(1), np.savez
 
-    path = tmp_path / "model.npz"
-    path.write_bytes(b"the old model")
+    def full(file, **arrays):
+        if next(count) in times:
+            file.write(b"half a model")
+            raise OSError(28, "No space left on device")
+        savez(file, **arrays)
+
     monkeypatch.setattr(np, "savez", full)
-    status, _, err = command(capsys, f"{IN_FLOATS} --save {path}")
-    assert (status, err) == (2, f"train_mnist: --save {path}: No space left on device; "
-                             "name another place\n")
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """A folder with an old model, and an empty one for temporary files."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "own" / "model.npz").write_bytes(b"the old model")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    return tmp_path / "own", tmp_path / "temporary"
+
+
+def assert_only_the_old_model(folder):
+    assert list(folder.iterdir()) == [folder / "model.npz"]
+    assert (folder / "model.npz").read_bytes() == b"the old model"
+
+
+def test_a_disk_without_room_for_the_model_is_refused_before_training(
+        folders, monkeypatch, capsys):
+    own, temporary = folders
+    full_disk(monkeypatch, 1)
+    assert command(capsys, f"{IN_FLOATS} --save {own}/model.npz") == (
+        2, "", f"train_mnist: --save {own}/model.npz: cannot be written (No space left "
+        "on device); name another place\n")
+    assert_only_the_old_model(own)
+    assert not list(temporary.iterdir())
+
+
+def test_a_save_that_fails_after_training_goes_to_the_temporary_folder(
+        folders, monkeypatch, capsys):
+    """The old model stays whole, and the report is printed."""
+    own, temporary = folders
+    full_disk(monkeypatch, 2)
+    status, out, err = command(capsys, f"{IN_FLOATS} --save {own}/model.npz")
+    second, = temporary.iterdir()
+    assert (status, err) == (
+        2, f"train_mnist: --save {own}/model.npz: No space left on device; the model "
+        f"is in {second}\n")
+    assert "Accuracy after 2 epochs" in out and "written" not in out
+    assert {name: p.shape for name, p in nn.load(second).items()} == PARAMETERS
+    assert_only_the_old_model(own)
+
+
+def test_without_a_second_place_both_reasons_are_told(folders, monkeypatch, capsys):
+    own, temporary = folders
+    full_disk(monkeypatch, 2, 3)
+    status, _, err = command(capsys, f"{IN_FLOATS} --save {own}/model.npz")
+    assert (status, err) == (
+        2, f"train_mnist: --save {own}/model.npz: No space left on device; nor could "
+        f"{temporary} be written (No space left on device)\n")
+    assert_only_the_old_model(own)
+
+
+@pytest.mark.parametrize("later", ["finish", "report"])
+def test_the_model_is_written_before_anything_else_can_fail(
+        tmp_path, monkeypatch, capsys, later):
+    def fails(*_):
+        raise ValueError("a peer is dead")
+
+    owner = command_module if later == "report" else World
+    monkeypatch.setattr(owner, later, fails)
+    status, _, err = command(capsys, f"{SMALL} --save {tmp_path}/model.npz")
+    assert (status, err) == (2, "train_mnist: a peer is dead\n")
+    assert set(nn.load(tmp_path / "model.npz")) == set(PARAMETERS)
+
+
+def test_the_place_is_reserved_from_the_start_and_given_back(
+        tmp_path, monkeypatch, capsys):
+    """As many bytes as the model will take; Ctrl-C removes them."""
+    assert command(capsys, f"{IN_FLOATS} --save {tmp_path}/model.npz")[0] == 0
+    size, seen = (tmp_path / "model.npz").stat().st_size, []
+
+    def interrupted(*_, **__):
+        seen.extend(path.stat().st_size for path in tmp_path.glob(".other.npz.part"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_module, "train", interrupted)
+    assert command(capsys, f"{IN_FLOATS} --save {tmp_path}/other.npz")[0] == 130
+    assert seen == [size] and list(tmp_path.iterdir()) == [tmp_path / "model.npz"]
+
+
+def test_the_draft_of_a_killed_run_is_removed_by_the_next(tmp_path):
+    code = ("import os, signal, sys; from mpc.train_mnist import save, training; "
+            "place = save.reserved(sys.argv[1], training.Net()); place.__enter__(); "
+            "os.kill(os.getpid(), signal.SIGKILL)")
+    path, model = tmp_path / "model.npz", train_mnist.Net(np.random.default_rng(1))
+    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT)
+    assert done.returncode == -signal.SIGKILL
+    assert [part.name for part in tmp_path.iterdir()] == [".model.npz.part"]
+    save.save_model(model, path)
     assert list(tmp_path.iterdir()) == [path]
-    assert path.read_bytes() == b"the old model"
+
+
+def test_two_runs_cannot_reserve_one_place(tmp_path, capsys):
+    path, model = tmp_path / "model.npz", train_mnist.Net(np.random.default_rng(1))
+    with save.reserved(path, model) as draft:
+        assert command(capsys, f"{IN_FLOATS} --save {path}") == (
+            2, "", f"train_mnist: --save {path}: another run is about to write there; "
+            "name another place\n")
+        save.write_model(draft, model, path)
+    assert list(tmp_path.iterdir()) == [path] and set(nn.load(path)) == set(PARAMETERS)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+def test_nothing_of_another_kind_is_in_the_way_of_a_draft(tmp_path, kind):
+    path, part = tmp_path / "model.npz", tmp_path / ".model.npz.part"
+    (tmp_path / "else").write_bytes(b"else")
+    {"folder": part.mkdir, "pipe": lambda: os.mkfifo(part),
+     "link": lambda: part.symlink_to(tmp_path / "else")}[kind]()
+    model = train_mnist.Net(np.random.default_rng(1))
+    if kind == "folder":
+        with pytest.raises(OSError, match="cannot be written .Is a directory.; name"):
+            save.save_model(model, path)
+    else:
+        save.save_model(model, path)
+        assert set(tmp_path.iterdir()) == {path, tmp_path / "else"}
+    assert (tmp_path / "else").read_bytes() == b"else"
 
 
 @pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o027, 0o640)])
@@ -131,10 +255,13 @@ def test_the_check_of_the_place_leaves_nothing_behind(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_refused_before_training(
         tmp_path, monkeypatch, capsys):
-    def read_only(path, mode):
-        raise OSError(30, "Read-only file system", path)
+    def read_only(path, flags, mode=0o777):
+        if str(path).endswith(".part"):         # root may always
+            raise OSError(30, "Read-only file system", path)
+        return os_open(path, flags, mode)
 
-    monkeypatch.setattr(save, "open", read_only, raising=False)     # root may always
+    os_open = os.open
+    monkeypatch.setattr(os, "open", read_only)
     path = tmp_path / "model.npz"
     assert command(capsys, f"{IN_FLOATS} --save {path}") == (
         2, "", f"train_mnist: --save {path}: cannot be written (Read-only file "

@@ -290,13 +290,45 @@ def test_the_initial_weights_are_uniform_within_the_root_of_the_fan_in():
         assert 0.5 * bound < np.abs(layer.bias.value).max() <= bound
 
 
-def test_values_that_leave_the_ring_cause_one_warning_on_the_error_output(capsys):
-    text = ("--train-items 8 --batch-size 2 --test-items 2 --epochs 3 --lr 10 "
-            "--reproducible")
-    status, out, err = command(capsys, text)
-    assert status == 0 and sum("Loss: -" in line for line in out.splitlines()) > 1
-    assert err.startswith("warning: ") and "take a smaller --lr" in err
-    assert err.count("\n") == 1 and "warning" not in out
+DIVERGES = "--train-items 8 --batch-size 2 --test-items 2 --epochs 3 --lr 10"
+
+
+@pytest.mark.parametrize("how, more", [
+    ("", ""), ("--ring-bits 36 --comparison carry-tree", " or more --ring-bits"),
+    ("--ring-bits 44", " or more --ring-bits"),
+    ("--ring-bits 50 --precision-fractional 5",
+     " or more --ring-bits or fewer --precision-fractional digits"),
+    ("--base 2", ""), ("--base 2 --precision-fractional 10", ""),
+    ("--base 2 --precision-fractional 16", " or fewer --precision-fractional digits"),
+    ("--arithmetic float", "")])
+def test_values_that_leave_the_ring_cause_one_warning_on_the_error_output(
+        capsys, how, more):
+    """Its advice fits the options."""
+    how += " --reproducible" * ("float" not in how)
+    status, out, err = command(capsys, f"{DIVERGES} {how}")
+    assert status == 0 and "warning" not in out
+    assert err == ("warning: a loss of this size shows that numbers have left their "
+                   f"range, or soon will; take a smaller --lr{more}\n")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("bits", [31, 36])
+def test_in_a_small_ring_no_diverging_run_is_silent(capsys, seed, bits):
+    _, out, err = command(
+        capsys, f"{DIVERGES} --ring-bits {bits} --comparison carry-tree --reproducible "
+        f"--seed {seed}")
+    assert err.count("warning") == 1, out
+
+
+@pytest.mark.parametrize("how", [
+    "", "--ring-bits 31 --comparison carry-tree", "--base 2 --precision-fractional 1",
+    "--ring-bits 36", "--precision-fractional 7", "--arithmetic float",
+    "--batch-size 1 --lr 0.001", "--batch-size 128", "--ring-bits 44 --batch-size 128"])
+def test_training_that_learns_causes_no_warning(capsys, how):
+    text = "--train-items 128 --test-items 2 --epochs 1 --reproducible"
+    text = text.replace("--reproducible", "") if "float" in how else text
+    status, _, err = command(capsys, f"{text} {how}")
+    assert (status, err) == (0, "")
 
 
 @pytest.mark.parametrize("arithmetic", train_mnist.ARITHMETICS)
