@@ -15,7 +15,7 @@ import pytest
 from helpers import give
 from scipy import stats
 
-from mpc import World, beaver, carry_tree, drelu
+from mpc import beaver, carry_tree, drelu, world
 from mpc.audit.views import Watched
 from mpc.ring import Z2k, Z2kMinus1
 from mpc.truncation import truncate_with_provider
@@ -122,15 +122,15 @@ def test_neighbouring_elements_and_successive_calls_are_unrelated(what):
 
 def test_the_workers_shares_add_up_to_the_opened_value(monkeypatch):
     """The words above are the openings themselves, in the right ring."""
-    opened, original = [], World.open
+    opened, original = [], world.World.open
 
-    def remember(world, **shares):
-        values = original(world, **shares)
+    def remember(self, **shares):
+        values = original(self, **shares)
         for name, value in zip(shares, values, strict=True):
-            opened.append((world.ledger.label(name), value.ravel()))
+            opened.append((self.ledger.label(name), value.ravel()))
         return values
 
-    monkeypatch.setattr(World, "open", remember)
+    monkeypatch.setattr(world.World, "open", remember)
     for what, (_, label, _, receiver, _) in SHOWN.items():
         if receiver is None:
             opened.clear()
