@@ -2,11 +2,10 @@
 
 import time
 
-import numpy as np
-
+import mpc                      # before NumPy, for its threads
 import data
-import mpc
 import nn
+import numpy as np
 
 BATCH, BATCHES, TEST = 32, 60, 256
 world = mpc.World(comparison="carry-tree")

@@ -1,9 +1,8 @@
-"""Linear regression over rows of two owners, by the normal equations and by SGD."""
+"""Linear regression over rows of two owners, by gradient descent."""
 
-import numpy as np
-
-import mpc
+import mpc                      # before NumPy, for its threads
 import nn
+import numpy as np
 
 rng = np.random.default_rng(0)
 TRUE = np.array([2.0, -1.0, 0.5])

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
-
-import mpc
+import mpc                      # before NumPy, for its threads
 import nn
+import numpy as np
 
 path = Path(__file__).with_name("patients.csv")
 table = np.genfromtxt(path, delimiter=",", names=True)

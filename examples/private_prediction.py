@@ -3,11 +3,10 @@
 The server has trained in the clear, on digits of its own. Alice learns the answer.
 """
 
-import numpy as np
-
+import mpc                      # before NumPy, for its threads
 import data
-import mpc
 import nn
+import numpy as np
 
 world = mpc.make_world(comparison="carry-tree")
 model = nn.Sequential(nn.Linear(784, 32, np.random.default_rng(0)), nn.ReLU(),
