@@ -103,7 +103,7 @@ INSTEAD = {
     "unique": "the number of different values would depend on them; use sort",
     "nonzero": "the number of positions would depend on the values; use x != 0",
     "argwhere": "the number of positions would depend on the values; use x != 0",
-    "argsort": "positions would be secret; sort the rows that belong together",
+    "argsort": "positions would be secret; x.sort_rows(column) keeps rows together",
     "searchsorted": "count instead: (x >= y).sum()",
     "prod": "multiply the parts with *",
     "einsum": "write it with @, * and sum", "put": "write np.where(mask, new, old)",
@@ -279,10 +279,9 @@ def _taken(x, places):
 
 
 for _move in (np.ravel, np.squeeze, np.expand_dims, np.broadcast_to, np.swapaxes,
-                  np.moveaxis, np.flip, np.fliplr, np.flipud, np.roll, np.rot90,
-                  np.take, np.take_along_axis, np.repeat, np.tile, np.delete,
-                  np.diagonal, np.split, np.array_split, np.hsplit, np.vsplit,
-                  np.atleast_1d, np.atleast_2d):
+              np.moveaxis, np.flip, np.fliplr, np.flipud, np.roll, np.rot90, np.take,
+              np.take_along_axis, np.repeat, np.tile, np.delete, np.diagonal, np.split,
+              np.array_split, np.hsplit, np.vsplit, np.atleast_1d, np.atleast_2d):
     rule(_move)(_mover(_move))
 
 setattr(ArrayFunctions, "flatten", RULES[np.ravel])     # noqa: B010

@@ -754,6 +754,17 @@ def test_a_secret_of_several_owners_is_joined():
     assert fine.reveal() == 0.123456
 
 
+@pytest.mark.parametrize("owner, rounds", [("alice", 1), ("bob", 1), ("server", 2)])
+def test_a_secret_takes_the_stated_rounds(owner, rounds):
+    world = mpc.World(seed=1)
+    x = world.secret([1.0, 2.0], owner)
+    assert world.ledger.cost().rounds == rounds
+    for to, more in (("alice", 1), (None, 2)):
+        mark = len(world.ledger.messages)
+        x.reveal(to)
+        assert world.ledger.cost(mark).rounds == more
+
+
 def test_only_the_owner_loads_and_only_the_receiver_learns():
     """Every role alone, with the data of a role only where it lives."""
     def program(world):
