@@ -1,12 +1,16 @@
 """The ledger: every message of a run, and the contract of every protocol.
 
 A message's size follows from its shape, so every role keeps the whole ledger, messages
-between other roles included. Values never enter it.
+between other roles included. Values never enter it. Its memory does not grow with the
+number of batches: it keeps totals of the whole run, and the newest messages.
 """
 
 import functools
+import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import NamedTuple
 
 from mpc.ring import Bits, Ring, Z2k, Z2kMinus1, Zm
@@ -31,6 +35,16 @@ class Message(NamedTuple):
     offline: bool       # could have been sent before the inputs were known
 
 
+class Kind(NamedTuple):
+    """The fields of a message by which its bytes are added up."""
+
+    path: str
+    name: str
+    src: str
+    dst: str
+    offline: bool
+
+
 class Cost(NamedTuple):
     """Rounds and bytes of a stretch of the ledger, online and offline."""
 
@@ -40,11 +54,88 @@ class Cost(NamedTuple):
     offline_bytes: int
 
 
-class Ledger:
-    """All messages so far, in order, and how often each protocol was called."""
+class Messages(Sequence):
+    """The messages of a run by number, and a digest of all of them.
+
+    A long run leaves the `newest` ones and those in slices that a program puts into
+    `kept`; to reach for another raises ValueError.
+    """
+
+    newest = 20_000
 
     def __init__(self):
-        self.messages, self.calls = [], Counter()
+        self.kept, self._left, self._count = [], {}, 0
+        self._hash = hashlib.sha256()
+
+    def append(self, message: Message):
+        old = self._count - self.newest
+        if not any(old in range(self._count)[part] for part in self.kept):
+            self._left.pop(old, None)
+        self._left[self._count] = message
+        self._count += 1
+        self._hash.update(repr(message).encode())
+
+    def digest(self) -> str:
+        """The same for two runs whose messages are the same, in order."""
+        return self._hash.hexdigest()[:16]
+
+    def __len__(self):
+        return self._count
+
+    def __getitem__(self, index):
+        numbers = range(self._count)[index]
+        if isinstance(index, slice):
+            return [self[i] for i in numbers]
+        if numbers not in self._left:
+            raise ValueError(f"ledger: message {numbers} of {self._count} is dropped; "
+                             "call world.ledger.messages.kept.append(slice(None)) "
+                             "at the start of the program")
+        return self._left[numbers]
+
+    def __eq__(self, other):
+        if isinstance(other, Messages):
+            return len(self) == len(other) and self.digest() == other.digest()
+        return self[:] == other
+
+    def __repr__(self):
+        return repr([*self._left.values()])
+
+
+class Totals:
+    """Sums over all messages, or some: as many numbers as a program has kinds."""
+
+    def __init__(self, messages: Sequence[Message] = ()):
+        self.messages, self.nbytes = Counter[Kind](), Counter[Kind]()
+        self.rounds = Counter[tuple[str, bool]]()
+        for _, one_round in groupby(messages, lambda m: m.round):
+            self.add(list(one_round))
+
+    def add(self, one_round: list[Message]):
+        """Count the messages of a round, which are of one protocol."""
+        for m in one_round:
+            kind = Kind(m.path, m.name, m.src, m.dst, m.offline)
+            self.messages[kind] += 1
+            self.nbytes[kind] += m.nbytes
+        self.rounds[m.path, m.offline] += 1
+
+    def cost(self, path: str = "") -> Cost:
+        """The cost below `path`."""
+        above, sums = path + "/" * bool(path), [0, 0, 0, 0]
+        for (own, offline), n in self.rounds.items():
+            sums[2 * offline] += n * f"{own}/".startswith(above)
+        for kind, n in self.nbytes.items():
+            sums[2 * kind.offline + 1] += n * f"{kind.path}/".startswith(above)
+        return Cost(*sums)
+
+
+class Ledger:
+    """All messages so far, in order, and how often each protocol was called.
+
+    `totals` are those of the whole run.
+    """
+
+    def __init__(self):
+        self.messages, self.totals, self.calls = Messages(), Totals(), Counter()
         self.round, self.path, self._offline = 0, (), False
 
     def step(self, name: str):
@@ -71,28 +162,33 @@ class Ledger:
 
     def add_round(self, counter: int, messages: list[tuple]):
         """Record one round of (src, dst, name, ring, shape, nbytes)."""
-        self.round += bool(messages)
-        for src, dst, name, ring, shape, nbytes in messages:
-            self.messages.append(Message(counter, self.round, "/".join(self.path), name,
-                                         src, dst, ring, shape, nbytes, self._offline))
+        if not messages:
+            return
+        self.round += 1
+        path = "/".join(self.path)
+        sent = [Message(counter, self.round, path, name, src, dst, ring, shape, nbytes,
+                        self._offline)
+                for src, dst, name, ring, shape, nbytes in messages]
+        for message in sent:
+            self.messages.append(message)
+        self.totals.add(sent)
 
     def cost(self, since: int | slice = 0, path: str = "") -> Cost:
         """The cost of the messages from `since` on, or in that slice, below `path`."""
-        above = path + "/" * bool(path)
-        chosen = [m for m in self._chosen(since) if f"{m.path}/".startswith(above)]
-        on, off = ([m for m in chosen if m.offline == flag] for flag in (False, True))
-        return Cost(len({m.round for m in on}), sum(m.nbytes for m in on),
-                    len({m.round for m in off}), sum(m.nbytes for m in off))
+        return self._totals(since).cost(path)
 
-    def _chosen(self, since):
-        return self.messages[since if isinstance(since, slice) else slice(since, None)]
+    def _totals(self, since):
+        part = since if isinstance(since, slice) else slice(since, None)
+        whole = range(len(self.messages))
+        return self.totals if whole[part] == whole else Totals(self.messages[part])
 
     def table(self, since: int | slice = 0) -> str:
         """A text table: rounds and bytes of each protocol in the messages `since`."""
-        parts = [tuple(filter(None, m.path.split("/"))) for m in self._chosen(since)]
+        totals = self._totals(since)
+        parts = {tuple(filter(None, path.split("/"))) for path, _ in totals.rounds}
         rows = [("step", "rounds", "bytes", "offline rounds", "bytes")]
         for path in sorted({p[:depth] for p in parts for depth in range(len(p) + 1)}):
-            cost = map("{:,}".format, self.cost(since, "/".join(path)))
+            cost = map("{:,}".format, totals.cost("/".join(path)))
             rows.append(("  " * len(path) + ("all", *path)[-1], *cost))
         return "\n".join("{:<52}{:>7}{:>13}{:>16}{:>13}".format(*row) for row in rows)
 

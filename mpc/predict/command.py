@@ -108,9 +108,9 @@ def report(answers: Answers, names: list[str], owner: str) -> Iterator[str]:
     yield ""
     yield f"Rounds: {ledger.cost().rounds}"
     for role in answers.world.roles:
-        online, offline = (sum(m.nbytes for m in ledger.messages
-                               if m.src == role and m.offline == kind)
-                           for kind in (False, True))
+        online, offline = (sum(n for kind, n in ledger.totals.nbytes.items()
+                               if (kind.src, kind.offline) == (role, flag))
+                           for flag in (False, True))
         yield f"Bytes sent by {role}: {online:,}" + (
             f" and {offline:,} offline" * bool(offline))
     yield f"Time: {answers.seconds:.3f} s"

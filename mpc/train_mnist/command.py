@@ -15,6 +15,7 @@ import numpy as np
 
 import nn
 from data.idx import MOST_ITEMS
+from mpc.ledger import Messages
 from mpc.limbs import keep_large_blocks
 from mpc.program import World
 from mpc.train_mnist import console
@@ -108,16 +109,18 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
             test()
     step = make_step(arithmetic, model, options.lr)
     simulated = world is None or world.here == world.roles
-    messages = world.ledger.messages if world else []
+    messages = world.ledger.messages if world else Messages()
     least, most = losses_in_range(options)
     warned = not all(least <= loss <= most for loss in losses)     # before a resume
     first, watch = slice(len(messages), len(messages)), Stopwatch()
+    messages.kept.append(slice(first.start, None))
     epochs = gradient_descent(step, batches, options.epochs, done)
     diverging = np.errstate(over="ignore", invalid="ignore")    # we warn
     with checkpoints.noting_interrupts(), diverging:
         for epoch, batch, loss in epochs:
             if first.stop == first.start:
                 first = slice(first.start, len(messages))
+                messages.kept[-1] = first
             logged = batch % options.log_interval == 0
             if logged:
                 losses.append(float(arithmetic.reveal(loss, "loss")))
@@ -181,10 +184,10 @@ def report(run: Run, options: Namespace) -> Iterator[str]:
                + f" and {offline:,} offline" * bool(offline))
     yield "Revealed, to the server alone:"
     for name, one, more in REVEALED:
-        rounds = {m.round for m in ledger.messages
-                  if m.path.split("/")[0] == f"reveal {name}"
-                  and m.dst == str(world.server) and m.name == "revealed"}
-        n = len(rounds) + run.resumed.get(name, 0)
+        n = run.resumed.get(name, 0) + sum(
+            count for kind, count in ledger.totals.messages.items()
+            if kind.path.split("/")[0] == f"reveal {name}" and kind.name == "revealed"
+            and (kind.src, kind.dst) == (str(world.workers[0]), str(world.server)))
         yield f"  {n:>5}  {one if n == 1 else more}"
     yield ("Known to everybody: the shapes, the hyper-parameters, the number of steps "
            "and, since --seed is public, the initial weights.")

@@ -83,10 +83,10 @@ def ledger_of(options: Namespace, **changes) -> np.ndarray:
     train(options, lambda line: None, world)
     counted = np.zeros(1 + len(world.roles)**2, object)     # integers of any size
     counted[0] = world.ledger.cost().rounds
-    for message in world.ledger.messages:
-        pair = world.roles.index(message.src), world.roles.index(message.dst)
+    for kind, nbytes in world.ledger.totals.nbytes.items():
+        pair = world.roles.index(kind.src), world.roles.index(kind.dst)
         i = np.ravel_multi_index(pair, (len(world.roles),) * 2)
-        counted[1 + i] += message.nbytes
+        counted[1 + i] += nbytes
     return counted
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,22 +167,31 @@ def compare_ledgers(names: tuple, role: str, link: Link, ledger: Ledger,
                     counter: int) -> None:
     """Raise `Disagreement` unless all roles have the same `ledger` at step `counter`.
 
-    Each role sends a digest of its ledger. Two roles that differ then exchange one mark
-    for each message, which shows the first difference.
+    Each role sends a digest of all its messages. Two roles that differ then exchange
+    one mark for each of the newest messages, which shows their first difference there.
     """
-    header = (counter + 1, "finish")
-    texts = [repr(message).encode() for message in ledger.messages]
-    own = digest(repr(ledger.round).encode(), *texts).encode()
+    header, messages = (counter + 1, "finish"), ledger.messages
+    own = messages.digest().encode()
     differing = [other for other, theirs in exchange(names, role, link, header, own)
                  if theirs != own]
     if not differing:
         return
-    marks = b"".join(digest(text)[:MARK].encode() for text in texts)
-    (other, theirs), = exchange((role, differing[0]), role, link, header, marks)
-    first = len(os.path.commonprefix([marks, theirs])) // MARK
+    start = max(len(messages) - messages.newest, 0)
+    marks = b"".join(digest(repr(m).encode())[:MARK].encode() for m in messages[start:])
+    payload = start.to_bytes(8, "little") + marks
+    (other, theirs), = exchange((role, differing[0]), role, link, header, payload)
+    their_start = int.from_bytes(theirs[:8], "little")
+
+    def mark(number, marks, start):
+        return marks[(number - start) * MARK:][:MARK]
+
+    first = next((n for n in range(max(start, their_start), len(messages))
+                  if mark(n, marks, start) != mark(n, theirs[8:], their_start)),
+                 len(messages) - 1)
     place = "the start"
-    if texts:
-        message = ledger.messages[min(first, len(texts) - 1)]
+    if first >= 0:
+        message = messages[first]
         place = f"step {message.counter} ({message.path}/{message.name})"
-    raise Disagreement(f"the ledgers of {other} and {role} differ from {place} on; all "
-                       f"roles must use the same shapes and steps: {ADVICE}")
+    raise Disagreement(f"the ledgers of {other} and {role} differ from {place} on"
+                       + ", or earlier" * (start > 0) + "; all roles must use the same "
+                       f"shapes and steps: {ADVICE}")

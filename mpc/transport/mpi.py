@@ -305,9 +305,9 @@ class MpiWorld(World):
         """
         me, = self.here
         sent, received = Counter[str](), Counter[str]()
-        for message in self.ledger.messages:
-            sent[message.dst] += message.nbytes * (message.src == me)
-            received[message.src] += message.nbytes * (message.dst == me)
+        for kind, nbytes in self.ledger.totals.nbytes.items():
+            sent[kind.dst] += nbytes * (kind.src == me)
+            received[kind.src] += nbytes * (kind.dst == me)
         for verb, passed, counted in (("sent to", self._link.sent, sent),
                                       ("received from", self._link.received, received)):
             for role in self.roles:

@@ -231,9 +231,9 @@ def test_all_messages_are_those_of_protocols_with_view_tables(
         name, n_workers, comparison):
     world = World(n_workers, seed=1, comparison=comparison)
     x = shared(world)(fix_precision([[1.0, 2.0, 3.0]]))
-    world.ledger.messages.clear()
+    mark = len(world.ledger.messages)
     getattr(functions, name)(*[x] * (1 + (name == "divide")))
-    inside = {part for m in world.ledger.messages for part in m.path.split("/")}
+    inside = {part for m in world.ledger.messages[mark:] for part in m.path.split("/")}
     assert inside and inside <= AUDITED
 
 
