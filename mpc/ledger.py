@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import contextmanager
 from itertools import groupby
+from sys import intern
 from typing import NamedTuple
 
 from mpc.ring import Bits, Ring, Z2k, Z2kMinus1, Zm
@@ -61,7 +62,7 @@ class Messages(Sequence):
     `kept`; to reach for another raises ValueError.
     """
 
-    newest = 20_000
+    newest = 50_000
 
     def __init__(self):
         self.kept, self._left, self._count = [], {}, 0
@@ -165,9 +166,9 @@ class Ledger:
         if not messages:
             return
         self.round += 1
-        path = "/".join(self.path)
-        sent = [Message(counter, self.round, path, name, src, dst, ring, shape, nbytes,
-                        self._offline)
+        path = intern("/".join(self.path))
+        sent = [Message(counter, self.round, path, name, src, dst, intern(ring), shape,
+                        nbytes, self._offline)
                 for src, dst, name, ring, shape, nbytes in messages]
         for message in sent:
             self.messages.append(message)

@@ -23,6 +23,8 @@ def matmul_mod(x: np.ndarray, y: np.ndarray, bits: int = 64) -> np.ndarray:
     dimension K <= 1024; those of the last reach 1.5 K 2^42 for 45 to 64 bits. Longer
     products are the sum of two halves.
     """
+    if not x.size or not y.size:        # nor does NumPy loop over arrays without rows
+        return np.matmul(x, y)
     if x.shape[-1] > INNER_LIMIT:
         half = x.shape[-1] // 2
         left = matmul_mod(x[..., :half], y[..., :half, :], bits)

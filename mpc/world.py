@@ -156,7 +156,8 @@ class World:
         """
         pairs = list(combinations(self._workers, 2))
         drawn = self._draw([group(*p) for p in pairs], ring, shape, name)
-        rows = dict.fromkeys(self._workers, np.zeros((1, *shape), ring.dtype))
+        rows = {w: np.zeros((int(w in self.here), *shape), ring.dtype)
+                for w in self._workers}
         for (plus, minus), coins in zip(pairs, drawn, strict=True):
             rows[plus] = ring.add(rows[plus], coins)
             rows[minus] = ring.sub(rows[minus], coins)

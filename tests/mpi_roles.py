@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import soak
 
 from mpc import fix_precision, train_mnist
 from mpc.train_mnist.options import parser
@@ -213,6 +214,14 @@ def prints(folder):
     if world.has("server"):
         print("the server's line")
     world.finish()
+
+
+def soaked(folder):
+    """Thousands of batches; each role saves the bytes by which its memory grows."""
+    world = MpiWorld(seed=1)
+    grown = soak.growth(soak.products(world), warm_up=500)     # fills MPI's buffers
+    world.finish()
+    (folder / f"{world.here[0]}.json").write_text(json.dumps(grown))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 import pytest
 from helpers import everywhere, give
 
-from mpc import World, compute_msb, multiply
-from mpc.ledger import Contract, Cost, Ledger, step
+from mpc import World, compute_msb, multiply, train_mnist
+from mpc.ledger import Contract, Cost, Ledger, Messages, step
 from mpc.ring import Z2kMinus1
+from mpc.train_mnist.options import parser
 
 
 def message(nbytes=8, src="alice", dst="bob", name="x"):
@@ -143,3 +144,87 @@ def test_all_roles_keep_the_same_ledger():
             "lesson/compute_msb/multiply"} == paths
     assert world.ledger.cost(path="lesson") == world.ledger.cost()
     assert world.ledger.cost().offline_rounds == 2
+
+
+# ------------------------------------------------------------------ long runs
+
+
+def fill(ledger, rounds, start=0):
+    for i in range(start, start + rounds):
+        with ledger.step("even" if i % 2 == 0 else "odd"):
+            ledger.add_round(i, [message(8 * i), message(8, "bob", "server", "y")])
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """A ledger of 200 messages in 100 rounds, of which it keeps ten."""
+    monkeypatch.setattr(Messages, "newest", 10)
+    ledger = Ledger()
+    fill(ledger, 100)
+    return ledger
+
+
+def test_a_long_run_leaves_the_newest_messages_and_its_totals(short):
+    whole = sum(8 * i + 8 for i in range(100))
+    even = sum(8 * i + 8 for i in range(0, 100, 2))
+    assert len(short.messages) == 200 and len(repr(short.messages)) < 2_000
+    assert [m.counter for m in short.messages[-4:]] == [98, 98, 99, 99]
+    assert short.messages[190].counter == 95
+    assert short.cost() == short.cost(slice(None)) == Cost(100, whole, 0, 0)
+    assert short.cost(path="even") == Cost(50, even, 0, 0)
+    assert short.cost(196) == Cost(2, 8 * (98 + 99 + 2), 0, 0)
+    assert [line.split()[:3] for line in short.table().splitlines()[1:]] == [
+        ["all", "100", f"{whole:,}"], ["even", "50", f"{even:,}"],
+        ["odd", "50", f"{whole - even:,}"]]
+
+
+@pytest.mark.parametrize("look", [
+    lambda ledger: ledger.messages[0], lambda ledger: ledger.messages[189:],
+    lambda ledger: ledger.messages[:1], lambda ledger: [*ledger.messages],
+    lambda ledger: ledger.cost(1), lambda ledger: ledger.cost(slice(0, 9)),
+    lambda ledger: ledger.table(1), lambda ledger: ledger.messages == []])
+def test_a_look_at_messages_that_are_dropped_is_refused(short, look):
+    with pytest.raises(ValueError, match=r"ledger: message \d+ of 200 is dropped; "
+                       r"call world\.ledger\.messages\.kept\.append"):
+        look(short)
+
+
+def test_a_program_can_keep_messages(monkeypatch):
+    monkeypatch.setattr(Messages, "newest", 10)
+    ledger = Ledger()
+    fill(ledger, 4)
+    ledger.messages.kept.append(slice(6, None))
+    fill(ledger, 30, start=4)
+    ledger.messages.kept[-1] = slice(6, 50)
+    fill(ledger, 30, start=34)
+    assert [m.counter for m in ledger.messages[6:50]] == [n // 2 for n in range(6, 50)]
+    assert ledger.cost(slice(6, 50)).rounds == 22
+    for part in (slice(5, 50), slice(6, 70), slice(100, 128)):
+        with pytest.raises(ValueError, match="is dropped"):
+            ledger.cost(part)
+
+
+def test_long_ledgers_are_equal_if_all_messages_are(monkeypatch):
+    monkeypatch.setattr(Messages, "newest", 10)
+    first, second, third = Ledger(), Ledger(), Ledger()
+    with third.offline():
+        third.add_round(7, [message()])
+    for ledger in (first, second, third):
+        fill(ledger, 20 - (ledger is third))
+    assert first.messages == second.messages and first.messages != third.messages
+    second.add_round(20, [message()])
+    assert first.messages != second.messages
+
+
+def test_training_keeps_its_first_batch_for_the_report(monkeypatch):
+    options = parser().parse_args(
+        "--train-items 12 --batch-size 2 --test-items 2 --epochs 1".split())
+    short, long = [], []
+    for newest, lines in ((50, short), (50_000, long)):
+        monkeypatch.setattr(Messages, "newest", newest)
+        run = train_mnist.train(options, lambda line: None)
+        lines += [line for line in train_mnist.report(run, options)
+                  if not line.startswith("Time")]
+        lines.append(run.world.ledger.table(run.batch_messages))
+    assert short == long
+    assert len(run.world.ledger.messages[run.batch_messages]) > 50

@@ -113,3 +113,13 @@ def test_a_product_leaves_its_operands_as_they_are():
     for bits in (22, 44, 64):
         matmul_mod(x, x, bits)
     np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("x, y", [
+    ((0, 3, 10**6), (0, 10**6, 2)), ((1, 3, 0), (1, 0, 2)), ((0, 4), (4, 10**7))])
+def test_a_product_without_elements_takes_no_work(monkeypatch, x, y):
+    monkeypatch.setattr(limbs, "split_limbs", None)
+    x, y = np.empty(x, np.uint64), np.empty(y, np.uint64)
+    product = matmul_mod(x, y)
+    assert product.dtype == np.uint64 and product.shape == (x @ y).shape
+    assert not product.any()

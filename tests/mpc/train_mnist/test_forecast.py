@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -53,6 +54,19 @@ def test_no_picture_is_read(monkeypatch):
     monkeypatch.setattr(data, "load_mnist", None)
     options = forecast_parser().parse_args(["--items", "10000000"])
     assert traffic(options).rounds > 10**7
+
+
+@pytest.mark.parametrize("words", ["", "--workers 3", "--comparison carry-tree"])
+def test_huge_batches_take_no_memory(words):
+    """A role without rows has none but one bool an element, which it never touches."""
+    options = forecast_parser().parse_args(
+        f"--batch-size 1000000 --items 2000000 --epochs 1 {words}".split())
+    tracemalloc.start()
+    try:
+        assert traffic(options).rounds > 50
+        assert tracemalloc.get_traced_memory()[1] < 1.5e8
+    finally:
+        tracemalloc.stop()
 
 
 def test_counts_beyond_64_bits_are_exact():

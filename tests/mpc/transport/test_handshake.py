@@ -2,11 +2,13 @@
 
 import concurrent.futures
 import json
+import re
 import sys
 
 import numpy as np
 import pytest
 
+from mpc.ledger import Ledger, Messages
 from mpc.randomness import stream
 from mpc.transport import handshake
 from mpc.transport.link import Disagreement, OutOfStep, ProtocolError
@@ -174,3 +176,44 @@ def test_keys_that_differ_are_found_and_the_proof_reveals_nothing_about_them():
                        match="bob and crypto_provider hold different keys of the gr"):
         raise done["crypto_provider"].exception()
     assert done["server"].exception() is None
+
+
+@pytest.mark.parametrize("changes, place", [
+    ({}, None), ({0: 2}, "step 0 (0/x) on;"), ({29: 2}, "step 29 (29/x) on;"),
+    ({7: 3, 20: 2}, "step 7 (7/x) on;"), ({30: 1}, "step 29 (29/x) on;")])
+def test_ledgers_that_differ_are_found_with_the_step(changes, place):
+    """One message more or longer at one role, in a ledger that keeps them all."""
+    assert difference(changes) == place
+
+
+@pytest.mark.parametrize("changes, place", [
+    ({}, None), ({29: 2}, "step 29 (29/x) on, or earlier;"),
+    ({7: 3}, "step 29 (29/x) on, or earlier;"),
+    ({7: 3, 25: 2}, "step 25 (25/x) on, or earlier;"),
+    ({30: 1}, "step 29 (29/x) on, or earlier;")])
+def test_ledgers_that_have_dropped_messages_are_compared_in_whole(
+        monkeypatch, changes, place):
+    monkeypatch.setattr(Messages, "newest", 10)
+    assert difference(changes) == place
+
+
+def difference(changes):
+    """The place that the server is told if bob's messages have other lengths."""
+    names, queues = role_names(2), Queues(role_names(2), timeout=0.5)
+    ledgers = {role: Ledger() for role in names}
+    for role, ledger in ledgers.items():
+        own = changes if role == "bob" else {}
+        for i in range(30 + (30 in own)):
+            with ledger.step(f"{i}"):
+                n = own.get(i, 1)
+                ledger.add_round(i, [("alice", "bob", "x", "Z_2^64", (n,), 8 * n)])
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
+        done = {role: pool.submit(handshake.compare_ledgers, names, role,
+                                  queues.endpoint(role), ledgers[role], 30)
+                for role in names}
+    error = done["server"].exception()
+    if error is None:
+        return None
+    found = re.fullmatch(r"the ledgers of bob and server differ from (.*;) all roles "
+                         "must use the same shapes and steps: .*", str(error))
+    return found[1]
