@@ -65,8 +65,7 @@ class Messages(Sequence):
     newest = 50_000
 
     def __init__(self):
-        self.kept, self._left, self._count = [], {}, 0
-        self._hash = hashlib.sha256()
+        self.kept, self._left, self._count, self._hash = [], {}, 0, b""
 
     def append(self, message: Message):
         old = self._count - self.newest
@@ -74,11 +73,11 @@ class Messages(Sequence):
             self._left.pop(old, None)
         self._left[self._count] = message
         self._count += 1
-        self._hash.update(repr(message).encode())
+        self._hash = hashlib.sha256(self._hash + repr(message).encode()).digest()
 
     def digest(self) -> str:
         """The same for two runs whose messages are the same, in order."""
-        return self._hash.hexdigest()[:16]
+        return self._hash.hex()[:16]
 
     def __len__(self):
         return self._count

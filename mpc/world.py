@@ -170,6 +170,7 @@ class World:
 
         Returns a `Local` with rows (role_here, *shape). Rounds: 0.
         """
+        self._check_home()
         role, rows = self._named(role), np.zeros((0, *shape), dtype)
         if self.has(role):
             rows = _exactly(load(), rows.shape[1:], rows.dtype, role)[None]
@@ -226,6 +227,7 @@ class World:
 
         All receivers get equal rows; these are those of a receiver here, if any.
         """
+        self._check_home()
         messages = []
         for name, share in shares.items():
             check("open or gather", (share,))
@@ -257,19 +259,24 @@ class World:
 
     def finish(self) -> None:
         """End a program: raises `OutOfStep` if messages are left over."""
+        self._check_home()
         if self._link is not None:
             self._link.finish()
 
     # ------------------------------------------------------ underneath the verbs
 
-    def _tick(self):
+    def _check_home(self):
         if self._home != (os.getpid(), threading.get_ident()):
             raise RuntimeError("World: another process or thread made it; both would "
                                "draw the same masks; make a World of its own here")
+
+    def _tick(self):
+        self._check_home()
         self.counter += 1
 
     def spend(self, *coins: np.ndarray | Share) -> None:
         """Enter into the mask ledger that these coins hide a value; only once each."""
+        self._check_home()
         spend([mask for coin in coins if (mask := self._drawn[coin])])
 
     def _remember(self, coins, name):

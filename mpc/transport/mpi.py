@@ -303,6 +303,7 @@ class MpiWorld(World):
         factor or addend leaves no trace in a ledger; to detect it, the roles compare
         their sources at the start (`handshake.versions`).
         """
+        self._check_home()
         me, = self.here
         sent, received = Counter[str](), Counter[str]()
         for kind, nbytes in self.ledger.totals.nbytes.items():

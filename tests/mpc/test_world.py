@@ -1,9 +1,14 @@
 """The World's verbs: their results, their prices, and the holder of each array."""
 
+import contextlib
+import copy
+import multiprocessing
 import os
+import pickle
 import threading
 import time
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -641,41 +646,100 @@ def test_threads_return_what_each_role_computed():
 
 # ---- a World stays where it was made
 
-DRAWS = [a_share, lambda w: w.common_coins(w.ring, (1,), "c"),
-         lambda w: w.zero_share(w.ring, (1,), "z"), lambda w: give(w, [1]),
-         lambda w: w.broadcast("bob", [1], 1)]
+
+VERBS = {
+    "deal": a_share, "common_coins": lambda w: w.common_coins(w.ring, (1,), "c"),
+    "zero_share": lambda w: w.zero_share(w.ring, (1,), "z"),
+    "share": lambda w: give(w, [1]), "broadcast": lambda w: w.broadcast("bob", [1], 1),
+    "private_input": lambda w: w.private_input("bob", (), lambda: 1.0),
+    "open": lambda w: w.open(x=w.kept.masked),
+    "gather": lambda w: w.gather("bob", x=w.kept.masked),
+    "spend": lambda w: w.spend(w.kept.coins), "finish": lambda w: w.finish(),
+    "secret": lambda w: w.secret([1.0], "bob"), "reveal": lambda w: w.kept.x.reveal(),
+    "multiply": lambda w: w.kept.x * w.kept.x,
+    "relu": lambda w: w.kept.x.relu()}
+INHERITED = []          # by a forked process
 
 
-@pytest.mark.parametrize("draw", DRAWS)
-def test_a_world_in_another_thread_is_refused(draw):
-    world, raised = World(seed=1), []
+def settled():
+    """A World and, as `kept`, values that wait for a verb."""
+    world = mpc.World(seed=1)
+    world.kept = SimpleNamespace(
+        masked=give(world, [1]) + world.deal(world.ring, (1,), "r")[0],
+        coins=world.common_coins(world.ring, (1,), "c"),
+        x=world.secret([1.0], "alice"))
+    return world
 
-    def run():
-        try:
-            draw(world)
-        except RuntimeError as error:
-            raised.append(str(error))
 
-    thread = threading.Thread(target=run)
+def complaint(verb, world):
+    """The error message of a verb, or None."""
+    try:
+        VERBS[verb](world)
+    except RuntimeError as error:
+        return str(error)
+
+
+def test_every_verb_is_tried_elsewhere():
+    public = {name for name in dir(World) if callable(getattr(World, name))
+              and not name.startswith("_")}
+    assert public - VERBS.keys() == {"has", "party_index"}      # which only look
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_world_in_another_thread_is_refused_and_goes_on_where_it_was_made(verb):
+    world, raised = settled(), []
+    before = world.counter, world.ledger.messages[:]
+    thread = threading.Thread(target=lambda: raised.append(complaint(verb, world)))
     thread.start()
     thread.join()
-    assert len(raised) == 1 and "make a World of its own here" in raised[0]
-    draw(world)                                     # where it was made it goes on
+    assert "another process or thread made it" in raised[0]
+    assert (world.counter, world.ledger.messages) == before
+    VERBS[verb](world)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_world_in_a_forked_process_is_refused():
-    world = World(seed=1)
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_world_in_a_forked_process_is_refused(verb):
+    world = settled()
     child = os.fork()
     if not child:
-        try:
-            a_share(world)
-        except RuntimeError as error:
-            os._exit(7 if "another process" in str(error) else 1)
-        os._exit(0)
+        with contextlib.suppress(BaseException):
+            os._exit(7 if "another process" in complaint(verb, world) else 1)
+        os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    a_share(world)
+    VERBS[verb](world)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_pool_of_processes_gets_no_world():
+    world = settled()
+    INHERITED.append(world)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert "another process" in pool.apply(in_a_pool, ("open",))
+        for secret in (world, world.alice, world.kept.masked, world.kept.x):
+            with pytest.raises(TypeError, match="is not (copied or )?pickled"):
+                pool.apply(repr, (secret,))
+    INHERITED.clear()
+    VERBS["open"](world)
+
+
+def in_a_pool(verb):
+    return complaint(verb, INHERITED[0])
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_world_is_not_duplicated_nor_with_a_model(duplicate):
+    world = settled()
+    with pytest.raises(TypeError, match="a World is not copied or pickled: masks"):
+        duplicate(world)
+    for value in (world.alice, world.kept.x.value):
+        if duplicate is pickle.dumps:
+            with pytest.raises(TypeError, match="pickled"):
+                duplicate(value)
+        else:
+            assert duplicate(value) is value
 
 
 def test_a_verb_takes_shares_of_its_own_world_only():
