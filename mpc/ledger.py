@@ -69,7 +69,7 @@ class Messages(Sequence):
 
     def append(self, message: Message):
         old = self._count - self.newest
-        if not any(old in range(self._count)[part] for part in self.kept):
+        if old >= 0 and not any(old in range(self._count)[part] for part in self.kept):
             self._left.pop(old, None)
         self._left[self._count] = message
         self._count += 1
@@ -105,8 +105,9 @@ class Totals:
     """Sums over all messages, or some: as many numbers as a program has kinds."""
 
     def __init__(self, messages: Sequence[Message] = ()):
-        self.messages, self.nbytes = Counter[Kind](), Counter[Kind]()
-        self.rounds = Counter[tuple[str, bool]]()
+        self.messages: Counter[Kind] = Counter()
+        self.nbytes: Counter[Kind] = Counter()
+        self.rounds: Counter[tuple[str, bool]] = Counter()      # by path and offline
         for _, one_round in groupby(messages, lambda m: m.round):
             self.add(list(one_round))
 
