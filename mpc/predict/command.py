@@ -158,7 +158,8 @@ def run(options: Namespace) -> int:
     check(options)
     here, images = roles_here(options), np.zeros((0, 28, 28), np.uint8)
     names: list[str] = []
-    parameters = nn.load(options.model) if "server" in here else None
+    due = sum(p.value.nbytes for p in network(options).parameters())
+    parameters = nn.load(options.model, due + 10**6) if "server" in here else None
     network(options, parameters)        # refuses others before anything is shared
     if options.owner in here:
         names, images = read_pictures(options.images, options.data_dir)

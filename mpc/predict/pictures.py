@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import re
 import struct
-import zlib
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 import data
 from data.idx import count_items, read_idx
+from nn.files import FAULTS
 
 SHAPE = (28, 28)
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+MOST_PNG = 10_000_000       # bytes; 28 x 28 pixels take less than 10,000
 ITEMS = re.compile(r"(.+):(\d+)(?:-(\d+))?", re.DOTALL)
 SYNTAX = ("take a .png, a .npy, or items of an IDX file: test:3, "
           "t10k-images-idx3-ubyte:3-7")
@@ -67,9 +69,10 @@ def _items(file, first, last, data_dir):
 def _npy(word):
     """One picture or several: bytes, or floats from 0 to 1."""
     try:
-        with open(word, "rb") as file:
+        with open(word, "rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")     # about headers that Python 2 wrote
             array = np.load(file, allow_pickle=False)
-    except (ValueError, OSError, EOFError, MemoryError, OverflowError):
+    except (*FAULTS, OSError):
         array = None                    # a header can promise any size
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{word}: damaged, or no plain array; save it again")
@@ -95,6 +98,9 @@ def _png(word):
         raise ValueError(f"{word}: a PNG needs matplotlib; install it with python -m "
                          "pip install matplotlib, or save a .npy") from None
     damaged = f"{word}: damaged, or no PNG; save it again"
+    if os.path.getsize(word) > MOST_PNG:
+        raise ValueError(f"{word}: is larger than {MOST_PNG:,} bytes; save the pixels "
+                         "alone")
     with open(word, "rb") as file:
         head = file.read(24)
     if len(head) < 24 or not head.startswith(PNG_MAGIC):
@@ -104,8 +110,10 @@ def _png(word):
         raise ValueError(f"{word}: has {size[0]} x {size[1]} pixels; scale it to "
                          "28 x 28")
     try:
-        pixels = np.asarray(imread(word, "png"))
-    except (ValueError, OSError, SyntaxError, EOFError, zlib.error):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")     # about chunks beside the pixels
+            pixels = np.asarray(imread(word, "png"))
+    except (*FAULTS, OSError, SyntaxError, struct.error, IndexError):
         raise ValueError(damaged) from None
     if pixels.shape[:2] != SHAPE:       # the header is of another size than the picture
         raise ValueError(damaged)

@@ -46,6 +46,7 @@ from mpc.world import World, role_names
 from nn import Module
 
 FORMAT = b"mpc-numpy checkpoint 1"
+MOST_BYTES = 10**8          # of a file; the shares of the network take a hundredth
 EARLIER = "delete it to go on from an earlier checkpoint"
 SCHEDULE = "checkpoint", "resume", "every"      # do not change the result
 
@@ -344,6 +345,8 @@ def write_whole(path: Path, body: bytes) -> None:
 def read_whole(path: Path) -> tuple[dict, bytes]:
     """The JSON and the arrays of a file; raises ValueError if a bit is wrong."""
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError
         found, checksum, body = path.read_bytes().split(b"\n", 2)
         if found != FORMAT:
             raise ValueError
@@ -358,7 +361,7 @@ def read_whole(path: Path) -> tuple[dict, bytes]:
     head, _, arrays = body.partition(b"\n")
     try:
         return json.loads(head), arrays
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f"{path}: malformed; {EARLIER}") from None
 
 
@@ -370,6 +373,8 @@ def _checked(path, role, done, parameters, own):
         for name, size in header["arrays"].items():
             saved.arrays[name], payload = payload[:size], payload[size:]
         named, theirs = (header["role"], saved.point.done), dict(header["parameters"])
+        if payload or not _is_sound(saved.point, [header["role"], *theirs.values()]):
+            raise ValueError
     except (KeyError, TypeError, AttributeError, ValueError):
         raise ValueError(f"{path}: malformed; {EARLIER}") from None
     if named != (role, done):
@@ -384,6 +389,16 @@ def _checked(path, role, done, parameters, own):
         raise ValueError(f"{path}: {role} had other data; with --reproducible, the "
                          "masks of those data must not hide others")
     return saved
+
+
+def _is_sound(point, texts):
+    """Do the numbers and texts of a file have their types?"""
+    numbers = [*point[1:7], *(n for _, i, part, _, n in point.opened
+                              for n in (i, part, n))]
+    texts = [*texts, point.session, *(t for split, _, _, label, _ in point.opened
+                                      for t in (split, label))]
+    return (all(type(n) is int and 0 <= n < 2**63 for n in numbers)
+            and all(isinstance(t, str) and t.isprintable() for t in texts))
 
 
 def parameters_of(options: Namespace) -> dict[str, str]:

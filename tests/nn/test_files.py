@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -138,3 +139,54 @@ def test_a_header_that_announces_terabytes_is_refused(path):
 def test_an_unreadable_file_is_refused(path):
     path.chmod(0)
     assert refused(path).startswith("cannot be read (Permission denied)")
+
+
+def test_a_small_file_that_promises_gigabytes_is_refused_unread(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        with file.open("w.npy", "w", force_zip64=True) as member:
+            np.lib.format.write_array_header_1_0(
+                member, {"descr": "<f8", "fortran_order": False, "shape": (2**25,)})
+            for _ in range(2**8):
+                member.write(bytes(2**20))
+    assert path.stat().st_size < 2e6
+    tracemalloc.start()
+    try:
+        assert refused(path).startswith("unpacks to 268,435,584 bytes, more than ")
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_caller_may_bound_what_is_unpacked(path):
+    np.savez_compressed(path, w=np.zeros(10**6))
+    assert refused(path).endswith("; take another file, or set at_most")
+    assert nn.load(path, 8 * 10**6 + 128)["w"].shape == (10**6,)
+    np.savez(path, w=np.zeros(10**6))
+    assert nn.load(path)["w"].shape == (10**6,)
+    with pytest.raises(ValueError, match="unpacks to 8,000,128 bytes, more than 5,000"):
+        nn.load(path, 5_000)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_files_that_numpy_would_not_write_are_refused(path, method):
+    with zipfile.ZipFile(path, "w", method) as file, file.open("w.npy", "w") as member:
+        np.save(member, np.ones(3))
+    assert refused(path).startswith("damaged, or no .npz file of plain arrays")
+
+
+@pytest.mark.parametrize("header, fault", [
+    ("{'descr': '<f8', 'fortran_order': False, 'shape': (3L,), }", None),
+    ("{'descr': (", "damaged, or no .npz"), ("(" * 4000, "damaged, or no .npz")])
+def test_headers_that_numpy_hardly_reads_are_read_or_refused(path, header, fault):
+    packed = np.lib.format.magic(1, 0) + len(header).to_bytes(2, "little")
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("w.npy", packed + header.encode() + np.ones(3).tobytes())
+    if fault:
+        assert refused(path).startswith(fault)
+    else:
+        assert nn.load(path)["w"].tolist() == [1, 1, 1]
+
+
+def test_names_stay_in_one_line(path):
+    np.savez(path, **{"a\nb": np.ones(1)})
+    assert refused(path) == "has a name that cannot be printed; save the model again"
