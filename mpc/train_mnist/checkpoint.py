@@ -373,13 +373,16 @@ def _checked(path, role, done, parameters, own):
         for name, size in header["arrays"].items():
             saved.arrays[name], payload = payload[:size], payload[size:]
         named, theirs = (header["role"], saved.point.done), dict(header["parameters"])
-        if payload or not _is_sound(saved.point, [header["role"], *theirs.values()]):
+        texts = [header["role"], *theirs, *theirs.values(), str(saved.point.done)]
+        if not all(isinstance(text, str) and text.isprintable() for text in texts):
             raise ValueError
     except (KeyError, TypeError, AttributeError, ValueError):
         raise ValueError(f"{path}: malformed; {EARLIER}") from None
     if named != (role, done):
         raise ValueError(f"{path}: is of {named[0]} after {named[1]} batches; give it "
                          "back its name")
+    if not _is_sound(saved.point):
+        raise ValueError(f"{path}: malformed; {EARLIER}")
     for name in sorted(parameters.keys() | theirs.keys()):
         our, their = (v.get(name, "nothing") for v in (parameters, theirs))
         if our != their:
@@ -391,14 +394,14 @@ def _checked(path, role, done, parameters, own):
     return saved
 
 
-def _is_sound(point, texts):
-    """Do the numbers and texts of a file have their types?"""
-    numbers = [*point[1:7], *(n for _, i, part, _, n in point.opened
-                              for n in (i, part, n))]
-    texts = [*texts, point.session, *(t for split, _, _, label, _ in point.opened
-                                      for t in (split, label))]
-    return (all(type(n) is int and 0 <= n < 2**63 for n in numbers)
-            and all(isinstance(t, str) and t.isprintable() for t in texts))
+def _is_sound(point):
+    """Do the numbers of a point have their type, and its openings their form?"""
+    try:
+        numbers = [*point[1:7], *(n for _, i, part, label, counter in point.opened
+                                  for n in (i, part, counter) if label.isprintable())]
+    except (TypeError, ValueError, AttributeError):
+        return False
+    return all(type(n) is int and 0 <= n < 2**63 for n in numbers)
 
 
 def parameters_of(options: Namespace) -> dict[str, str]:

@@ -368,6 +368,12 @@ def test_a_damaged_file_of_any_role_is_refused(folder, capsys, role):
     (lambda h, a: h["point"].update(done="6"), "is of alice after 6 batches"),
     (lambda h, a: h["point"].pop("counter"), "malformed"),
     (lambda h, a: h["point"].update(more=1), "malformed"),
+    (lambda h, a: h["point"].update(counter="7"), "malformed"),
+    (lambda h, a: h["point"].update(losses=-1), "malformed"),
+    (lambda h, a: h["point"].update(opened=[["train", 0, 0, "a"]]), "malformed"),
+    (lambda h, a: h["point"].update(opened=[["train", 0, 0.5, "a", 1]]), "malformed"),
+    (lambda h, a: h.update(role="b\nb"), "malformed"),
+    (lambda h, a: h["parameters"].update(lr="1\n2"), "malformed"),
     (lambda h, a: h.pop("arrays"), "malformed"),
     (lambda h, a: h.update(parameters=[1]), "malformed"),
     (lambda h, a: h["parameters"].update(code="0" * 16), "was written with code 000"),
@@ -388,10 +394,18 @@ def test_a_file_that_was_tampered_with_is_refused(folder, capsys, change, said):
 
 def test_json_that_is_damaged_under_a_right_checksum_is_refused(folder, capsys):
     path = folder / "bob-00000006.checkpoint"
-    for body in (b"", b"\xff\n", b"{\n", b"[]\n", b"7\n\n"):
+    for body in (b"", b"\xff\n", b"{\n", b"[]\n", b"7\n\n", b"[" * 10**5 + b"\n"):
         checkpoint.write_whole(path, body)
         assert f"{path}: malformed; delete it" in refused(
             capsys, f"{ALWAYS} --resume {folder}")
+
+
+def test_a_file_larger_than_any_checkpoint_is_refused_unread(folder, capsys):
+    path = folder / "bob-00000006.checkpoint"
+    with path.open("r+b") as file:
+        file.truncate(10**9)                # takes no room on a disk
+    assert "not a checkpoint of this version" in refused(
+        capsys, f"{ALWAYS} --resume {folder}")
 
 
 def test_shares_outside_the_ring_are_refused(tmp_path, capsys):
