@@ -56,9 +56,10 @@ class SGD:
         lr, momentum, decay = (float(as_number(x, f"SGD({name})", True)) for name, x in
                                zip(NUMBERS, (self.lr, self.momentum, self.weight_decay),
                                    strict=False))
-        if not 0 <= momentum < 1 or decay < 0:
-            raise ValueError(f"SGD: momentum={momentum}, weight_decay={decay}; pass a "
-                             "momentum from 0 on, below 1, and a decay from 0 on")
+        if not 0 <= momentum < 1 or min(lr, decay) < 0:
+            raise ValueError(
+                f"SGD: lr={lr}, momentum={momentum}, weight_decay={decay}; pass a "
+                "momentum from 0 on, below 1, and a rate and a decay from 0 on")
         if self.nesterov and not momentum:
             raise ValueError("SGD: nesterov needs a momentum; pass momentum=0.9")
         return lr, momentum, decay

@@ -9,7 +9,7 @@ from itertools import product as indices
 import numpy as np
 from differential import Program, Setting, check, expect, run_lines
 from expected import Expected, Format, LeftRange
-from random_programs import ARRAYS, Generator, axes, pick
+from random_programs import ARRAYS, Generator, axes, often, pick
 
 import nn
 
@@ -204,15 +204,10 @@ def product(g):
     return g.pick(*choices)
 
 
-def often(**times):
-    """Functions of this module, each as often as it is to be drawn."""
-    return [globals()[name] for name, n in times.items() for _ in range(n)]
-
-
 LINES = often(
-    reduction=5, place=2, counted=1, elementwise=2, builtin=1, binary=5, divided=1,
-    clipped=1, chosen=2, chosen_publicly=1, logical=1, compared=2, summed=2, moved=6,
-    joined=3, product=4)
+    globals(), reduction=5, place=2, counted=1, elementwise=2, builtin=1, binary=5,
+    divided=1, clipped=1, chosen=2, chosen_publicly=1, logical=1, compared=2, summed=2,
+    moved=6, joined=3, product=4)
 
 
 def draw(seed, setting, small=False):

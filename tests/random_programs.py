@@ -557,19 +557,20 @@ def chain_link(g):
                   f"{x} / {divisor}")
 
 
-def often(**times):
-    """Functions of this module, each as often as it is to be drawn."""
-    return [globals()[name] for name, n in times.items() for _ in range(n)]
+def often(functions, **times):
+    """Some of these {name: function}, each as often as it is to be drawn."""
+    return [functions[name] for name, n in times.items() for _ in range(n)]
 
 
 MIXED = often(
-    add=20, add_public=25, multiply=25, square=10, times_number=25, over_number=20,
-    times_array=25, masked_then_shifted=10, zero_then_shifted=5, cancel=5, matmul=10,
-    matmul_public=15, add_up=15, mean=10, index=10, reshape=5, transpose=5, negate=5,
-    refresh=5, join=10, compare=6, select=3, relu=4, largest=3)
-LIMITS = MIXED + often(fill_product=40, fill_factor=40, fill_again=10, fill_then_sum=30,
-                       fill_then_compare=5, fill_sum=20, fill_comparison=5)
-LONG = often(long_sum=3, long_matmul=2, variance=3)
+    globals(), add=20, add_public=25, multiply=25, square=10, times_number=25,
+    over_number=20, times_array=25, masked_then_shifted=10, zero_then_shifted=5,
+    cancel=5, matmul=10, matmul_public=15, add_up=15, mean=10, index=10, reshape=5,
+    transpose=5, negate=5, refresh=5, join=10, compare=6, select=3, relu=4, largest=3)
+LIMITS = MIXED + often(
+    globals(), fill_product=40, fill_factor=40, fill_again=10, fill_then_sum=30,
+    fill_then_compare=5, fill_sum=20, fill_comparison=5)
+LONG = often(globals(), long_sum=3, long_matmul=2, variance=3)
 CHAIN = [chain_link]
 
 

@@ -39,6 +39,10 @@ def compare(name: str, result, operands: tuple, options: dict):
         raise OutOfRange(f"{name}: a number of size {size:.1e} came where "
                          f"{_format(result)} leave room for {limit:.1e}; scale the "
                          "data, take fewer digits or a larger ring")
+    undefined = np.isnan(expected)
+    if undefined.any():
+        raise OutOfRange(f"{name}: {undefined.sum()} of {undefined.size} results are "
+                         "undefined, such as a quotient by zero; change the operands")
     off = np.abs(found - expected)
     wrong = np.broadcast_to(~(off <= bound + 1e-12 + ROUNDING * size), found.shape)
     if wrong.any():

@@ -9,6 +9,7 @@ import argparse
 import gzip
 import random
 import struct
+import sys
 import tempfile
 import time
 import tracemalloc
@@ -16,6 +17,11 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+
+if __name__ == "__main__":
+    sys.path[:0] = map(str, Path(__file__).parents[2:0:-1])
+
+from mutations import cut, drop, flip, insert, repeat
 
 import data
 from data import download
@@ -35,30 +41,6 @@ def idx(array):
 
 
 # ------------------------------------------------------------------ mutations
-
-
-def flip(g, b):
-    at = g.randrange(len(b) + 1)
-    return b[:at] + bytes(x ^ 1 << g.randrange(8) for x in b[at:at + 1]) + b[at + 1:]
-
-
-def cut(g, b):
-    return b[:g.randrange(len(b) + 1)]
-
-
-def drop(g, b):
-    at = g.randrange(len(b) + 1)
-    return b[:at] + b[at + g.randrange(20):]
-
-
-def insert(g, b):
-    at = g.randrange(len(b) + 1)
-    return b[:at] + g.randbytes(g.randrange(1, 20)) + b[at:]
-
-
-def repeat(g, b):
-    at = g.randrange(len(b) + 1)
-    return b[:at] + b[at:at + g.randrange(2000)] * g.randrange(1, 4) + b[at:]
 
 
 def header(g, b):

@@ -12,6 +12,7 @@ import json
 import random
 import resource
 import struct
+import sys
 import tempfile
 import time
 import warnings
@@ -20,7 +21,11 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from test_idx_files import cut, drop, flip, insert, repeat
+
+if __name__ == "__main__":
+    sys.path[:0] = map(str, Path(__file__).parents[2:0:-1])
+
+from mutations import cut, drop, flip, insert, repeat
 
 import nn
 from mpc import predict

@@ -201,6 +201,16 @@ def test_a_rate_that_is_not_finite_is_refused(w, lr):
         nn.SGD([w], lr)
 
 
+def test_a_negative_rate_is_refused_when_passed_or_assigned(w):
+    with pytest.raises(ValueError, match=r"SGD: lr=-0.1, .* a rate and a decay from 0"):
+        nn.SGD([w], -0.1)
+    sgd = nn.SGD([w], 0)
+    sgd.lr = -1e-9
+    with pytest.raises(ValueError, match="SGD: lr=-1e-09"):
+        sgd.step()
+    assert w.value.tolist() == [1, 2]
+
+
 def test_a_rate_may_be_set_between_steps(w):
     sgd = nn.SGD([w], 1.0)
     sgd.lr = 0.5

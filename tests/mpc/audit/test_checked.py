@@ -39,6 +39,8 @@ LARGE = [
     ("(s([4e6]) * s([4e6])).relu()", r"^\*: a number of size 1.6e\+13"),
     ("nn.mse_loss(nn.Tensor(s([[4e6]])), nn.Tensor(s([[0.0]])))", r"^\*\*: a number"),
     ("s([1.0, 8e9]) / s([2.0, 1.0])", r"^divide: 1 of 2 results are wrong by up to"),
+    ("s([1.0, 2.0]) / s([0.0, 1.0])",
+     "^divide: 1 of 2 results are undefined, such as a quotient by zero; change the"),
     ("s(1e15) / s(0.001)", r"^divide: a number of size 1.0e\+18"),
 ]
 
