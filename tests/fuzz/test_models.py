@@ -72,14 +72,15 @@ def npy(g, array):
 
 def npz(g):
     """An .npz file of a few arrays; small ones promise much."""
-    stream = io.BytesIO()
-    method = g.choice((0, 0, 8, 8, 12, 14))
-    arrays = dict(MODEL) if g.random() < 0.3 else {
-        g.choice(NAMES): np.zeros(g.choice((1, 3, (28, 28)))) for _ in range(3)}
+    stream, arrays, method = io.BytesIO(), MODEL, zipfile.ZIP_STORED
+    if g.random() < 0.8:
+        method = g.choice((0, 0, 8, 8, 12, 14))
+        arrays = {g.choice(NAMES): np.zeros(g.choice((1, 3, (28, 28))))
+                  for _ in range(3)}
     with zipfile.ZipFile(stream, "w", method) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")         # of a name that comes twice
         for name, array in arrays.items():
-            known = name in MODEL and g.random() < 0.9
+            known = arrays is MODEL and g.random() < 0.9
             content = npy(random.Random(3), array) if known else npy(g, array)
             file.writestr(name + g.choice((".npy", ".npy", ".npy", "")), content)
         if g.random() < 0.02:
@@ -219,7 +220,7 @@ def run(runs, seed):
 
 
 def test_mutated_models_pictures_and_checkpoints_are_read_or_refused():
-    assert 20 < run(400, 0) < 250
+    assert 10 < run(200, 0) < 120
 
 
 if __name__ == "__main__":
