@@ -396,10 +396,13 @@ def _checked(path, role, done, parameters, own):
 
 def _is_sound(point):
     """Do the numbers of a point have their type, and its openings their form?"""
+    numbers = [*point[1:7]]
     try:
-        numbers = [*point[1:7], *(n for _, i, part, label, counter in point.opened
-                                  for n in (i, part, counter) if label.isprintable())]
-    except (TypeError, ValueError, AttributeError):
+        for split, i, part, label, counter in point.opened:
+            numbers += i, part, counter
+            if split not in ("train", "test") or not isinstance(label, str):
+                return False
+    except (TypeError, ValueError):
         return False
     return all(type(n) is int and 0 <= n < 2**63 for n in numbers)
 
