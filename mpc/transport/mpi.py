@@ -38,7 +38,7 @@ from collections import Counter, deque
 
 from mpc.program import World
 from mpc.randomness import public_seed
-from mpc.transport import handshake, launcher, supervisor
+from mpc.transport import handshake, interrupts, launcher, supervisor
 from mpc.transport.error_report import describe
 from mpc.transport.launcher import launched, role_of
 from mpc.transport.link import (
@@ -289,7 +289,6 @@ class MpiWorld(World):
         parameters = {"n_workers": n_workers, "seed": seed, **options, **dict(public)}
         texts = handshake.as_texts({**handshake.versions(), **parameters})
         handshake.compare_parameters(names, role, link, texts)
-        supervisor.unlink_shared_memory()       # all roles have opened it
         keys = (handshake.agree_on_keys(names, role, link) if seed is None
                 else make_keys(names, seed))
         handshake.confirm_keys(names, role, link, keys)
@@ -348,12 +347,13 @@ def check_processes(names: tuple, n_workers: int, place: tuple) -> None:
 def mpi():
     """The module MPI of mpi4py; loading it joins the other processes."""
     try:
-        with warnings.catch_warnings():     # check_processes names another launcher
-            warnings.simplefilter("ignore", RuntimeWarning)
+        with warnings.catch_warnings(), launcher.joining():
+            warnings.simplefilter("ignore", RuntimeWarning)     # see check_processes
             from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise ValueError(f"MPI cannot be used ({error}); install it with python -m pip "
                          "install '.[mpi]'") from None
+    supervisor.unlink_shared_memory()       # all roles of this host have opened it
     return MPI
 
 
@@ -367,6 +367,7 @@ def as_role(main, speakers: tuple | None = None) -> int:
     print; None means all. Without a launcher, the function just calls ``main()``.
     """
     status = launcher.start_role()
+    interrupts.raise_again()
     place = None if status else launched()
     if place is None:
         return status or main()
@@ -376,7 +377,6 @@ def as_role(main, speakers: tuple | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     if status:
-        supervisor.unlink_shared_memory()
         os._exit(status)        # MPI's finalisation would wait for the others
     launcher.report(supervisor.ENDED)
     return 0

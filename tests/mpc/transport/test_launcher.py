@@ -1,9 +1,11 @@
 """Launchers are recognised; a supervisor reports a cause before its consequences."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
+import types
 
 import pytest
 from mpi_runs import SMALL, TIMEOUT, clean, in_processes, one_line
@@ -142,12 +144,25 @@ def test_without_a_launcher_the_command_says_how_to_start_it(capsys):
     (7, [], [], False, (7, ["ended with status 7; the run ends"])),
     (1, ["warning"], ["ValueError: x"], False, (1, ["warning", "ValueError: x"])),
     (-signal.SIGINT, [], [], False, (130, ["interrupted"])),
+    (1, [], [supervisor.JOINED, "ValueError: x"], False, (1, ["ValueError: x"])),
+    (-signal.SIGINT, [], [supervisor.JOINED], False, (130, ["interrupted"])),
     (-signal.SIGUSR2, [], ["PeerFailed: x"], False, (supervisor.CONSEQUENCE, [])),
-    (-signal.SIGBUS, [], [], False,
-     (-9, ["killed by signal 7 (SIGBUS) (shared memory is full); the run ends"]))])
+    (-signal.SIGSEGV, [], [], False,
+     (-9, ["killed by signal 11 (SIGSEGV); the run ends"]))])
 def test_a_supervisor_reports_the_end_of_a_role(
         status, held, reported, shown, expected):
     assert supervisor.verdict(status, held, reported, shown) == expected
+
+
+@pytest.mark.parametrize("left, reason", [
+    (3, ": shared memory is full, /dev/shm has 3 of 64 MB left; remove files there that "
+     "no run uses, or make it larger, as docker run --shm-size=256m does"),
+    (50, "; the run ends")])
+def test_a_bus_error_tells_whether_shared_memory_is_full(monkeypatch, left, reason):
+    disk = types.SimpleNamespace(f_frsize=2**20, f_blocks=64, f_bavail=left)
+    monkeypatch.setattr(os, "statvfs", lambda path: disk, raising=False)
+    assert supervisor.verdict(-signal.SIGBUS, [], [], False) == (
+        -9, [f"killed by signal 7 (SIGBUS){reason}"])
 
 
 def test_a_cause_is_reported_before_its_consequences():
