@@ -4,9 +4,6 @@ Read `mpc.tiny` for the whole idea in one file, then `mpc.world` for the parties
 """
 
 # ruff: noqa: E402, I001
-from mpc.transport import interrupts
-
-interrupts.end_early()      # before anything takes time
 from mpc.transport import blas, launcher
 
 launcher.start_early()      # before NumPy is loaded, which can fail in a role under MPI

@@ -42,14 +42,16 @@ class Draft:
             with open(old, "rb") as file:
                 _lock(file)
                 os.unlink(self.part)
-        self._claim = _claim(self.target)
-        try:
-            self.file = open(os.open(folder, os.O_TMPFILE | os.O_RDWR, mode), "w+b")
-            self.path = f"/proc/self/fd/{self.file.fileno()}"
-        except (AttributeError, OSError):       # not on this system or in this folder
-            self.file = open(os.open(self.part, FLAGS, mode), "w+b")
-            self.path = self.part
-            _lock(self.file)
+        with contextlib.ExitStack() as held:
+            held.enter_context(_claim(self.target))
+            try:
+                self.file = open(os.open(folder, os.O_TMPFILE | os.O_RDWR, mode), "w+b")
+                self.path = f"/proc/self/fd/{self.file.fileno()}"
+            except (AttributeError, OSError):   # not on this system or in this folder
+                self.file = open(os.open(self.part, FLAGS, mode), "w+b")
+                self.path = self.part
+                _lock(self.file)
+            self._held = held.pop_all()
 
     def __enter__(self) -> Draft:
         return self
@@ -60,8 +62,7 @@ class Draft:
         if self.part:
             with contextlib.suppress(OSError):
                 os.unlink(self.part)
-        if self._claim:
-            self._claim.close()
+        self._held.close()
 
     def publish(self) -> None:
         """Move the file to its place once it is on the disk, up to this position."""
@@ -80,22 +81,22 @@ class Draft:
             os.close(folder)
 
 
+@contextlib.contextmanager
 def _claim(target):
-    """A socket that, on this system, one process at most has for this file, or None.
+    """Hold a socket that, on Linux, one process at a time can have for this file.
 
     `BlockingIOError` if another process has it. It ends with its process.
     """
-    name = hashlib.sha256(os.fsencode(target)).hexdigest()
-    with contextlib.suppress(AttributeError):   # Windows has no such sockets
-        claim = socket.socket(socket.AF_UNIX)
+    name = f"\0mpc-numpy {hashlib.sha256(os.fsencode(target)).hexdigest()}"
+    with contextlib.ExitStack() as held:
         try:
-            claim.bind(f"\0mpc-numpy {name}")
-            return claim
-        except OSError as error:
-            claim.close()
+            held.enter_context(socket.socket(socket.AF_UNIX)).bind(name)
+        except AttributeError:                  # Windows has no such sockets
+            pass
+        except OSError as error:                # other systems have other names
             if error.errno == errno.EADDRINUSE:
-                raise BlockingIOError from None     # other systems have other names
-    return None
+                raise BlockingIOError from None
+        yield
 
 
 def _lock(file):

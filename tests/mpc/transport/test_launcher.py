@@ -155,8 +155,8 @@ def test_a_supervisor_reports_the_end_of_a_role(
 
 
 @pytest.mark.parametrize("left, reason", [
-    (3, ": shared memory is full, /dev/shm has 3 of 64 MB left; remove files there that "
-     "no run uses, or make it larger, as docker run --shm-size=256m does"),
+    (3, ": shared memory is full, /dev/shm has 3 of 64 MB left; remove files there "
+     "that no run uses, or make it larger, as docker run --shm-size=256m does"),
     (50, "; the run ends")])
 def test_a_bus_error_tells_whether_shared_memory_is_full(monkeypatch, left, reason):
     disk = types.SimpleNamespace(f_frsize=2**20, f_blocks=64, f_bavail=left)
