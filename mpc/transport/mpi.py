@@ -164,7 +164,9 @@ class Mailbox:
                 if waited > LONG_WAIT:
                     idle()
         except mpi().Exception as error:    # the peer is gone; its supervisor knows why
-            raise PeerFailed(str(error).splitlines()[-1]) from None
+            reason = str(error).splitlines()[-1]
+            raise PeerFailed(f"the connection to another role has failed ({reason}); "
+                             "its host or its supervisor may be gone") from None
         return result
 
 
