@@ -82,9 +82,9 @@ OUTCOMES = {
         Outcome(EVERYWHERE[5:], 0, (), "go on: the room for the model is reserved")],
     "/dev/shm full": [
         Outcome(("joining",), 1, (
-            "OTHER: killed by signal 7 (SIGBUS): shared memory is full, /dev/shm has N "
-            "of N MB left; remove files there that no run uses, or make it larger, as "
-            "docker run --shm-size=256m does",)),
+            "OTHER: killed by signal 7 (SIGBUS): shared memory is full or too small, "
+            "/dev/shm has N of N MB left; remove files there that no run uses, or make "
+            "it larger, as docker run --shm-size=256m does; the run ends",)),
         Outcome(JOINED, 0, (), "go on: all memory is taken when the roles join")]}
 SAMPLE = [      # of every fault, role and place, for each run of the checks
     (2, "server", "joining", "SIGKILL"), (2, "alice", "test", "SIGSTOP"),

@@ -30,7 +30,7 @@ GRACE_PERIOD = 2.0          # further seconds before a role reports that another
 LAST_LINES = 0.5            # seconds before a role's end, to which its lines belong
 CHECK_INTERVAL = 1.0        # seconds between two looks at the other processes
 LAUNCHER_TIMEOUT = 10.0     # seconds for the launcher to read its pipes or end a run
-LITTLE = 2**25              # bytes of shared memory: with less left, it counts as full
+LITTLE = 32                 # MB of shared memory that must be left, or it is full
 
 # Exit statuses of a role, besides 0, 1 for an error and 2 for bad input.
 CONSEQUENCE = 3     # it noticed the end of another role, whose supervisor knows why
@@ -151,9 +151,8 @@ def verdict(status: int, held: list, reported: list, shown: bool) -> tuple:
         return CONSEQUENCE, []
     if status < 0:
         name = signal.Signals(-status).name
-        line = f"killed by signal {-status} ({name}); the run ends"
-        if name == "SIGBUS" and (full := full_memory()):
-            line = f"killed by signal {-status} ({name}): {full}"
+        reason = full_memory() if name in ("SIGBUS", "SIGSEGV") else ""
+        line = f"killed by signal {-status} ({name}){reason}; the run ends"
         return -signal.SIGKILL, [line]
     lines = held + [line for line in reported if line != ENDED]
     if status == 0 and ENDED not in reported:
@@ -177,15 +176,14 @@ def delay(status: int, rank: int, size: int) -> float:
 
 
 def full_memory() -> str:
-    """A line about shared memory that is full; "" if enough is left."""
+    """The reason of a failed access to memory, if little shared memory is left."""
     with contextlib.suppress(OSError):
         disk = os.statvfs("/dev/shm")
-        left = disk.f_bavail * disk.f_frsize
+        left, size = (n * disk.f_frsize / 2**20 for n in (disk.f_bavail, disk.f_blocks))
         if left < LITTLE:
-            return (f"shared memory is full, /dev/shm has {left / 2**20:.0f} of "
-                    f"{disk.f_blocks * disk.f_frsize / 2**20:.0f} MB left; remove "
-                    "files there that no run uses, or make it larger, as docker run "
-                    "--shm-size=256m does")
+            return (f": shared memory is full or too small, /dev/shm has {left:.0f} of "
+                    f"{size:.0f} MB left; remove files there that no run uses, or make "
+                    "it larger, as docker run --shm-size=256m does")
     return ""
 
 

@@ -147,22 +147,28 @@ def test_without_a_launcher_the_command_says_how_to_start_it(capsys):
     (1, [], [supervisor.JOINED, "ValueError: x"], False, (1, ["ValueError: x"])),
     (-signal.SIGINT, [], [supervisor.JOINED], False, (130, ["interrupted"])),
     (-signal.SIGUSR2, [], ["PeerFailed: x"], False, (supervisor.CONSEQUENCE, [])),
-    (-signal.SIGSEGV, [], [], False,
-     (-9, ["killed by signal 11 (SIGSEGV); the run ends"]))])
+    (-signal.SIGKILL, ["warning"], [], False,
+     (-9, ["killed by signal 9 (SIGKILL); the run ends"]))])
 def test_a_supervisor_reports_the_end_of_a_role(
         status, held, reported, shown, expected):
     assert supervisor.verdict(status, held, reported, shown) == expected
 
 
-@pytest.mark.parametrize("left, reason", [
-    (3, ": shared memory is full, /dev/shm has 3 of 64 MB left; remove files there "
-     "that no run uses, or make it larger, as docker run --shm-size=256m does"),
-    (50, "; the run ends")])
-def test_a_bus_error_tells_whether_shared_memory_is_full(monkeypatch, left, reason):
+END = "; the run ends"
+FULL = (": shared memory is full or too small, /dev/shm has 3 of 64 MB left; remove "
+        "files there that no run uses, or make it larger, as docker run "
+        "--shm-size=256m does; the run ends")
+
+
+@pytest.mark.parametrize("left, number, reason", [
+    (3, signal.SIGBUS, FULL), (3, signal.SIGSEGV, FULL), (50, signal.SIGBUS, END),
+    (3, signal.SIGKILL, END)])
+def test_a_role_that_misses_shared_memory_is_reported_with_the_remedy(
+        monkeypatch, left, number, reason):
     disk = types.SimpleNamespace(f_frsize=2**20, f_blocks=64, f_bavail=left)
     monkeypatch.setattr(os, "statvfs", lambda path: disk, raising=False)
-    assert supervisor.verdict(-signal.SIGBUS, [], [], False) == (
-        -9, [f"killed by signal 7 (SIGBUS){reason}"])
+    assert supervisor.verdict(-number, [], [], False) == (
+        -9, [f"killed by signal {int(number)} ({number.name}){reason}"])
 
 
 def test_a_cause_is_reported_before_its_consequences():
