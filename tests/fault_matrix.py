@@ -81,10 +81,11 @@ OUTCOMES = {
             "there, and resume",)),
         Outcome(EVERYWHERE[5:], 0, (), "go on: the room for the model is reserved")],
     "/dev/shm full": [
-        Outcome(("joining",), 1, (
-            "OTHER: killed by signal 7 (SIGBUS): shared memory is full or too small, "
+        Outcome(("joining",), 1, tuple(
+            f"OTHER: killed by signal {number}: shared memory is full or too small, "
             "/dev/shm has N of N MB left; remove files there that no run uses, or make "
-            "it larger, as docker run --shm-size=256m does; the run ends",)),
+            "it larger, as docker run --shm-size=256m does; the run ends"
+            for number in ("7 (SIGBUS)", "11 (SIGSEGV)"))),
         Outcome(JOINED, 0, (), "go on: all memory is taken when the roles join")]}
 SAMPLE = [      # of every fault, role and place, for each run of the checks
     (2, "server", "joining", "SIGKILL"), (2, "alice", "test", "SIGSTOP"),

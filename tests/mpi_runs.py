@@ -153,11 +153,17 @@ class Started:
         for disk in self.disks.values():
             os.close(disk)
 
+    def supervisors(self):
+        """{role: process} of the supervisors."""
+        return {words[4]: pid for pid, words in processes(self.marker)
+                if len(words) > 5 and words[3].endswith("supervisor.py")}
+
     def pid_of(self, role):
         """The process of a `role`, from the command line of its supervisor."""
         for _, words in processes(self.marker):
-            if any(word.endswith("supervisor.py") for word in words) and role in words:
-                return int(words[words.index(role) + 1])
+            if len(words) > 5 and words[3].endswith("supervisor.py"):
+                if words[4] == role:
+                    return int(words[5])
         raise LookupError(role)
 
 

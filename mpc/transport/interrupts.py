@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 
-# The modules that are commands; each calls `raise_again` when it has been loaded.
+# The modules that are commands; each calls `raise_again` when it starts its work.
 COMMANDS = ("mpc.train_mnist", "mpc.train_mnist.costs", "mpc.predict",
             "mpc.transport.mpi")
 

@@ -369,7 +369,6 @@ def as_role(main, speakers: tuple | None = None) -> int:
     print; None means all. Without a launcher, the function just calls ``main()``.
     """
     status = launcher.start_role()
-    interrupts.raise_again()
     place = None if status else launched()
     if place is None:
         return status or main()
@@ -423,6 +422,7 @@ def run(words: list) -> int:
     sys.path[0] = os.path.dirname(os.path.abspath(words[0]))
 
     def program():
+        interrupts.raise_again()
         runpy.run_path(words[0], run_name="__main__")
 
     return as_role(program)

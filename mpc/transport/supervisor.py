@@ -6,8 +6,12 @@ of them is killed, so no other role could still report which one it was. A super
 survives its role: it prints one line that names the role and the cause, and then ends
 the others. It imports only the standard library and knows no key and no share.
 
-Supervisors are tested on Linux. On macOS and other Unix systems they leave shared
-memory behind more often.
+If several roles fail, the first supervisor that takes a socket reports, and causes are
+reported before their consequences. A supervisor also names its role when it is
+stopped, and a role whose process ended before it had a supervisor.
+
+Supervisors are tested on Linux, where docs/FAULTS.md lists what they do. On macOS and
+other Unix systems they may print more lines and leave shared memory behind.
 """
 
 from __future__ import annotations
@@ -91,7 +95,8 @@ def watch(role: str, pid: int, size: int, stderr: int, stdout: int,
             say(1, role, line)
 
     def keep_reports():
-        reported.extend(lines_of(report))
+        for line in lines_of(report):
+            reported.append(line)
 
     def check_start():
         missing = set()
@@ -276,10 +281,10 @@ def other_roles() -> Iterator[int]:
 
 def missing_ranks(size: int) -> set[int]:
     """The ranks without a process, if the launcher started all of them on this host."""
-    if os.environ.get("MPI_LOCALNRANKS") != str(size):      # MPICH's launcher sets it
-        return set()
-    found = set()
-    for folder in processes():
+    folders, found = list(processes()), set()
+    if os.environ.get("MPI_LOCALNRANKS") != str(size) or len(folders) >= size:
+        return set()            # on other hosts or launchers, or all are there
+    for folder in folders:
         with contextlib.suppress(OSError):
             found |= set(re.findall(r"\0PMI_RANK=(\d+)\0",
                                     read_file(f"{folder}/environ")))
@@ -317,7 +322,7 @@ def unlink_shared_memory(pid: int | str = "self") -> None:
         opened = read_file(f"/proc/{pid}/maps")
         for path in glob.glob(f"/proc/{pid}/fd/*"):
             with contextlib.suppress(OSError):
-                opened += os.readlink(path)
+                opened += f"\n{os.readlink(path)}"
         unlink(re.findall(r"/dev/shm/(?:mpich|ucx_shm)_\w+", opened))
 
 
