@@ -25,7 +25,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "FAULTS.md"
 
 def cases(combinations):
     """A parameter for each; a full disk needs a file system of its own."""
-    return [pytest.param(*each, id=f"{each[0]} workers-{'-'.join(each[1:])}",
+    return [pytest.param(*each, id=f"{each[0]}_workers-{'-'.join(each[1:])}",
                          marks=pytest.mark.skipif(
                              "full" in each[3] and not unshared(),
                              reason="this system forbids mounts of one's own"))
