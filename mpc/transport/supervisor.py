@@ -29,7 +29,7 @@ import time
 from array import array
 from collections.abc import Iterable, Iterator
 
-TURN = 0.1                  # seconds between the reports of successive roles
+TURN = 0.5                  # seconds between the reports of successive roles
 GRACE_PERIOD = 2.0          # further seconds before a role reports that another ended
 LAST_LINES = 0.5            # seconds before a role's end, to which its lines belong
 CHECK_INTERVAL = 1.0        # seconds between two looks at the other processes
