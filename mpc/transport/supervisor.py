@@ -45,6 +45,7 @@ JOINED = "joined the others"            # reports of a role that starts and ends
 ENDED = "ended with the others"
 END_SIGNAL = getattr(signal, "SIGUSR2", 0)      # a supervisor ends other roles with it
 
+LAUNCHER = os.getppid()     # its process on this host, also after it has ended
 _reporting = None       # in the supervisor that reports: a socket; see `is_first`
 
 
@@ -205,7 +206,7 @@ def is_first() -> bool:
 
     global _reporting
     try:
-        run = f"{os.readlink('/proc/self/ns/pid')} {os.getppid()}"
+        run = f"{os.readlink('/proc/self/ns/pid')} {LAUNCHER}"
         unique = socket.socket(socket.AF_UNIX)
         unique.bind(f"\0mpc-numpy {run}")
         _reporting = unique
@@ -265,7 +266,7 @@ def processes() -> Iterator[str]:
     for folder in glob.glob("/proc/[0-9]*"):
         with contextlib.suppress(OSError):
             state, parent = state_and_parent(os.path.basename(folder))
-            if parent == os.getppid() and state not in "ZX":
+            if parent == LAUNCHER and state not in "ZX":
                 yield folder
 
 
@@ -280,15 +281,20 @@ def other_roles() -> Iterator[int]:
 
 
 def missing_ranks(size: int) -> set[int]:
-    """The ranks without a process, if the launcher started all of them on this host."""
-    folders, found = list(processes()), set()
-    if os.environ.get("MPI_LOCALNRANKS") != str(size) or len(folders) >= size:
-        return set()            # on other hosts or launchers, or all are there
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            found |= set(re.findall(r"\0PMI_RANK=(\d+)\0",
-                                    read_file(f"{folder}/environ")))
-    return set(range(size)) - set(map(int, found))
+    """The ranks without a process, if MPICH started all on this host, and directly."""
+    with contextlib.suppress(OSError):
+        folders, found = list(processes()), set[int]()
+        alone = os.environ.get("MPI_LOCALNRANKS") == str(size)
+        if alone and len(folders) < size and not ranks_of(f"/proc/{LAUNCHER}"):
+            found.update(*map(ranks_of, folders))
+            return set(range(size)) - found
+    return set()
+
+
+def ranks_of(folder: str) -> set[int]:
+    """The rank of a process with this folder in /proc, or none, as for a launcher."""
+    variables = read_file(f"{folder}/environ")
+    return set(map(int, re.findall(r"\bPMI_RANK=(\d+)\0", variables)))
 
 
 def state_and_parent(pid: int | str) -> tuple[str, int]:

@@ -171,6 +171,23 @@ def test_a_role_that_misses_shared_memory_is_reported_with_the_remedy(
         -9, [f"killed by signal {int(number)} ({number.name}){reason}"])
 
 
+@pytest.mark.parametrize("here, of_launcher, local, missing", [
+    ({0, 1, 3}, None, "4", {2}), ({0, 1, 2, 3}, None, "4", set()),
+    ({0, 1, None, 3}, None, "4", set()),    # a process that has not begun
+    ({0, 1}, None, "2", set()),             # other hosts have the others
+    ({3}, 3, "4", set())])                  # a shell between the launcher and each role
+def test_a_rank_is_missing_if_all_could_be_seen(
+        monkeypatch, here, of_launcher, local, missing):
+    ranks = {f"/proc/{rank}": rank for rank in here}
+    ranks[f"/proc/{supervisor.LAUNCHER}"] = of_launcher
+    environment = {f"{folder}/environ": f"A=1\0PMI_RANK={rank}\0PMI_SIZE=4\0"
+                   for folder, rank in ranks.items()}
+    monkeypatch.setenv("MPI_LOCALNRANKS", local)
+    monkeypatch.setattr(supervisor, "processes", lambda: [*ranks][:-1])
+    monkeypatch.setattr(supervisor, "read_file", environment.__getitem__)
+    assert supervisor.missing_ranks(4) == missing
+
+
 def test_a_cause_is_reported_before_its_consequences():
     """A killed role at once, then causes that all roles may share, then the rest."""
     delay = supervisor.delay
