@@ -1,6 +1,7 @@
 """Runs under mpiexec, for tests: start them, wait for them, look at their processes."""
 
 import contextlib
+import functools
 import importlib.util
 import os
 import re
@@ -25,10 +26,13 @@ SMALL = "--train-items 6 --batch-size 4 --test-items 4 --epochs 2 --reproducible
 TIMEOUT = 120       # seconds within which a run must end
 
 
+without_mpi = pytest.mark.skipif(
+    bool(MISSING), reason=f"no {' and no '.join(MISSING)} here: pip install '.[mpi]'")
+
+
 def in_processes(test):
     """Mark a test that starts MPI processes."""
-    reason = f"no {' and no '.join(MISSING)} here: pip install '.[mpi]'"
-    return pytest.mark.mpi(pytest.mark.skipif(bool(MISSING), reason=reason)(test))
+    return pytest.mark.mpi(without_mpi(test))
 
 
 def clean(**variables):
@@ -36,6 +40,24 @@ def clean(**variables):
     launchers = ("PMI", "MPI", "MNIST", "OMPI", "SLURM", "FLUX", "JSM")
     env = {k: v for k, v in os.environ.items() if not k.startswith(launchers)}
     return env | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **variables}
+
+
+@functools.cache
+def unshared():
+    """The command that gives a run mounts of its own; [] where that is forbidden."""
+    for words in (["unshare", "--mount"], ["unshare", "--map-root-user", "--mount"]):
+        attempt = [*words, "sh", "-c", "mount -t tmpfs none /dev/shm"]
+        with contextlib.suppress(OSError):
+            if subprocess.run(attempt, capture_output=True).returncode == 0:
+                return words
+    return []
+
+
+def with_disks(words, disks):
+    """The command `words` with a file system in memory at each of {path: size}."""
+    mounts = [f"mount -t tmpfs -o size={size} none {path} &&"
+              for path, size in disks.items()]
+    return [*unshared(), "sh", "-c", " ".join((*mounts, 'exec "$0" "$@"')), *words]
 
 
 def processes(marker):
@@ -60,30 +82,58 @@ def shared_memory(pid):
 class Started:
     """A run under mpiexec of several groups of processes.
 
-    A group is (number of processes, command line) and optionally their PYTHONPATH.
+    A group is (number of processes, command line) and optionally their PYTHONPATH. The
+    run has a /dev/shm of its own, as large as Docker's, where the system permits it.
+    `disks` are further file systems of its own, and `variables` its environment.
     """
 
-    def __init__(self, *groups):
-        self.marker, self.shared = f"MARKER_OF_A_TEST={uuid.uuid4()}", set()
-        words = []
+    def __init__(self, *groups, disks=(), **variables):
+        self.marker, self.opened = f"MARKER_OF_A_TEST={uuid.uuid4()}", set()
+        words = [MPIEXEC]
         for count, command, *path in groups:
             env = ["-env", "PYTHONPATH", *path] * bool(path)
-            words += [":"] * bool(words)
+            words += [":"] * (len(words) > 1)
             words += ["-n", str(count), *env, sys.executable, *command]
+        sizes = {"/dev/shm": "64m"} if unshared() else {}
+        sizes |= {str(path): size for path, size in dict(disks).items()}
         self.process = subprocess.Popen(
-            [MPIEXEC, *words], text=True, env=clean(**dict([self.marker.split("=")])),
+            with_disks(words, sizes) if sizes else words, text=True,
+            env=clean(**dict([self.marker.split("=")]), **variables),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        threading.Thread(target=self._look, daemon=True).start()
+        self.disks = {path: self._open(path) for path in sizes}
+        if not sizes:
+            threading.Thread(target=self._look, daemon=True).start()
+
+    def _open(self, path):
+        """The root of a file system of this run, which the run may end."""
+        own, deadline = f"/proc/{self.process.pid}/root{path}", time.monotonic() + 20
+        while os.stat(own).st_dev == os.stat(path).st_dev:
+            assert time.monotonic() < deadline, path
+            time.sleep(0.002)
+        return os.open(own, os.O_RDONLY)
+
+    def root(self, path):
+        """The folder `path` as this run sees it."""
+        return Path(f"/proc/self/fd/{self.disks[str(path)]}")
+
+    def memory(self):
+        """The files that the run has left in shared memory."""
+        if self.disks:
+            return os.listdir(self.root("/dev/shm"))
+        return list(filter(os.path.exists, self.opened))
 
     def _look(self):
         """Note the shared memory of this run: other processes have their own."""
         while self.process.poll() is None:
             pids = [pid for pid, _ in processes(self.marker)]
-            self.shared |= {name for pid in pids for name in shared_memory(pid)}
+            self.opened |= {name for pid in pids for name in shared_memory(pid)}
             time.sleep(0.05)
 
-    def ends(self, within=TIMEOUT):
-        """(status, output, error output); no process or memory may be left."""
+    def ends(self, within=TIMEOUT, filled=False):
+        """(status, output, error output); no process or memory may be left.
+
+        If a test has `filled` shared memory, its own file remains.
+        """
         try:
             out, err = self.process.communicate(timeout=within)
         except subprocess.TimeoutExpired:
@@ -92,16 +142,28 @@ class Started:
             out, err = self.process.communicate()
             pytest.fail(f"still running after {within} s:\n{out}\n{err}")
         deadline = time.monotonic() + 20
-        while left := [*processes(self.marker), *filter(os.path.exists, self.shared)]:
+        while left := [*processes(self.marker), *self.memory()]:
+            if filled and [name[:6] for name in left] == ["filler"]:
+                break
             assert time.monotonic() < deadline, (left, out, err)
             time.sleep(0.05)
         return self.process.returncode, out, err
 
+    def __del__(self):
+        for disk in self.disks.values():
+            os.close(disk)
+
+    def supervisors(self):
+        """{role: process} of the supervisors."""
+        return {words[4]: pid for pid, words in processes(self.marker)
+                if len(words) > 5 and words[3].endswith("supervisor.py")}
+
     def pid_of(self, role):
         """The process of a `role`, from the command line of its supervisor."""
         for _, words in processes(self.marker):
-            if any(word.endswith("supervisor.py") for word in words) and role in words:
-                return int(words[words.index(role) + 1])
+            if len(words) > 5 and words[3].endswith("supervisor.py"):
+                if words[4] == role:
+                    return int(words[5])
         raise LookupError(role)
 
 

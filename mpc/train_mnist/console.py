@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from mpc.transport import interrupts
 from mpc.transport.launcher import launched
 
 
@@ -16,6 +17,7 @@ def exit_status(name: str, run: Callable[[], int]) -> int:
     2 after a one-line error about the input, the output or the memory, 130 after
     Ctrl-C, and silently 1 if the reader of the output has gone, as `head` does.
     """
+    interrupts.raise_again()
     try:
         status = run()
         if sys.stdout is not None:

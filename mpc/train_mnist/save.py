@@ -7,8 +7,11 @@ of a run, as large as the model will be: a disk that is full by the end loses no
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
@@ -22,11 +25,12 @@ FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 class Draft:
-    """A file in the making: `.NAME.part` in the folder of `path`; a link stays a link.
+    """A file in the making, in the folder of `path`; a link stays a link.
 
-    A killed process leaves its draft behind, and the next one for this place removes
-    it. If a running process holds it, `BlockingIOError`. Without `publish`, leaving the
-    context removes the draft.
+    On Linux it has no name before `publish`, so a killed process leaves nothing.
+    Elsewhere it is `.NAME.part`, and the next process for this place removes it. If a
+    running process holds a draft for it, `BlockingIOError`. Without `publish`, leaving
+    the context removes the draft.
     """
 
     def __init__(self, path: str | os.PathLike, mode: int = 0o666):
@@ -38,8 +42,16 @@ class Draft:
             with open(old, "rb") as file:
                 _lock(file)
                 os.unlink(self.part)
-        self.file = open(os.open(self.part, FLAGS, mode), "w+b")
-        _lock(self.file)
+        with contextlib.ExitStack() as held:
+            held.enter_context(_claim(self.target))
+            try:
+                self.file = open(os.open(folder, os.O_TMPFILE | os.O_RDWR, mode), "w+b")
+                self.path = f"/proc/self/fd/{self.file.fileno()}"
+            except (AttributeError, OSError):   # not on this system or in this folder
+                self.file = open(os.open(self.part, FLAGS, mode), "w+b")
+                self.path = self.part
+                _lock(self.file)
+            self._held = held.pop_all()
 
     def __enter__(self) -> Draft:
         return self
@@ -50,6 +62,7 @@ class Draft:
         if self.part:
             with contextlib.suppress(OSError):
                 os.unlink(self.part)
+        self._held.close()
 
     def publish(self) -> None:
         """Move the file to its place once it is on the disk, up to this position."""
@@ -58,12 +71,32 @@ class Draft:
         os.fsync(self.file.fileno())
         if os.name == "nt":                     # Windows renames no open file
             self.file.close()
+        if self.path != self.part:              # with src_dir_fd, link follows the link
+            os.link(self.path, self.part, src_dir_fd=self.file.fileno())
         os.replace(self.part, self.target)
         self.part = ""
         with contextlib.suppress(OSError):      # Windows opens no folders
             folder = os.open(os.path.dirname(self.target), os.O_RDONLY)
             os.fsync(folder)
             os.close(folder)
+
+
+@contextlib.contextmanager
+def _claim(target):
+    """Hold a socket that, on Linux, one process at a time can have for this file.
+
+    `BlockingIOError` if another process has it. It ends with its process.
+    """
+    name = f"\0mpc-numpy {hashlib.sha256(os.fsencode(target)).hexdigest()}"
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(socket.socket(socket.AF_UNIX)).bind(name)
+        except AttributeError:                  # Windows has no such sockets
+            pass
+        except OSError as error:                # other systems have other names
+            if error.errno == errno.EADDRINUSE:
+                raise BlockingIOError from None
+        yield
 
 
 def _lock(file):
@@ -109,7 +142,7 @@ def write_model(draft: Draft, model: Module, path: str | os.PathLike) -> None:
         draft.file.seek(0)
         _write(draft.file, model)
         if os.path.exists(draft.target):
-            shutil.copymode(draft.target, draft.part)   # keeps the file's permissions
+            shutil.copymode(draft.target, draft.path)   # keeps the file's permissions
         draft.publish()
     except OSError as error:
         line = f"--save {path}: {error.strerror or error}; "

@@ -10,13 +10,16 @@ systems should work. Windows has the simulation only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 
-from mpc.transport import supervisor
+from mpc.transport import interrupts, supervisor
 from mpc.transport.error_report import describe
+from mpc.transport.supervisor import role_of
 
 # The variables through which a launcher passes a process its rank and the number of
 # processes (a PMIx launcher passes a name instead of the number). MPI works under the
@@ -26,9 +29,10 @@ FOREIGN_LAUNCHERS = {"srun": ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),
                      "jsrun": ("JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE"),
                      "flux": ("FLUX_TASK_RANK", "FLUX_JOB_SIZE"),
                      "a launcher with PMIx": ("PMIX_RANK", "PMIX_NAMESPACE")}
-COMMANDS = "mpc.train_mnist", "mpc.predict", "mpc.transport.mpi"    # with MPI roles
+WITH_ROLES = "mpc.train_mnist", "mpc.predict", "mpc.transport.mpi"      # commands
 
 report_pipe = None      # in a role: the pipe on which its supervisor reads its report
+life_pipe = None        # in a role: the pipe that closes when its supervisor ends
 
 
 def launched() -> tuple[int, int] | None:
@@ -57,21 +61,10 @@ def launched() -> tuple[int, int] | None:
     return None
 
 
-def role_of(rank: int, size: int) -> str:
-    """The role of a rank, in the order of `world.role_names`."""
-    if size < 4 and rank:
-        return f"process {rank}"
-    if rank and rank == size - 1:
-        return "crypto_provider"
-    return ("server", "alice", "bob")[rank] if rank < 3 else f"worker{rank}"
-
-
 def start_early() -> None:
-    """`start_role` now, if Python was started as ``python -m`` one of `COMMANDS`."""
-    if sys.argv[:1] == ["-m"]:
-        command = sys.orig_argv[-len(sys.argv)].removeprefix("-m")
-        if command in COMMANDS and (status := start_role()):
-            sys.exit(status)
+    """`start_role` now, if Python was started as ``python -m`` a command with roles."""
+    if interrupts.command() in WITH_ROLES and (status := start_role()):
+        sys.exit(status)
 
 
 def start_role() -> int:
@@ -102,7 +95,7 @@ def report(line: str) -> None:
 
 def _fork(rank, size):
     """Return in the child; only the server's standard output is not piped."""
-    global report_pipe
+    global report_pipe, life_pipe
     role = role_of(rank, size)
     stderr, stdout, reports, life = (os.pipe() for _ in range(4))   # (read, write) each
     kept = (stderr[0], stdout[0], reports[0], life[1])      # by the supervisor
@@ -118,7 +111,8 @@ def _fork(rank, size):
                                   os.path.abspath(supervisor.__file__), role, *numbers])
     for end in kept:
         os.close(end)
-    threading.Thread(target=_end_with_supervisor, args=(role, life[0], os.dup(2)),
+    life_pipe = life[0]
+    threading.Thread(target=_end_with_supervisor, args=(role, os.dup(2)),
                      daemon=True).start()
     os.dup2(stderr[1], 2)
     if rank:
@@ -139,12 +133,35 @@ def _report_and_exit(kind, error, trace):
     os._exit(supervisor.INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
 
 
-def _end_with_supervisor(role, life, stderr):
-    """End this process when its supervisor is killed, which closes the pipe `life`.
+def _end_with_supervisor(role, stderr):
+    """End this process when its supervisor is killed, which closes `life_pipe`.
 
-    The launcher knows only the supervisor and would wait for the role. MPICH's launcher
-    may still hang; this case is not tested.
+    The launcher knows only the supervisor and would wait for the role.
     """
-    os.read(life, 1)
+    os.read(life_pipe, 1)
     os.write(stderr, f"{role}: its supervisor was killed; the run ends\n".encode())
     os._exit(1)
+
+
+@contextlib.contextmanager
+def joining() -> Iterator[None]:
+    """While MPI waits for the other processes, signals end this role at once.
+
+    MPI waits in C, where Python runs neither its handler of Ctrl-C nor the thread that
+    notices the end of the supervisor. The system sends SIGIO when `life_pipe` closes.
+    """
+    if life_pipe is None:
+        yield
+        return
+    import fcntl  # missing on Windows, which has no roles
+
+    interrupts.end_at_once()
+    flags = fcntl.fcntl(life_pipe, fcntl.F_GETFL)
+    fcntl.fcntl(life_pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(life_pipe, fcntl.F_SETFL, flags | os.O_ASYNC)
+    try:
+        yield
+        report(supervisor.JOINED)
+    finally:
+        fcntl.fcntl(life_pipe, fcntl.F_SETFL, flags)
+        interrupts.raise_again()

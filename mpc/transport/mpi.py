@@ -38,7 +38,7 @@ from collections import Counter, deque
 
 from mpc.program import World
 from mpc.randomness import public_seed
-from mpc.transport import handshake, launcher, supervisor
+from mpc.transport import handshake, interrupts, launcher, supervisor
 from mpc.transport.error_report import describe
 from mpc.transport.launcher import launched, role_of
 from mpc.transport.link import (
@@ -164,7 +164,9 @@ class Mailbox:
                 if waited > LONG_WAIT:
                     idle()
         except mpi().Exception as error:    # the peer is gone; its supervisor knows why
-            raise PeerFailed(str(error).splitlines()[-1]) from None
+            reason = str(error).splitlines()[-1]
+            raise PeerFailed(f"the connection to another role has failed ({reason}); "
+                             "its host or its supervisor may be gone") from None
         return result
 
 
@@ -289,7 +291,6 @@ class MpiWorld(World):
         parameters = {"n_workers": n_workers, "seed": seed, **options, **dict(public)}
         texts = handshake.as_texts({**handshake.versions(), **parameters})
         handshake.compare_parameters(names, role, link, texts)
-        supervisor.unlink_shared_memory()       # all roles have opened it
         keys = (handshake.agree_on_keys(names, role, link) if seed is None
                 else make_keys(names, seed))
         handshake.confirm_keys(names, role, link, keys)
@@ -349,12 +350,13 @@ def check_processes(names: tuple, n_workers: int, place: tuple) -> None:
 def mpi():
     """The module MPI of mpi4py; loading it joins the other processes."""
     try:
-        with warnings.catch_warnings():     # check_processes names another launcher
-            warnings.simplefilter("ignore", RuntimeWarning)
+        with warnings.catch_warnings(), launcher.joining():
+            warnings.simplefilter("ignore", RuntimeWarning)     # see check_processes
             from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise ValueError(f"MPI cannot be used ({error}); install it with python -m pip "
                          "install '.[mpi]'") from None
+    supervisor.unlink_shared_memory()       # all roles of this host have opened it
     return MPI
 
 
@@ -377,7 +379,6 @@ def as_role(main, speakers: tuple | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     if status:
-        supervisor.unlink_shared_memory()
         os._exit(status)        # MPI's finalisation would wait for the others
     launcher.report(supervisor.ENDED)
     return 0
@@ -422,6 +423,7 @@ def run(words: list) -> int:
     sys.path[0] = os.path.dirname(os.path.abspath(words[0]))
 
     def program():
+        interrupts.raise_again()
         runpy.run_path(words[0], run_name="__main__")
 
     return as_role(program)

@@ -1,9 +1,11 @@
 """Launchers are recognised; a supervisor reports a cause before its consequences."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
+import types
 
 import pytest
 from mpi_runs import SMALL, TIMEOUT, clean, in_processes, one_line
@@ -142,12 +144,48 @@ def test_without_a_launcher_the_command_says_how_to_start_it(capsys):
     (7, [], [], False, (7, ["ended with status 7; the run ends"])),
     (1, ["warning"], ["ValueError: x"], False, (1, ["warning", "ValueError: x"])),
     (-signal.SIGINT, [], [], False, (130, ["interrupted"])),
+    (1, [], [supervisor.JOINED, "ValueError: x"], False, (1, ["ValueError: x"])),
+    (-signal.SIGINT, [], [supervisor.JOINED], False, (130, ["interrupted"])),
     (-signal.SIGUSR2, [], ["PeerFailed: x"], False, (supervisor.CONSEQUENCE, [])),
-    (-signal.SIGBUS, [], [], False,
-     (-9, ["killed by signal 7 (SIGBUS) (shared memory is full); the run ends"]))])
+    (-signal.SIGKILL, ["warning"], [], False,
+     (-9, ["killed by signal 9 (SIGKILL); the run ends"]))])
 def test_a_supervisor_reports_the_end_of_a_role(
         status, held, reported, shown, expected):
     assert supervisor.verdict(status, held, reported, shown) == expected
+
+
+END = "; the run ends"
+FULL = (": shared memory is full or too small, /dev/shm has 3 of 64 MB left; remove "
+        "files there that no run uses, or make it larger, as docker run "
+        "--shm-size=256m does; the run ends")
+
+
+@pytest.mark.parametrize("left, number, reason", [
+    (3, signal.SIGBUS, FULL), (3, signal.SIGSEGV, FULL), (50, signal.SIGBUS, END),
+    (3, signal.SIGKILL, END)])
+def test_a_role_that_misses_shared_memory_is_reported_with_the_remedy(
+        monkeypatch, left, number, reason):
+    disk = types.SimpleNamespace(f_frsize=2**20, f_blocks=64, f_bavail=left)
+    monkeypatch.setattr(os, "statvfs", lambda path: disk, raising=False)
+    assert supervisor.verdict(-number, [], [], False) == (
+        -9, [f"killed by signal {int(number)} ({number.name}){reason}"])
+
+
+@pytest.mark.parametrize("here, of_launcher, local, missing", [
+    ({0, 1, 3}, None, "4", {2}), ({0, 1, 2, 3}, None, "4", set()),
+    ({0, 1, None, 3}, None, "4", set()),    # a process that has not begun
+    ({0, 1}, None, "2", set()),             # other hosts have the others
+    ({3}, 3, "4", set())])                  # a shell between the launcher and each role
+def test_a_rank_is_missing_if_all_could_be_seen(
+        monkeypatch, here, of_launcher, local, missing):
+    ranks = {f"/proc/{rank}": rank for rank in here}
+    ranks[f"/proc/{supervisor.LAUNCHER}"] = of_launcher
+    environment = {f"{folder}/environ": f"A=1\0PMI_RANK={rank}\0PMI_SIZE=4\0"
+                   for folder, rank in ranks.items()}
+    monkeypatch.setenv("MPI_LOCALNRANKS", local)
+    monkeypatch.setattr(supervisor, "processes", lambda: [*ranks][:-1])
+    monkeypatch.setattr(supervisor, "read_file", environment.__getitem__)
+    assert supervisor.missing_ranks(4) == missing
 
 
 def test_a_cause_is_reported_before_its_consequences():

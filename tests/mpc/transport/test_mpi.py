@@ -20,8 +20,10 @@ from mpi_runs import (
     command,
     in_processes,
     one_line,
+    processes,
     program,
     roles,
+    shared_memory,
 )
 
 from data.load import EMBEDDED
@@ -33,6 +35,7 @@ from mpc.transport import mpi
 from mpc.transport.link import ProtocolError
 from mpc.world import key_groups, role_names
 
+ROLE = "server|alice|bob|crypto_provider"
 LONG = "--epochs 1000 --train-items 64 --test-items 2"
 
 # ------------------------------------------------------------------ the same bits
@@ -135,6 +138,36 @@ def test_the_provider_runs_ahead_of_slow_workers_by_a_bounded_number_of_messages
 # ------------------------------------------------------------------ how a run ends
 
 
+def wait_for(condition):
+    """Wait until ``condition()`` is true."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+LATE = """
+import os, time
+if int(os.environ["PMI_RANK"]) in {late}:
+    time.sleep(100)
+from mpc.transport.mpi import mpi
+mpi()
+"""
+
+
+def late(folder, *ranks):
+    """A run of which all roles but those of some ranks wait in MPI for these."""
+    started = Started((4, program(folder, LATE.format(late=ranks))))
+    early = [role for rank, role in enumerate(ROLE.split("|")) if rank not in ranks]
+
+    def all_wait():
+        return set(early) <= set(started.supervisors()) and all(
+            "mpich_shm" in str(shared_memory(started.pid_of(role))) for role in early)
+
+    wait_for(all_wait)
+    return started
+
+
 @in_processes
 @pytest.mark.parametrize("role", ["server", "alice", "crypto_provider"])
 def test_a_killed_role_ends_the_run_in_a_line_that_names_it(tmp_path, role):
@@ -148,8 +181,7 @@ def test_a_killed_role_ends_the_run_in_a_line_that_names_it(tmp_path, role):
     status, _, err = started.ends()
     assert status != 0 and time.monotonic() - start < 30
     assert one_line(err) == f"{role}: killed by signal 9 (SIGKILL); the run ends"
-    left = [path.name for path in tmp_path.iterdir()]
-    assert left in ([], [".model.npz.part"])    # a draft, which the next save removes
+    assert not list(tmp_path.iterdir())
 
 
 @in_processes
@@ -159,6 +191,78 @@ def test_an_interrupted_run_says_so_once():
     started.process.send_signal(signal.SIGINT)
     status, _, err = started.ends()
     assert (status, one_line(err)) == (130, "server: train_mnist: interrupted")
+
+
+@in_processes
+def test_ctrl_c_ends_a_run_whose_roles_still_load_their_libraries(tmp_path):
+    """NumPy waits here, and does not let an interrupt pass."""
+    (tmp_path / "numpy").mkdir()
+    (tmp_path / "numpy" / "__init__.py").write_text(
+        "import time\nfor _ in range(100):\n    try:\n        time.sleep(1)\n"
+        "    except KeyboardInterrupt:\n        pass\n")
+    started = Started((4, ["-m", "mpc.train_mnist"], f"{tmp_path}:{ROOT}"))
+    wait_for(lambda: len(started.supervisors()) == 4)
+    started.process.send_signal(signal.SIGINT)
+    status, _, err = started.ends()
+    assert status == 130 and re.fullmatch(rf"({ROLE}): interrupted", one_line(err))
+
+
+@in_processes
+def test_ctrl_c_ends_a_run_whose_roles_wait_in_mpi_for_one_that_is_late(tmp_path):
+    started = late(tmp_path, 2)
+    started.process.send_signal(signal.SIGINT)
+    status, _, err = started.ends()
+    assert status == 130 and re.fullmatch(rf"({ROLE}): interrupted", one_line(err))
+
+
+@in_processes
+def test_a_role_whose_supervisor_is_killed_ends_although_it_waits_in_mpi(tmp_path):
+    started = late(tmp_path, 2)
+    os.kill(started.supervisors()["alice"], signal.SIGKILL)
+    started.process.communicate(timeout=30)
+    assert started.process.returncode != 0
+    wait_for(lambda: not list(processes(started.marker)))
+
+
+@in_processes
+@pytest.mark.parametrize("ranks", [(2,), (0, 2, 3)])
+def test_a_role_that_is_killed_while_it_waits_in_mpi_leaves_no_memory(tmp_path, ranks):
+    """Also if it is the only one to have opened it."""
+    started = late(tmp_path, *ranks)
+    os.kill(started.pid_of("alice"), signal.SIGKILL)
+    status, _, err = started.ends()
+    assert (status, one_line(err)) == (
+        1, "alice: killed by signal 9 (SIGKILL); the run ends")
+
+
+@in_processes
+@pytest.mark.parametrize("words, own", [
+    (["-c", "pass"], ""), (["-m", "nowhere"], r".*: No module named nowhere\n")])
+def test_a_process_that_ends_before_it_has_a_supervisor_ends_the_run(words, own):
+    started = Started(command(SMALL, 2), (1, words), command(SMALL, 1))
+    status, out, err = started.ends()
+    assert (status, out) == (1, "")
+    assert re.fullmatch(
+        own + "bob: ended before it joined the others; the run ends\n", err)
+
+
+JOINS = """
+import os, time
+from mpc.transport.mpi import mpi
+mpi()
+open("{folder}/joined" + os.environ["PMI_RANK"], "x").close()
+time.sleep(100)
+"""
+
+
+@in_processes
+def test_shared_memory_has_no_name_once_all_roles_have_joined(tmp_path):
+    """So nothing remains, whatever ends the run later."""
+    started = Started((4, program(tmp_path, JOINS.format(folder=tmp_path))))
+    wait_for(lambda: len(list(tmp_path.glob("joined*"))) == 4)
+    assert not started.memory()
+    started.process.kill()
+    assert started.ends()[0] == -signal.SIGKILL
 
 
 @in_processes
