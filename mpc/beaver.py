@@ -76,7 +76,7 @@ def matmul(x: Share, y: Share) -> Share:
     twice, epsilon @ y + a @ delta + a @ b.
     """
     check_matmul(x.shape, y.shape)
-    ring, k, (left, right) = x.ring, len(x.world.workers), masked(epsilon=x, delta=y)
+    ring, k, (left, right) = x.ring, x.world.matmul_factor, masked(epsilon=x, delta=y)
     (_, a, a_sum), (_, b, b_sum) = left.terms[0], right.terms[0]
     if x.world.seals:
         c, = share_offline(x.world, c=(ring.matmul(*matched(a_sum, b_sum)), ring))

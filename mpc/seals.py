@@ -48,6 +48,7 @@ from mpc.ring import Bits, Ring
 from mpc.share import COMMON, Share, local
 
 BITS = Bits()
+SEALS, SPARE = 2, 20        # of a number by default; bits of each
 LIMIT = 2**23       # bytes of seals that wait for a check, at a worker
 ROWS = 8            # random sums of each seal of bits
 SEED, NONCE, HASH = 16, 16, 32      # bytes

@@ -36,7 +36,7 @@ from mpc.ledger import Ledger, check
 from mpc.masks import Mask, Use, hiding, spend
 from mpc.randomness import fresh_key, lesson_key, public_seed, stream
 from mpc.ring import Ring, Z2k
-from mpc.seals import LIMIT, Cheated, Seals
+from mpc.seals import LIMIT, SEALS, SPARE, Cheated, Seals
 from mpc.share import COMMON, SHARE, Local, Notes, Share, local, shown
 
 
@@ -78,7 +78,7 @@ class World:
     def __init__(self, n_workers: int = 2, *, seed: int | None = None,
                  ring_bits: int | None = None, comparison: str | None = None,
                  truncation: str = "provider", checked: bool = False, coins=None,
-                 security: str = "semi-honest", seals: int = 2, spare: int = 20,
+                 security: str = "semi-honest", seals: int = SEALS, spare: int = SPARE,
                  here=None, keys=None, link=None):
         self.roles = names = role_names(n_workers)
         self.security = _chosen(security, ["semi-honest", "abort"])
@@ -117,6 +117,11 @@ class World:
 
     def __reduce_ex__(self, protocol):
         raise TypeError("a World is not copied or pickled: masks repeat; make another")
+
+    @property
+    def matmul_factor(self) -> int:
+        """The k in the product k x @ y of two secret matrices (`mpc.beaver`)."""
+        return 1 if self.seals else len(self.workers)
 
     def has(self, role: Role | str) -> bool:
         """Does `role` live in this process? For local effects such as printing."""

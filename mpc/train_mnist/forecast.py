@@ -79,6 +79,7 @@ def ledger_of(options: Namespace, **changes) -> np.ndarray:
     options = Namespace(**vars(options) | changes)
     world = World(options.workers, ring_bits=options.ring_bits,
                   comparison=options.comparison, truncation=options.truncation,
+                  security=options.security, seals=options.seals,
                   here=(), keys={})
     train(options, lambda line: None, world)
     counted = np.zeros(1 + len(world.roles)**2, object)     # integers of any size
