@@ -31,8 +31,8 @@ class PublicWorld:
     def __eq__(self, other):
         return isinstance(other, PublicWorld)       # any public arrays may meet
 
-    def one(self, ring: Ring, ndim: int) -> np.ndarray:
-        return np.ones((1,) * ndim, ring.dtype)
+    def one(self, ring: Ring, shape: tuple) -> np.ndarray:
+        return np.ones((1,) * (1 + len(shape)), ring.dtype)
 
     def values_in(self, rows: np.ndarray, ring: Ring) -> np.ndarray:
         return rows
@@ -53,7 +53,7 @@ def secret(value: RingArray) -> bool:
 
 def as_share(x: RingArray, like: Share) -> Share:
     """A public array as a sharing in the World of `like`; it hides nothing."""
-    one = like.world.one(x.ring, x.rows.ndim)
+    one = like.world.one(x.ring, x.shape)
     return Share(like.world, x.ring, x.ring.mul(np.array(x.rows), one))
 
 

@@ -38,14 +38,15 @@ from __future__ import annotations
 
 import hashlib
 from functools import reduce
+from math import prod
 from typing import NoReturn
 
 import numpy as np
 
 from mpc import masks
 from mpc.randomness import stream
-from mpc.ring import Bits, Ring
-from mpc.share import COMMON, Share, local
+from mpc.ring import Bits, Ring, is_integer
+from mpc.share import COMMON, Share, local, shown
 
 BITS = Bits()
 SEALS, SPARE = 2, 20        # of a number by default; bits of each
@@ -62,6 +63,9 @@ class Seals:
     """The seals of a World: its keys, what it has opened, and the check."""
 
     def __init__(self, world, seals: int, spare: int):
+        if not is_integer(seals) or not 1 <= seals <= 9 or spare < 1:
+            raise ValueError(f"World: seals={shown(seals)}, spare={spare}: take 1 to 9 "
+                             "seals, and 1 spare bit or more for each")
         self.world, self.counts = world, {world.ring: seals, BITS: seals * spare}
         self.void = False           # after a failure
         self._keys: dict[Ring, tuple] = {}
@@ -93,18 +97,24 @@ class Seals:
         return np.concatenate([row[:w.name in world.here] for w, row in
                                zip(world.workers, rows, strict=True)])
 
-    def one(self, ring: Ring) -> np.ndarray:
-        """Shares of 1 with their seals, (workers_here, 1 + number)."""
+    def one(self, ring: Ring, shape: tuple) -> np.ndarray:
+        """Shares of 1 with their seals, with as many axes as a value of this shape."""
         alpha, _ = self._key(ring)
-        first = [[ring.one * (w == self.world.workers[0].name)]
+        first = [ring.one * (w == self.world.workers[0].name)
                  for w in self.world.workers_here]
-        first = np.array(first, ring.dtype).reshape(len(alpha), 1)
-        return np.concatenate([first, alpha], axis=1)
+        first = np.array(first, ring.dtype).reshape(-1, *(1,) * (alpha.ndim - 1))
+        first = np.broadcast_to(first, (len(first), 1, *alpha.shape[2:]))
+        rows = self._beside(np.concatenate([first, alpha], axis=1), shape, ring)
+        return rows.reshape(len(rows) * rows.shape[1], *rows.shape[2:])
+
+    def _beside(self, keys, shape, ring):
+        """Keys (holders, number) with the axes of a value of this shape."""
+        return keys.reshape(*keys.shape, *(1,) * len(shape))
 
     def attach(self, value: np.ndarray, ring: Ring) -> np.ndarray:
         """The provider's value with its seals, (provider_here, 1 + number, *shape)."""
         _, alpha = self._key(ring)
-        seals = ring.mul(_lead(alpha, value), value[:, None])
+        seals = ring.mul(self._beside(alpha, value.shape[1:], ring), value[:, None])
         return np.concatenate([value[:, None], seals], axis=1)
 
     # ---- secrets in and out
@@ -194,8 +204,10 @@ class Seals:
         """Keep m_j - alpha_j y for an opened y, (1 or 0, *shape)."""
         n, (alpha, _) = self.number(ring), self._key(ring)
         seals = rows.reshape(len(alpha), 1 + n, *rows.shape[1:])[:, 1:]
-        rest = ring.sub(seals, ring.mul(_lead(alpha, opened), opened[:, None]))
-        self._opened[ring].append(rest.reshape(len(alpha), n, -1))
+        beside = self._beside(alpha, opened.shape[1:], ring)
+        due = ring.mul(beside, opened[:, None])
+        rest = ring.sub(seals, due)
+        self._opened[ring].append(rest.reshape(len(alpha), n, prod(rows.shape[1:])))
         self.waiting += n * ring.nbytes(rows.shape[1:])
         self.heard(opened)
 
@@ -249,7 +261,7 @@ class Seals:
             row = toeplitz[i * ROWS + j:][:width]
             np.bitwise_xor.reduce(planes[:, i] & row, axis=1, out=second[:, i, j])
         return np.concatenate([numbers.reduce(first).view(np.uint8),
-                               second.reshape(here, -1).view(np.uint8)], axis=1)
+                               second.reshape(here, m * ROWS).view(np.uint8)], axis=1)
 
     def _private(self, size, name):
         """Random bytes of each worker, that nobody else knows: (workers_here, size)."""
@@ -271,7 +283,8 @@ class Seals:
         told = self._to_all(name, texts, NONCE + own.shape[1])
         for (w, me), text in told.items():
             if committed[w, me] != commitment(w, name, text) + same:
-                self._fail(f"{me} heard something else than was promised or opened")
+                self._fail("a worker was shown other numbers than others, or than "
+                           "their sender had committed itself to")
         me = next(iter(world.workers_here), None)
         return [told[w, me][NONCE:] for w in world._workers] if me else []
 
@@ -295,8 +308,3 @@ class Seals:
 def commitment(worker: str, name: str, text: bytes) -> bytes:
     """The hash by which a worker is bound to a text."""
     return hashlib.sha256(f"{worker} {name} ".encode() + text).digest()
-
-
-def _lead(alpha, value):
-    """Keys (holders, number) with the axes of a value behind them."""
-    return alpha.reshape(*alpha.shape, *(1,) * (value.ndim - 1))

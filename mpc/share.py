@@ -80,7 +80,7 @@ class RingArray:
     def plus(self, value: int | np.ndarray):
         """Add a value that all workers know: that number of times a share of 1."""
         rows, value = matched(self.rows, self._known(value, "plus"))
-        one = self.world.one(self.ring, rows.ndim)
+        one = self.world.one(self.ring, rows.shape[1:])
         rows = self.ring.add(rows, self.ring.mul(value, one))
         return self._with(rows, masks.spread(self.masks, self.shape, rows.shape[1:]))
 

@@ -127,15 +127,13 @@ class World:
         """Does `role` live in this process? For local effects such as printing."""
         return self._named(role) in self.here
 
-    def one(self, ring: Ring, ndim: int) -> np.ndarray:
-        """Shares of 1 without a message, (workers_here, 1, ..., 1)."""
+    def one(self, ring: Ring, shape: tuple) -> np.ndarray:
+        """Shares of 1 without a message, with as many axes as a value of this shape."""
         if self.seals:
-            rows = self.seals.one(ring)
-        else:
-            first = self._workers[0]
-            rows = np.array([ring.one * (w == first) for w in self.workers_here],
-                            ring.dtype)
-        return self._wrap(rows.reshape(-1, *(1,) * (ndim - 1)), SHARE)
+            return self._wrap(self.seals.one(ring, shape), SHARE)
+        first = [ring.one * (w == self._workers[0]) for w in self.workers_here]
+        rows = np.array(first, ring.dtype).reshape(-1, *(1,) * len(shape))
+        return self._wrap(rows, SHARE)
 
     def party_index(self, like: np.ndarray) -> np.ndarray:
         """The paper's j, (workers_here, 1, ..., 1): axes and dtype as in `like`."""
@@ -371,7 +369,7 @@ class World:
         own = [r[:w in self.here] for w, r in zip(self._workers, rows, strict=True)]
         own = np.concatenate(own)
         if self.seals:              # (workers_here, 1 + seals, *shape)
-            own = own.reshape(-1, *own.shape[2:])
+            own = own.reshape(len(own) * own.shape[1], *own.shape[2:])
         return Share(self, ring, self._wrap(own, SHARE), masks)
 
     def values_in(self, rows: np.ndarray, ring: Ring) -> np.ndarray:
