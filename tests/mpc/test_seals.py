@@ -150,7 +150,7 @@ def test_seals_are_checked_in_between_when_many_wait(monkeypatch):
 
 
 def elements(ledger, offline, since=0):
-    """How many elements travel, by ring; the part of a sealed message is one of each."""
+    """How many elements travel, by ring."""
     found = Counter()
     for m in ledger.messages[since:]:
         if m.offline == offline:
@@ -267,18 +267,20 @@ def cancelling(ring, rows, rng, _):
 
 
 HOW = [one_bit, garbage, zeros, replay, negated, cancelling]
-# what a worker says of its own data, which no protocol can dispute
-OWN = "broadcast", "value"
 
 
-def altered(how, n_workers, places):
-    """The labels of messages whose alteration nobody noticed."""
-    escaped = []
-    for which in places:
+def altered(how, n_workers):
+    """The messages whose alteration nobody noticed; without bob's of his data's shape.
+
+    The data themselves, "value", are his own: no protocol can dispute them.
+    """
+    labels, escaped = Lie(how), []
+    cheat(batch, labels, n_workers=n_workers, seed=1, **SEALED)
+    for which, label in enumerate(labels.labels):
         lie = Lie(how, which, RNG(which))
-        _, error = cheat(batch, lie, n_workers=n_workers, seed=which, **SEALED)
-        if error is None:
-            escaped.append(lie.labels[which])
+        if label != "broadcast" and not cheat(
+                batch, lie, n_workers=n_workers, seed=which, **SEALED)[1]:
+            escaped.append(label)
     return escaped
 
 
@@ -290,16 +292,14 @@ def test_a_bit_changed_in_any_message_is_caught(n_workers):
     honest = batch(World(n_workers, seed=1, ring_bits=44, comparison="carry-tree"))
     for mine, theirs in zip(found, honest, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=0.01)
-    assert altered(one_bit, n_workers, range(72)) == [*OWN]
+    assert altered(one_bit, n_workers) == ["value"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_workers", [2, 3])
 @pytest.mark.parametrize("how", HOW[1:], ids=lambda how: how.__name__)
 def test_any_message_altered_in_any_way_is_caught(how, n_workers):
-    """Zeros and a negation can be the truth in a share of few bits."""
-    escaped = altered(how, n_workers, range(72))
-    assert set(escaped) <= {*OWN} and "value" in escaped
+    assert altered(how, n_workers) == ["value"]
 
 
 def test_without_seals_nobody_notices():
@@ -339,12 +339,13 @@ def test_the_error_names_no_worker():
     for which in range(0, 72, 5):
         lie = Lie(one_bit, which, RNG(which))
         _, error = cheat(batch, lie, n_workers=3, seed=1, **SEALED)
+        assert (which == 0) == (error is None)
         assert error is None or not any(name in str(error) for name in names)
 
 
 @pytest.mark.parametrize("who", ["bob", "server"])
 def test_equivocation_is_caught(who):
-    """One role tells two workers different things; in threads, since each hears its own."""
+    """In threads, where two workers can hear different things of one role."""
     class Equivocating(World):
         def _exchange(self, messages):
             if self.here == (who,):
@@ -530,7 +531,7 @@ def rate(spare, trials, ring_of, error):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spare, trials", [(4, 4000), (6, 6000), (8, 10000)])
+@pytest.mark.parametrize("spare, trials", [(4, 2000), (6, 3000), (8, 4000)])
 def test_the_worst_error_of_a_number_escapes_as_often_as_stated(spare, trials):
     p = (spare + 3) / 2 ** (spare + 2)
     escaped = rate(spare, trials, lambda w: w.ring, 2**39)
@@ -538,7 +539,7 @@ def test_the_worst_error_of_a_number_escapes_as_often_as_stated(spare, trials):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spare, trials", [(4, 4000), (6, 6000), (8, 10000)])
+@pytest.mark.parametrize("spare, trials", [(4, 2000), (6, 3000), (8, 4000)])
 def test_a_wrong_bit_escapes_as_often_as_stated(spare, trials):
     p = ((1 + 2**-seals.ROWS) / 2) ** spare
     escaped = rate(spare, trials, lambda w: BITS, 1)
