@@ -50,7 +50,7 @@ from mpc.share import COMMON, Share, local, shown
 
 BITS = Bits()
 SEALS, SPARE = 2, 20        # of a number by default; bits of each
-LIMIT = 2**23       # bytes of seals that wait for a check, at a worker
+LIMIT = 2**23       # as many bytes of seals wait for a check, at a worker
 ROWS = 8            # random sums of each seal of bits
 SEED, NONCE, HASH = 16, 16, 32      # bytes
 
@@ -67,7 +67,8 @@ class Seals:
             raise ValueError(f"World: seals={shown(seals)}, spare={spare}: take 1 to 9 "
                              "seals, and 1 spare bit or more for each")
         self.world, self.counts = world, {world.ring: seals, BITS: seals * spare}
-        self.void = False           # after a failure
+        self.spare, self.limit = spare, LIMIT
+        self.void, self.checks, self.waited = False, 0, 0   # a failure; what was done
         self._keys: dict[Ring, tuple] = {}
         self._forget()
 
@@ -75,6 +76,19 @@ class Seals:
         self.waiting = 0            # bytes
         self._opened = {ring: [] for ring in self.counts}
         self._transcript = hashlib.sha256()
+
+    @property
+    def escape(self) -> float:
+        """The probability with which a cheat escapes, at most."""
+        numbers = (self.spare + 3) / 2 ** (self.spare + 2)
+        return max(numbers ** self.counts[self.world.ring],
+                   ((1 + 2.0**-ROWS) / 2) ** self.counts[BITS])
+
+    def report(self) -> str:
+        """What the checks have found, for those who read a result."""
+        return (f"Seals: {self.checks} check{'s' * (self.checks != 1)} found that no "
+                "worker cheated; a cheat escapes with probability "
+                f"{self.escape:.0e} at most")
 
     def number(self, ring: Ring) -> int:
         """How many seals an element has."""
@@ -209,6 +223,7 @@ class Seals:
         rest = ring.sub(seals, due)
         self._opened[ring].append(rest.reshape(len(alpha), n, prod(rows.shape[1:])))
         self.waiting += n * ring.nbytes(rows.shape[1:])
+        self.waited += n * ring.nbytes(rows.shape[1:])
         self.heard(opened)
 
     def check(self) -> None:
@@ -230,6 +245,7 @@ class Seals:
                                           for text in shown] or [np.zeros(1, "u1")])
                 if total.any():
                     self._fail("what was opened does not fit its seals")
+        self.checks += 1
         self._forget()
 
     def _parts(self):

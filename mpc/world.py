@@ -36,7 +36,7 @@ from mpc.ledger import Ledger, check
 from mpc.masks import Mask, Use, hiding, spend
 from mpc.randomness import fresh_key, lesson_key, public_seed, stream
 from mpc.ring import Ring, Z2k
-from mpc.seals import LIMIT, SEALS, SPARE, Cheated, Seals
+from mpc.seals import SEALS, SPARE, Cheated, Seals
 from mpc.share import COMMON, SHARE, Local, Notes, Share, local, shown
 
 
@@ -251,7 +251,7 @@ class World:
         Raises `MaskReused` if a dealt mask in a share is used up or does not hide it; a
         share that never had a mask is opened without complaint (`mpc.masks`).
         """
-        if self.seals and self.seals.waiting > LIMIT:
+        if self.seals and self.seals.waiting > self.seals.limit:
             self.seals.check()
         opened = [reduce(ring.add, rows)
                   for ring, rows in self._collect(self._workers, shares)]

@@ -137,13 +137,14 @@ def test_a_fixed_point_program_in_checked_mode():
     assert world.comparison == "carry-tree" and world.ring == Z2k(44, spare=20)
 
 
-def test_seals_are_checked_in_between_when_many_wait(monkeypatch):
-    monkeypatch.setattr("mpc.world.LIMIT", 500)
+def test_seals_are_checked_in_between_when_many_wait():
     world = sealed()
+    world.seals.limit = 500         # an opening here takes 800 bytes
     x = signed(world, np.arange(50))
     for _ in range(4):
         x = beaver.multiply(x, x).times(0).plus(3)
-    assert world.ledger.calls["multiply/check"] == 3
+    assert world.ledger.calls["multiply/check"] == world.seals.checks == 3
+    assert (world.seals.waiting, world.seals.waited) == (800, 3200)
 
 
 # ---- prices
@@ -551,6 +552,17 @@ def escape_exactly(bits, spare):
     word = 2 ** (bits + spare)
     alpha, chi = np.indices((word, word))
     return np.mean(alpha * chi * 2 ** (bits - 1) % word == 0)
+
+
+def test_the_report_states_the_rates_of_numbers_and_of_bits():
+    assert sealed().seals.escape == (23 / 2**22) ** 2 == pytest.approx(2**-34.96, rel=.01)
+    assert sealed(seals=1).seals.escape == 23 / 2**22
+    assert sealed(spare=1).seals.escape == ((1 + 2**-8) / 2) ** 2 > (4 / 8) ** 2
+    world = sealed()
+    world.secret(np.ones(3), "alice").reveal(to="bob")
+    assert world.seals.report() == (
+        "Seals: 1 check found that no worker cheated; a cheat escapes with probability "
+        "3e-11 at most")
 
 
 def test_the_stated_rate_is_exact():
