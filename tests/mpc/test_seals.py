@@ -7,6 +7,7 @@ from math import sqrt
 import numpy as np
 import pytest
 from helpers import everywhere, give, reconstruct
+from pytest import approx
 
 import nn
 from mpc import (
@@ -555,7 +556,7 @@ def escape_exactly(bits, spare):
 
 
 def test_the_report_states_the_rates_of_numbers_and_of_bits():
-    assert sealed().seals.escape == (23 / 2**22) ** 2 == pytest.approx(2**-34.96, rel=.01)
+    assert sealed().seals.escape == (23 / 2**22) ** 2 == approx(2**-34.96, rel=.01)
     assert sealed(seals=1).seals.escape == 23 / 2**22
     assert sealed(spare=1).seals.escape == ((1 + 2**-8) / 2) ** 2 > (4 / 8) ** 2
     world = sealed()

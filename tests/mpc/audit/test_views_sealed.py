@@ -203,6 +203,13 @@ def test_whether_a_lie_in_a_product_is_noticed_depends_on_no_secret(errors):
     assert hides(experiment, (BOB,), cases(2, (BOB,), 1, "x", "y"))
 
 
+@pytest.mark.parametrize("errors", [(255, 0), (0, 255), (255, 255)])
+def test_whether_a_lie_in_an_and_is_noticed_depends_on_no_secret(errors):
+    lies = tuple(zip(("epsilon", "delta"), errors, strict=True))
+    experiment = lying(lies, checked(steps.bits_and), bits=1)
+    assert hides(experiment, (BOB,), bit_cases(2, (BOB,), "x", "y"))
+
+
 @pytest.mark.parametrize("error", [1, 2, 4, 5, 8, 13])
 def test_whether_a_lie_in_a_truncation_is_noticed_depends_on_no_secret(error):
     experiment = lying((("epsilon", error),), checked(quotient), bits=3)
