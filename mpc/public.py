@@ -13,7 +13,7 @@ import numpy as np
 
 from mpc import beaver, comparison, masks
 from mpc.randomness import fresh_key, lesson_key, stream
-from mpc.ring import Z2k
+from mpc.ring import Ring, Z2k
 from mpc.share import Notes, RingArray, Share, check_matmul, matched
 from mpc.truncation import truncate
 
@@ -31,8 +31,11 @@ class PublicWorld:
     def __eq__(self, other):
         return isinstance(other, PublicWorld)       # any public arrays may meet
 
-    def party_index(self, like: np.ndarray) -> np.ndarray:
-        return np.zeros((1,) * like.ndim, like.dtype)
+    def one(self, ring: Ring, shape: tuple) -> np.ndarray:
+        return np.ones((1,) * (1 + len(shape)), ring.dtype)
+
+    def values_in(self, rows: np.ndarray, ring: Ring) -> np.ndarray:
+        return rows
 
     def coins(self, shape: tuple) -> np.ndarray:
         """Uniform words of 64 bits."""
@@ -50,8 +53,8 @@ def secret(value: RingArray) -> bool:
 
 def as_share(x: RingArray, like: Share) -> Share:
     """A public array as a sharing in the World of `like`; it hides nothing."""
-    first = like.world.party_index(x.rows) == 0         # of one worker; others have 0
-    return Share(like.world, x.ring, np.array(x.rows) * first)
+    one = like.world.one(x.ring, x.shape)
+    return Share(like.world, x.ring, x.ring.mul(np.array(x.rows), one))
 
 
 def add(x: RingArray, y: RingArray) -> RingArray:
@@ -82,7 +85,7 @@ def matmul(x: RingArray, y: RingArray) -> RingArray:
 
 
 def matmul_factor(x: RingArray, y: RingArray) -> int:
-    return len(x.world.workers) if secret(x) and secret(y) else 1
+    return x.world.matmul_factor if secret(x) and secret(y) else 1
 
 
 _quotients = Notes()        # {factor: quotient} of an array

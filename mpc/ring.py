@@ -28,11 +28,18 @@ class Ring:
     modulus: int
     dtype: np.dtype = np.dtype("<u8")
     wide: np.dtype = dtype
+    one = 1
     width = property(lambda self: (self.bits + 7) // 8)     # bytes on the wire
-    characteristic = property(lambda self: self.modulus)    # so many ones add up to 0
+    order = property(lambda self: self.modulus)             # the number of elements
+    characteristic = property(lambda self: self.order)      # so many ones add up to 0
+    values = property(lambda self: self)                    # the ring of the values
 
     def reduce(self, x: np.ndarray) -> np.ndarray:
         """Elements of the ring from any words."""
+        return x
+
+    def value(self, x: np.ndarray) -> np.ndarray:
+        """The values of elements, in the ring `values`."""
         return x
 
     def add(self, x: np.ndarray | int, y: np.ndarray | int) -> np.ndarray:
@@ -42,8 +49,8 @@ class Ring:
         return self.add(x, self.neg(y))
 
     def neg(self, x: np.ndarray | int) -> np.ndarray:
-        # the modulus minus x; 2^64 is 0 in words
-        return self.reduce(np.subtract(self.modulus % 2**64, x, dtype=self.wide))
+        # the order minus x; 2^64 is 0 in words
+        return self.reduce(np.subtract(self.order % 2**64, x, dtype=self.wide))
 
     def mul(self, x: np.ndarray | int, y: np.ndarray | int) -> np.ndarray:
         return self.reduce(np.multiply(x, y, dtype=self.wide))
@@ -119,27 +126,48 @@ class _OfWords(Ring):
         object.__setattr__(self, "modulus", (1 << self.bits) - self.less)
 
 
+@dataclass(frozen=True)
 class Z2k(_OfWords):
-    """Integers mod 2^bits: results mod 2^64, masked at the end."""
+    """Integers mod 2^bits: results mod 2^64, masked at the end.
+
+    With `spare` bits, elements are words of bits + spare bits, of which the lowest
+    `bits` are the value; the others serve its seals (`mpc.seals`).
+    """
+
+    spare: int = 0
+    width = property(lambda self: (self.bits + self.spare + 7) // 8)
+    order = property(lambda self: 1 << self.bits + self.spare)
+    values = property(lambda self: Z2k(self.bits) if self.spare else self)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not is_integer(self.spare) or not 0 <= self.spare <= 64 - self.bits:
+            raise ValueError(f"Z2k: spare={self.spare}: take 0 to {64 - self.bits} for "
+                             f"values of {self.bits} bits")
 
     def __str__(self):
-        return f"Z_2^{self.bits}"
+        return f"Z_2^{self.bits}" + f" with {self.spare} spare bits" * bool(self.spare)
 
     def reduce(self, x):
-        return x if self.bits == 64 else x & self.modulus - 1
+        word = self.bits + self.spare
+        return x if word == 64 else x & self.order - 1
+
+    def value(self, x: np.ndarray) -> np.ndarray:
+        """The values of elements: without the spare bits."""
+        return x & self.modulus - 1 if self.spare else x
 
     def sum(self, x, axis, keepdims=False):
         return self.reduce(np.sum(x, axis=axis, keepdims=keepdims, dtype=self.dtype))
 
     def matmul(self, x, y):
-        return self.reduce(matmul_mod(x, y, self.bits))
+        return self.reduce(matmul_mod(x, y, self.bits + self.spare))
 
     def from_int(self, x: np.ndarray) -> np.ndarray:
         """Elements from signed integers."""
         return self.reduce(x.astype(np.int64).view(np.uint64))
 
     def to_int(self, x: np.ndarray) -> np.ndarray:
-        """Signed int64: the upper half of the ring is negative."""
+        """Signed int64: the upper half of the values is negative."""
         return (x << 64 - self.bits).view(np.int64) >> 64 - self.bits
 
 
@@ -224,7 +252,7 @@ class Bits(Ring):
     A sum is XOR, a product AND. Bytes as `pack_bits` makes them.
     """
 
-    bits, modulus, characteristic = 8, 256, 2
+    bits, modulus, characteristic, one = 8, 256, 2, 255
     dtype = np.dtype("u1")
 
     def __str__(self):

@@ -20,6 +20,8 @@ import numpy as np
 from mpc import masks
 from mpc.ring import Bits, Ring, Z2k, is_integer
 
+SHARE, COMMON = "share", "common"       # kinds of value; the third is `local(role)`
+
 # The counterparts of NumPy functions, where they have other names.
 INSTEAD = {"add": "x + y, or x.plus(value)", "matmul": "mpc.matmul(x, y)",
            "multiply": "mpc.multiply(x, y), x.times(value)", "equal": "mpc.equal(x, y)",
@@ -76,9 +78,10 @@ class RingArray:
         return self._with(rows, masks.scaled(self.masks, -1, self.ring))
 
     def plus(self, value: int | np.ndarray):
-        """Add a value that all workers know: one of them adds it."""
+        """Add a value that all workers know: that number of times a share of 1."""
         rows, value = matched(self.rows, self._known(value, "plus"))
-        rows = self.ring.add(rows, value * (self.world.party_index(rows) == 0))
+        one = self.world.one(self.ring, rows.shape[1:])
+        rows = self.ring.add(rows, self.ring.mul(value, one))
         return self._with(rows, masks.spread(self.masks, self.shape, rows.shape[1:]))
 
     def times(self, value: int | np.ndarray):
@@ -91,7 +94,7 @@ class RingArray:
         """`value` as an array (1, *shape), or (0, *shape) where no worker lives."""
         dtype, holders = self.ring.dtype, ((1,), (bool(self.world.workers_here),))
         if is_integer(value):
-            return np.full(1, int(value) % self.ring.modulus, dtype)
+            return np.full(1, int(value) % self.ring.order, dtype)
         if getattr(value, "dtype", None) != dtype or value.shape[:1] not in holders:
             raise TypeError(f"{name}: {shown(value)} came; give an integer or {dtype} "
                             "as value[None], and use + or mpc.multiply for a share")
@@ -174,7 +177,8 @@ class RingArray:
 
     def __repr__(self):
         lines = [f"{type(self).__name__}({self.ring}, shape {self.shape})"]
-        for name, row in zip(self.world.workers_here, np.array(self.rows), strict=True):
+        rows = self.world.values_in(np.array(self.rows), self.ring)
+        for name, row in zip(self.world.workers_here, rows, strict=True):
             text = np.array2string(row, threshold=6, edgeitems=2, prefix=" " * 8)
             lines.append(f"  -> {name}: {text}")
         return "\n".join(lines)
@@ -223,6 +227,11 @@ class Local:
     def __repr__(self):
         here = np.asarray(self.rows)[0] if len(self.rows) else "not in this process"
         return f"Local({self.role}, shape {self.shape})\n  -> {self.role}: {here}"
+
+
+def local(role: str) -> str:
+    """The kind of a value that only `role` holds."""
+    return f"local to {role}"
 
 
 class Notes(dict):

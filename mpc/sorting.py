@@ -156,6 +156,9 @@ def shuffle_rows(x: Share) -> Share:
     which occur with probability n^2 / 2^(l + 1).
     """
     world, ring, lanes = x.world, x.ring, x.shape[:-1]
+    if world.seals:
+        raise ValueError("shuffle: not with security='abort': a worker could share "
+                         "other rows than it was given; sort by random numbers")
     rho = world.common_coins(ring, lanes, "rho")
     world.spend(rho)
     x = x._moved(_in_order(x.rows, rho), "shuffled")

@@ -74,10 +74,10 @@ def truncate_with_provider(x: Share, d: int) -> Share:
     """
     ring, d, (secret,) = x.ring, _divisor(x, d), masked(epsilon=x)
     top, off = ring.bits - 1, d * (ring.modulus // 4 // d)
-    a = secret.terms[0].value
+    a = ring.value(secret.terms[0].value)
     t, q = a >> top, a // d + (a % d > 0)
     t_share, q_share = share_offline(x.world, t=(t, ring), q=(q, ring))
-    c = ring.add(secret.constant, off)
+    c = ring.value(ring.add(secret.constant, off))
     whole, left = divmod(ring.modulus, d)
     fall = (whole + 1) % 2**64 - (c % d + (d - left)) // d
     e = c >> top

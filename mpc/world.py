@@ -36,9 +36,8 @@ from mpc.ledger import Ledger, check
 from mpc.masks import Mask, Use, hiding, spend
 from mpc.randomness import fresh_key, lesson_key, public_seed, stream
 from mpc.ring import Ring, Z2k
-from mpc.share import Local, Notes, Share, shown
-
-SHARE, COMMON = "share", "common"       # kinds of value; the third is `local(role)`
+from mpc.seals import SEALS, SPARE, Cheated, Seals
+from mpc.share import COMMON, SHARE, Local, Notes, Share, local, shown
 
 
 class Role:
@@ -58,9 +57,12 @@ class World:
     """All roles of a protocol, seen from one process.
 
     n_workers    two or more: alice and bob, then worker3, worker4 ...
+    security     "semi-honest": all roles follow the protocol; or "abort": workers who
+                 cheat are caught before any result leaves (`mpc.seals`)
+    seals        how many seals a number has, each of `spare` bits: with "abort" only
     seed         makes every mask repeatable, and known to anyone who knows the seed; by
                  default, keys come from the operating system
-    ring_bits    values are shared in Z_2^ring_bits
+    ring_bits    values are shared in Z_2^ring_bits: 64, or with seals 64 - spare
     comparison   "securenn", for two workers only and their default, or "carry-tree"
     truncation   "provider", without errors for values in range, or "local", without
                  messages and for two workers only
@@ -74,13 +76,17 @@ class World:
     """
 
     def __init__(self, n_workers: int = 2, *, seed: int | None = None,
-                 ring_bits: int = 64, comparison: str | None = None,
+                 ring_bits: int | None = None, comparison: str | None = None,
                  truncation: str = "provider", checked: bool = False, coins=None,
+                 security: str = "semi-honest", seals: int = SEALS, spare: int = SPARE,
                  here=None, keys=None, link=None):
         self.roles = names = role_names(n_workers)
-        two = n_workers == 2
-        self.comparison = _chosen(comparison, ["securenn"] * two + ["carry-tree"])
-        self.truncation = _chosen(truncation, ["provider"] + ["local"] * two)
+        self.security = _chosen(security, ["semi-honest", "abort"])
+        abort = self.security == "abort"
+        two = n_workers == 2 and not abort
+        signs = ["securenn"] * two + ["carry-tree"]
+        self.comparison = _chosen(comparison, signs, abort)
+        self.truncation = _chosen(truncation, ["provider"] + ["local"] * two, abort)
         self.server, *workers, self.crypto_provider = (Role(self, n) for n in names)
         self.workers, self._workers = tuple(workers), names[1:-1]
         self.here = names if here is None else tuple(here)
@@ -88,7 +94,10 @@ class World:
         if checked and self.here != names:
             raise ValueError("World: checked=True needs all roles here; leave it out")
         self.checked, self.coins, self._link = bool(checked), coins, link
-        self.ring, self.ledger, self.counter = Z2k(ring_bits), Ledger(), 0
+        spare = spare * abort
+        self.ring = Z2k(64 - spare if ring_bits is None else ring_bits, spare)
+        self.ledger, self.counter = Ledger(), 0
+        self.seals = Seals(self, seals, spare) if abort else None
         keys = make_keys(names, seed) if keys is None else keys
         self._keys = {g: key for g, key in keys.items() if g & set(self.here)}
         self._home = os.getpid(), threading.get_ident()
@@ -109,9 +118,22 @@ class World:
     def __reduce_ex__(self, protocol):
         raise TypeError("a World is not copied or pickled: masks repeat; make another")
 
+    @property
+    def matmul_factor(self) -> int:
+        """The k in the product k x @ y of two secret matrices (`mpc.beaver`)."""
+        return 1 if self.seals else len(self.workers)
+
     def has(self, role: Role | str) -> bool:
         """Does `role` live in this process? For local effects such as printing."""
         return self._named(role) in self.here
+
+    def one(self, ring: Ring, shape: tuple) -> np.ndarray:
+        """Shares of 1 without a message, with as many axes as a value of this shape."""
+        if self.seals:
+            return self._wrap(self.seals.one(ring, shape), SHARE)
+        first = [ring.one * (w == self._workers[0]) for w in self.workers_here]
+        rows = np.array(first, ring.dtype).reshape(-1, *(1,) * len(shape))
+        return self._wrap(rows, SHARE)
 
     def party_index(self, like: np.ndarray) -> np.ndarray:
         """The paper's j, (workers_here, 1, ..., 1): axes and dtype as in `like`."""
@@ -143,10 +165,21 @@ class World:
         derives its share from its key with the provider, which holds all these keys.
         """
         dealer = str(self.crypto_provider)
-        rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
+        rows, known = self._deal(ring, shape, name)
         mask = Mask(self.ledger.label(name), self.counter)
-        known = np.stack([row[:self.has(dealer)] for row in rows], axis=1)
+        if self.seals:
+            with self.ledger.offline():
+                seals = self.seals.attach(ring.sum(known, axis=1), ring)[:, 1:]
+                more = self._split(dealer, {f"seal of {name}": (seals, ring)})
+            rows = [np.concatenate([row[:len(seal), None], seal], axis=1)
+                    for row, seal in zip(rows, *more, strict=True)]
         return self._share(ring, rows, {mask: Use(1)}), self._wrap(known, local(dealer))
+
+    def _deal(self, ring, shape, name):
+        """The workers' rows of a random number, and all of them at the provider."""
+        dealer = str(self.crypto_provider)
+        rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
+        return rows, np.stack([row[:self.has(dealer)] for row in rows], axis=1)
 
     def zero_share(self, ring: Ring, shape: tuple, name: str) -> Share:
         """A fresh Share of zero, uniform to any coalition that leaves out two workers.
@@ -183,24 +216,35 @@ class World:
         worker, or the owner if it is a worker, gets the difference. Rounds: 1, or 0 if
         the owner is a worker. Bytes: one share of each value, to the last worker.
         """
-        owner = self._named(owner)
-        last = owner if owner in self._workers else self._workers[-1]
-        groups = [group(w, owner) for w in self._workers if w != last]
-        place = self._workers.index(last)
-        shares, messages = [], []
+        owner, held = self._named(owner), {}
         for name, (value, ring) in values.items():
             value, n = self._unwrap(value, local(owner)), int(self.has(owner))
             typed = isinstance(value, np.ndarray) and isinstance(ring, Ring)
             if not typed or value.shape[:1] != (n,) or value.dtype != ring.dtype:
                 raise ValueError(f"share: {shown((value, ring))} came; pass a ring and "
                                  f"its elements ({n}, *shape), like private_input()")
+            held[name] = value, ring
+        if self.seals and owner != str(self.crypto_provider):
+            return self.seals.input(owner, held)
+        if self.seals:
+            held = {name: (self.seals.attach(*pair), pair[1])
+                    for name, pair in held.items()}
+        return tuple(self._share(ring, rows) for (_, ring), rows in
+                     zip(held.values(), self._split(owner, held), strict=True))
+
+    def _split(self, owner, held):
+        """The workers' shares of an owner's values, (worker_here, *shape) each."""
+        last = owner if owner in self._workers else self._workers[-1]
+        groups = [group(w, owner) for w in self._workers if w != last]
+        place = self._workers.index(last)
+        split, messages = [], []
+        for name, (value, ring) in held.items():
             rows = self._draw(groups, ring, value.shape[1:], name)
-            shares.append((ring, rows))
+            split.append(rows)
             messages.append((owner, last, name, ring, reduce(ring.sub, rows, value)))
-        received = self._exchange(messages).values()
-        for (_, rows), rest in zip(shares, received, strict=True):
+        for rows, rest in zip(split, self._exchange(messages).values(), strict=True):
             rows.insert(place, rest)
-        return tuple(self._share(*share) for share in shares)
+        return split
 
     def open(self, /, **shares: Share) -> tuple[np.ndarray, ...]:
         """Reveal secrets to all workers: a tuple of common arrays (1 or 0, *shape).
@@ -209,8 +253,14 @@ class World:
         Raises `MaskReused` if a dealt mask in a share is used up or does not hide it; a
         share that never had a mask is opened without complaint (`mpc.masks`).
         """
-        return tuple(self._wrap(reduce(ring.add, rows), COMMON)
-                     for ring, rows in self._collect(self._workers, shares))
+        if self.seals and self.seals.waiting > self.seals.limit:
+            self.seals.check()
+        opened = [reduce(ring.add, rows)
+                  for ring, rows in self._collect(self._workers, shares)]
+        if self.seals:
+            for share, y in zip(shares.values(), opened, strict=True):
+                self.seals.remember(self._unwrap(share.rows, SHARE), y, share.ring)
+        return tuple(self._wrap(y, COMMON) for y in opened)
 
     def gather(self, role: Role | str, /, **shares: Share) -> tuple[np.ndarray, ...]:
         """Send all shares to one `role`: a tuple of (role_here, n_workers, *shape).
@@ -219,8 +269,11 @@ class World:
         Raises `MaskReused` as `open` does.
         """
         role = self._named(role)
-        return tuple(self._wrap(np.stack(rows, axis=1), local(role))
-                     for _, rows in self._collect([role], shares))
+        if self.seals:
+            rows = self.seals.output(role, shares)
+        else:
+            rows = [np.stack(rows, axis=1) for _, rows in self._collect([role], shares)]
+        return tuple(self._wrap(array, local(role)) for array in rows)
 
     def _collect(self, receivers, shares):
         """For each share: its ring, and all workers' rows, (receiver_here, *shape).
@@ -231,7 +284,7 @@ class World:
         messages = []
         for name, share in shares.items():
             check("open or gather", (share,))
-            rows = self._unwrap(share.rows, SHARE)
+            rows = self.values_in(self._unwrap(share.rows, SHARE), share.ring)
             if share.world is not self or len(rows) != len(self.workers_here):
                 raise ValueError("no Share of this World's workers; share it here")
             own = dict(zip(self.workers_here, rows[:, None], strict=True))
@@ -255,7 +308,10 @@ class World:
         value = ring.from_int(self._unwrap(held.rows, local(role)))
         received = self._exchange(
             [(role, other, "broadcast", ring, value) for other in self.roles])
-        return ring.to_int(np.concatenate([*received.values()])[0]).tolist()
+        told = np.concatenate([*received.values()])
+        if self.seals:
+            self.seals.heard(told[:1])
+        return ring.to_int(told[0]).tolist()
 
     def finish(self) -> None:
         """End a program: raises `OutOfStep` if messages are left over."""
@@ -272,6 +328,8 @@ class World:
 
     def _tick(self):
         self._check_home()
+        if self.seals and self.seals.void:
+            raise Cheated("a worker cheated in this World; make another one")
         self.counter += 1
 
     def spend(self, *coins: np.ndarray | Share) -> None:
@@ -317,7 +375,14 @@ class World:
     def _share(self, ring, rows, masks=None):
         """A Share from the rows of each worker; those of workers elsewhere are left."""
         own = [r[:w in self.here] for w, r in zip(self._workers, rows, strict=True)]
-        return Share(self, ring, self._wrap(np.concatenate(own), SHARE), masks)
+        own = np.concatenate(own)
+        if self.seals:              # (workers_here, 1 + seals, *shape)
+            own = own.reshape(len(own) * own.shape[1], *own.shape[2:])
+        return Share(self, ring, self._wrap(own, SHARE), masks)
+
+    def values_in(self, rows: np.ndarray, ring: Ring) -> np.ndarray:
+        """The rows (workers_here, *shape) of a share, without those of its seals."""
+        return rows[::1 + self.seals.number(ring)] if self.seals else rows
 
     def _named(self, role) -> str:
         name = str(role) if isinstance(role, (str, Role)) else shown(role)
@@ -334,11 +399,13 @@ class World:
         return array
 
 
-def _chosen(name, allowed):
+def _chosen(name, allowed, abort=False):
     """The protocol of this `name`; the first of those `allowed` is the default."""
     if name not in (None, *allowed):
-        raise ValueError(f"World: {shown(name)} is not provided for this number of "
-                         f"workers; take {' or '.join(allowed)}")
+        where = ("with security='abort': its messages cannot be sealed" if abort else
+                 "for this number of workers")
+        raise ValueError(f"World: {shown(name)} is not provided {where}; take "
+                         f"{' or '.join(allowed)}")
     return name or allowed[0]
 
 
@@ -356,11 +423,6 @@ def _exactly(loaded, shape, dtype, role):
                      f"{dtype} {shape}; convert it or broadcast() its size")
 
 
-def local(role: str) -> str:
-    """The kind of a value that only `role` holds."""
-    return f"local to {role}"
-
-
 def group(*names: str) -> frozenset[str]:
     """The name of the key that these roles hold in common."""
     return frozenset(names)
@@ -375,10 +437,11 @@ def role_names(n_workers: int) -> tuple[str, ...]:
 
 
 def key_groups(names: tuple[str, ...]) -> list[frozenset[str]]:
-    """Who has a common key: each pair of roles that share a stream, and all workers."""
+    """Who has a key: all workers, each pair that shares a stream, each worker alone."""
     server, *workers, provider = names
     groups = [group(*workers), *(group(*p) for p in combinations(workers, 2)),
-              *(group(w, owner) for w in workers for owner in (server, provider))]
+              *(group(w, owner) for w in workers for owner in (server, provider)),
+              *map(group, workers)]
     return list(dict.fromkeys(groups))          # two workers alone are a pair too
 
 

@@ -79,7 +79,9 @@ def assert_own_rows(world, role, name, own, everybodys):
     if isinstance(everybodys, FixedPoint):
         everybodys = everybodys.value
     if isinstance(everybodys, Share):
-        due = whole[[workers.index(role)]] if role in workers else whole[:0]
+        each = len(whole) // len(workers)       # a share, and those of its seals
+        due = whole.reshape(len(workers), each, *whole.shape[1:])
+        due = due[workers.index(role)] if role in workers else whole[:0]
     else:                               # common, or local to one role: all or nothing
         rows = everybodys.rows if isinstance(everybodys, Local) else everybodys
         holders = workers if rows.kind == "common" else [rows.kind.split()[-1]]

@@ -29,7 +29,7 @@ SOURCES = [path for package in PACKAGES
 OTHERS = [path for folder in ("benchmarks", "docs", "examples", "notebooks", "tests")
           for path in sorted((ROOT / folder).rglob("*.py"))]
 # The front room teaches the lesson. Each module imports only modules before it.
-FRONT = ("tiny limbs ring randomness masks share ledger world beaver truncation "
+FRONT = ("tiny limbs ring randomness masks share ledger seals world beaver truncation "
          "securenn carry_tree comparison public encoding public_factors functions "
          "sorting array_functions fixed_point program").split()
 TABLE = "mpc.array_functions"       # of NumPy's functions, which nn takes from mpc
@@ -42,7 +42,7 @@ DRAWS, FASTER, MPI = {"matplotlib"}, {"threadpoolctl"}, {"mpi4py"}
 EXTRAS = {"mpc.course.graph": DRAWS, "mpc.course.pictures": DRAWS,
           "mpc.predict.pictures": DRAWS,
           "mpc.transport.blas": FASTER, "mpc.transport.mpi": MPI}
-MOST_CODE = 1945        # lines of code of the front room, without tiny and the library
+MOST_CODE = 2260        # lines of code of the front room, without tiny and the library
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,11 @@ from mpc import (
     truncation,
 )
 from mpc.audit.views import Experiment
-from mpc.ring import Z2kMinus1, Zm, pack_bits, prime_above, unpack_bits
+from mpc.ring import Z2kMinus1, Zm, prime_above, unpack_bits
 from mpc.securenn import CompareCoins
 from mpc.share import Share
 
+BITS = carry_tree.BITS
 ALICE, BOB, WORKER3, P2, SERVER = "alice", "bob", "worker3", "crypto_provider", "server"
 WORKERS = [ALICE, BOB, WORKER3, "worker4"]
 
@@ -330,12 +331,12 @@ def is_zero(world, **inputs):
 
 def bits_and(world, x, y):
     """The node of the tree: one bit, opened once, times two others."""
-    return beaver.multiply(_packed(world, x), _packed(world, y))
+    return beaver.multiply(world.given(x, BITS), world.given(y, BITS))
 
 
 def and_all(world, x):
     """The AND of bits whose XOR shares are `x`, (workers, l)."""
-    bit = carry_tree.and_all(_packed(world, x))
+    bit = carry_tree.and_all(world.given(x, BITS))
     clear = np.bitwise_xor.reduce(np.array(x, np.uint8), axis=0).all()
     assert np.all(unpack_bits(_sum(bit), world.n) == clear)
     return bit
@@ -369,14 +370,9 @@ def shuffle_shown(role):
     return step
 
 
-def _packed(world, rows):
-    bits = np.repeat(np.array(rows, np.uint8)[..., None], world.n, axis=-1)
-    return Share(world, carry_tree.BITS, pack_bits(bits))
-
-
 def bit_to_arithmetic(world, x):
     """A dealt bit brings one XOR-shared bit into the ring."""
-    return carry_tree.bit_to_arithmetic(_packed(world, x), world.n, world.ring)
+    return carry_tree.bit_to_arithmetic(world.given(x, BITS), world.n, world.ring)
 
 
 def one_hot_step(world, bit, pair):
@@ -399,7 +395,8 @@ def _rounded(world, x, low):
 
 
 def _sum(share):
-    return share.ring.sum(share.rows, axis=0)
+    rows = share.world.values_in(share.rows, share.ring)
+    return share.ring.sum(rows, axis=0)
 
 
 # ------------------------------------------------ several protocols read one opening
@@ -441,7 +438,7 @@ def quotient_products(d):
 
 def bit_products(world, bit, x, y):
     """A bit, opened under a dealt one, times itself, a quotient and a masked y."""
-    bit = carry_tree.bit_to_arithmetic(_packed(world, bit), world.n, world.ring)
+    bit = carry_tree.bit_to_arithmetic(world.given(bit, BITS), world.n, world.ring)
     q = truncation.truncate_with_provider(world.given(x), 2)
     return (beaver.multiply(bit, bit), beaver.multiply(bit, q),
             beaver.multiply(world.given(y), bit))

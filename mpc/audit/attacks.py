@@ -19,7 +19,9 @@ import numpy as np
 
 from mpc.audit.views import Watched
 from mpc.beaver import matmul, multiply
+from mpc.program import World
 from mpc.ring import Z2kMinus1, Zm, bits_of, prime_above
+from mpc.seals import Cheated
 from mpc.securenn import drelu
 
 SIZE = 2**40            # secrets are smaller; random ring elements almost never are
@@ -262,3 +264,44 @@ def read_from_seed(secret: list, weak: bool = True, seeds: int = 3600) -> Lab:
         if np.array_equal(guess.integers(0, 2**64, 2, dtype=np.uint64), known):
             return Lab(secret, [int(v) for v in world.ring.to_int(x_bob + mask)])
     return Lab(secret, [None] * len(secret))
+
+
+# -------------------------------------------------- a worker that lies
+
+
+class CheatingWorld(World):
+    """A simulation in which one worker may send something else than it should.
+
+    ``lie(label, ring, rows)`` returns the rows that the `cheat` sends in place of
+    `rows`, an array (1, *shape) of elements of `ring`. `label` is the message's full
+    name. Other workers get the same lie.
+    """
+
+    def __init__(self, *args, lie, cheat: str = "bob", **options):
+        super().__init__(*args, **options)
+        self.lie, self.cheat = lie, self._named(cheat)
+
+    def _exchange(self, messages):
+        told: dict = {}
+        for src, dst, name, ring, rows in messages:
+            if src == self.cheat and src != dst and name not in told:
+                told[name] = self.lie(self.ledger.label(name), ring, rows)
+        return super()._exchange(
+            [(src, dst, name, ring, told[name] if src == self.cheat and src != dst
+              else rows) for src, dst, name, ring, rows in messages])
+
+
+def cheat(program, lie, **options) -> tuple:
+    """``program(world)`` with a worker who lies: (its result, None) or (None, error).
+
+    Without ``security="abort"`` nobody notices, and the result is wrong; with it the
+    run ends before a result leaves.
+
+    >>> def push(label, ring, rows):
+    ...     return ring.add(rows, 1) if label.endswith("multiply/epsilon") else rows
+    """
+    world = CheatingWorld(lie=lie, **options)
+    try:
+        return program(world), None
+    except Cheated as error:
+        return None, error

@@ -93,6 +93,8 @@ def _decoded(x):
     value = getattr(x, "value", None)
     if isinstance(value, (RingArray, Local)):
         rows = strip(value.rows)
+        if isinstance(value, RingArray):
+            rows = value.world.values_in(rows, value.ring)
         raw = value.ring.sum(rows, axis=0) if isinstance(value, RingArray) else rows[0]
         return value.ring.to_int(raw) / float(x.scale)
     if x is None or isinstance(x, Integral):

@@ -30,7 +30,9 @@ class RecordedWorld(World):
         """
         name = self._named(role)
         options = {"ring_bits": self.ring.bits, "comparison": self.comparison,
-                   "truncation": self.truncation, **options}
+                   "truncation": self.truncation, "security": self.security, **options}
+        if self.seals:
+            options |= {"seals": self.seals.number(self.ring), "spare": self.ring.spare}
         return kind(len(self.workers), here=(name,), keys=self._keys,
                     link=Playback(self.tape, name), **options)
 

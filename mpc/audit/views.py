@@ -27,11 +27,13 @@ for all inputs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from math import prod
 
 import numpy as np
 
 from mpc.ring import Bits, Ring, Zm, pack_bits, unpack_bits
+from mpc.seals import Seals
 from mpc.share import Share
 from mpc.world import World
 
@@ -110,6 +112,8 @@ class ViewWorld(Watched):
         super().__init__(seed=0, coins=self._coins, **options)
         self.n, self._given = n, given
         self.drawn: list[Coin] = []
+        if self.seals:
+            self.seals = SealsOfEach(self, self.seals)
 
     def _draw(self, groups, ring, shape, name):
         coin = Coin(self.ledger.label(name), groups, ring, shape, self.n)
@@ -140,9 +144,24 @@ class ViewWorld(Watched):
     # ---- inputs of a protocol, the same for every element
 
     def given(self, rows, ring: Ring | None = None, axis: int = 0) -> Share:
-        """A Share with one row for each worker, repeated along a new `axis`."""
+        """A Share with one row for each worker, repeated along a new `axis`.
+
+        Of `Bits`, give single ones; they are repeated and packed along a new last axis.
+        """
         ring = self.ring if ring is None else ring
-        return Share(self, ring, self._repeat(np.array(rows, ring.dtype), axis))
+        if isinstance(ring, Bits):
+            bits = np.array(rows, ring.dtype)[..., None]
+            rows = pack_bits(np.repeat(bits, self.n, axis=-1))
+        else:
+            rows = self._repeat(np.array(rows, ring.dtype), axis)
+        if not self.seals:
+            return Share(self, ring, rows)
+        secret = ring.sum(rows, axis=0)[None]
+        with self.ledger.offline():
+            dealt = {"seal of input": (self.seals.attach(secret, ring)[:, 1:], ring)}
+            seals, = self._split(str(self.crypto_provider), dealt)
+        return self._share(ring, [np.concatenate([row[None, None], seal], axis=1)
+                                  for row, seal in zip(rows, seals, strict=True)])
 
     def known(self, value, dtype=np.uint64, axis: int = 0) -> np.ndarray:
         """A common value of the workers, repeated along a new `axis`."""
@@ -150,6 +169,50 @@ class ViewWorld(Watched):
 
     def _repeat(self, rows, axis):
         return np.repeat(np.expand_dims(rows, axis + 1), self.n, axis=axis + 1)
+
+
+class SealsOfEach(Seals):
+    """Seals whose keys and coefficients are new for each element, as in its own World.
+
+    They are coins, so they can be enumerated. `check` sends each element's sums, as
+    those of a World with this one element, but no hashes.
+    """
+
+    def __init__(self, world, seals: Seals):
+        super().__init__(world, seals.number(world.ring), world.ring.spare)
+
+    def _key(self, ring):
+        if ring not in self._keys:
+            shape = self.number(ring), _batch(ring, self.world.n)
+            rows, known = self.world._deal(ring, shape, "alpha")
+            self._keys[ring] = self._here(rows), ring.sum(known, axis=1)
+        return self._keys[ring]
+
+    def _beside(self, keys, shape, ring):
+        if not shape:
+            raise ValueError("views: a sealed number has one axis or more")
+        axes = [1] * len(shape)
+        axes[_batch_axis(shape, self.world.n, ring)] = keys.shape[2]
+        return keys.reshape(*keys.shape[:2], *axes)
+
+    def check(self):
+        """Each worker shows all others its sums of every element."""
+        world, sums = self.world, {}
+        with world.ledger.step("check"):
+            for ring, n in self.counts.items():
+                batch = _batch(ring, world.n)
+                for rest in self._opened[ring]:
+                    rest = rest.reshape(len(rest), n, -1, batch)
+                    shape = n, rest.shape[2], batch
+                    chi = world.common_coins(ring, shape, "chi")
+                    part = ring.sum(ring.mul(rest, chi), axis=2)
+                    sums[ring] = ring.add(sums.get(ring, 0 * part), part)
+            world._exchange([(w, v, f"sigma over {ring}", ring, part[i:i + 1])
+                             for ring, part in sums.items()
+                             for i, w in enumerate(world._workers)
+                             for v in world._workers])
+        self._forget()
+        return {ring: reduce(ring.add, part) for ring, part in sums.items()}
 
 
 class Experiment:
@@ -174,19 +237,23 @@ class Experiment:
         the lowest one.
     extra : dict, optional
         {name: size} of additional coins for mutants, as coins[name] in 0 .. size-1.
+    **options
+        Of the World.
     """
+
+    kind = ViewWorld
 
     def __init__(self, protocol: Callable, free: list[str], bits: int = 2,
                  workers: int = 2, mutants: dict | None = None,
-                 fixed: dict | None = None, extra: dict | None = None):
+                 fixed: dict | None = None, extra: dict | None = None, **options):
         self.protocol, self.free = protocol, list(free)
         self.mutants, self.fixed = dict(mutants or {}), dict(fixed or {})
         self.extra = dict(extra or {})
-        self.options: dict = {"ring_bits": bits, "n_workers": workers}
+        self.options: dict = {"ring_bits": bits, "n_workers": workers, **options}
 
     def coins(self, **inputs) -> list[Coin]:
         """The coins that the protocol draws, in order, from a run on a few elements."""
-        world = ViewWorld(_TRIAL, **self.options)
+        world = self.kind(_TRIAL, **self.options)
         self.protocol(world, **inputs)
         return world.drawn
 
@@ -209,7 +276,7 @@ class Experiment:
                 values[place] = coin.values[next(digits)]
             by_name[coin.name] = values
         given = [self._mutated(coin, by_name) for coin in drawn]
-        world = ViewWorld(prod(sizes), given, **self.options)
+        world = self.kind(prod(sizes), given, **self.options)
         return world, self.protocol(world, **inputs)
 
     def _free(self, coin):
@@ -237,8 +304,10 @@ class Experiment:
         world, outputs = self.run(**inputs)
         for share in outputs if isinstance(outputs, tuple) else (outputs,):
             if share is not None:
-                for i, worker in enumerate(world.workers_here):
-                    world.see(worker, share.rows[i:i + 1], share.ring, "output")
+                each = len(share.rows) // len(world.workers_here)
+                for i, row in enumerate(share.rows):
+                    worker = world.workers_here[i // each]
+                    world.see(worker, row[None], share.ring, "output")
         return {role: _table(world, role) for role in roles}
 
     def tells_apart(self, role: str | tuple, cases: list[dict]) -> bool:
@@ -294,14 +363,19 @@ def _mixed_radix(sizes):
 
 def _size(ring):
     """How many values one element can take."""
-    return 2 if isinstance(ring, Bits) else ring.modulus
+    return 2 if isinstance(ring, Bits) else ring.order
+
+
+def _batch(ring, n):
+    """How long the axis of n elements is."""
+    return -(-n // 8) if isinstance(ring, Bits) else n
 
 
 def _batch_axis(shape, n, ring):
     """The axis that runs over n elements; for packed bits the last, in bytes."""
     axes = [i for i, m in enumerate(shape) if m == n]
     if isinstance(ring, Bits):
-        axes = [len(shape) - 1] if shape and shape[-1] == -(-n // 8) else []
+        axes = [len(shape) - 1] if shape and shape[-1] == _batch(ring, n) else []
     if len(axes) != 1:
         raise ValueError(f"views: shape {tuple(shape)} needs exactly one axis of {n} "
                          "elements; shape the inputs by world.given and world.known")

@@ -117,6 +117,8 @@ def report(answers: Answers, names: list[str], owner: str) -> Iterator[str]:
     n = len(names)
     yield f"Revealed, to {owner} alone: {n} answer{'s' * (n > 1)}"
     yield "Known to everybody: the number of pictures, the shapes and the options."
+    if answers.world.seals:
+        yield answers.world.seals.report()
 
 
 def predict_parser() -> Parser:

@@ -66,7 +66,7 @@ class Fixed(Float):
         """The parameters in fixed point: a bias has the scale of a layer's product."""
         product = self.weight_scale * self.encode(0).unit
         if self.world:
-            product *= len(self.world.workers)
+            product *= self.world.matmul_factor
         return model.map(lambda p: self.encode(
             p, self.weight_scale if p.ndim > 1 or self.weight_scale == 1 else product))
 
@@ -91,6 +91,7 @@ class Shared(Fixed):
     def __init__(self, options: Namespace, world: mpc.World | None = None):
         super().__init__(options)
         self.world = world or make_world(options)
+        self.format["ring"] = self.world.ring
 
     def _share(self, value, **owner):
         return value.share(
@@ -124,7 +125,8 @@ def make_world(options: Namespace) -> mpc.World:
     """The World of `options`: a simulation, or this process's role under MPI."""
     settings = {"seed": options.seed if options.reproducible else None,
                 "ring_bits": options.ring_bits, "comparison": options.comparison,
-                "truncation": options.truncation}
+                "truncation": options.truncation, "security": options.security,
+                "seals": options.seals}
     if options.world == "mpi":
         return MpiWorld(options.workers, public=common_options(options), **settings)
     return mpc.World(options.workers, checked=options.checked, **settings)

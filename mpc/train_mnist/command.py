@@ -191,6 +191,8 @@ def report(run: Run, options: Namespace) -> Iterator[str]:
         yield f"  {n:>5}  {one if n == 1 else more}"
     yield ("Known to everybody: the shapes, the hyper-parameters, the number of steps "
            "and, since --seed is public, the initial weights.")
+    if world.seals:
+        yield world.seals.report()
     yield ("No worker received any of these; a worker that receives such a value also "
            "learns an inequality about the digits that its last truncation cut off.")
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from mpc.seals import Cheated
 from mpc.transport import interrupts
 from mpc.transport.launcher import launched
 
@@ -14,8 +15,9 @@ from mpc.transport.launcher import launched
 def exit_status(name: str, run: Callable[[], int]) -> int:
     """``run()``, the exit status of the command `name`, or the status of its failure.
 
-    2 after a one-line error about the input, the output or the memory, 130 after
-    Ctrl-C, and silently 1 if the reader of the output has gone, as `head` does.
+    2 after a one-line error about the input, the output, the memory or a worker who
+    cheated, 130 after Ctrl-C, and silently 1 if the reader of the output has gone, as
+    `head` does.
     """
     interrupts.raise_again()
     try:
@@ -27,7 +29,7 @@ def exit_status(name: str, run: Callable[[], int]) -> int:
         progress()
         _drop_output()
         return 1
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, Cheated) as error:
         line = str(error)
         if isinstance(error, OSError) and error.errno and not error.filename:
             _drop_output()              # our own errors name a file or an option

@@ -62,6 +62,7 @@ def batch(world: mpc.World, size: int = BATCH, fresh: bool = True) -> Callable:
     """
     options = parser().parse_args(
         f"--workers {len(world.workers)} --ring-bits {world.ring.bits} "
+        f"--security {world.security} "
         f"--truncation {world.truncation} --batch-size {size}".split())
     arithmetic, rng = Shared(options, world), np.random.default_rng(0)
     model = arithmetic.model(Net(rng))

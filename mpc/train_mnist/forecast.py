@@ -4,7 +4,7 @@
 The training program therefore runs in a World without any role: arrays have no rows,
 no picture is read, and only the ledger fills. A few batches and two epochs suffice,
 because every further one costs the same as the one before it. Bytes and rounds are
-exactly those of the whole run. The time is a model, the sum of three parts:
+exactly those of the whole run; with seals, up to the checks between results. The time is a model, the sum of three parts:
 
     rounds x RTT  +  bytes of the busiest role / bandwidth  +  computation
 
@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mpc.program import World
+from mpc.seals import LIMIT
 from mpc.train_mnist.command import train
 from mpc.train_mnist.options import Parser, check_options, flag, parser, whole
 
@@ -75,18 +76,43 @@ def network(text: str) -> Network:
 
 
 def ledger_of(options: Namespace, **changes) -> np.ndarray:
-    """[rounds, bytes of each pair ...] of a run with these `changes`, from shapes."""
+    """[rounds, bytes of each pair ...] of a run with these `changes`, from shapes.
+
+    With seals, last, what waited for checks, and how many there were before results.
+    """
     options = Namespace(**vars(options) | changes)
     world = World(options.workers, ring_bits=options.ring_bits,
                   comparison=options.comparison, truncation=options.truncation,
+                  security=options.security, seals=options.seals,
                   here=(), keys={})
+    if world.seals:
+        world.seals.limit = float("inf")        # `with_checks` adds those in between
     train(options, lambda line: None, world)
-    counted = np.zeros(1 + len(world.roles)**2, object)     # integers of any size
+    counted = np.zeros(3 + len(world.roles)**2, object)     # integers of any size
     counted[0] = world.ledger.cost().rounds
+    if world.seals:
+        counted[-2:] = world.seals.waited, world.seals.checks
     for kind, nbytes in world.ledger.totals.nbytes.items():
         pair = world.roles.index(kind.src), world.roles.index(kind.dst)
         i = np.ravel_multi_index(pair, (len(world.roles),) * 2)
         counted[1 + i] += nbytes
+    return counted
+
+
+def with_checks(counted: np.ndarray, roles: tuple) -> np.ndarray:
+    """The same with the checks that come in between, each `LIMIT` bytes of seals.
+
+    Their number is an estimate: it depends on what waits when.
+    """
+    waited, checks = counted[-2:]
+    more = max(waited // LIMIT - checks, 0)
+    world = World(len(roles) - 2, security="abort", here=(), keys={})
+    world.seals.waiting = 1
+    world.seals.check()
+    for kind, nbytes in world.ledger.totals.nbytes.items():
+        pair = roles.index(kind.src), roles.index(kind.dst)
+        counted[1 + np.ravel_multi_index(pair, (len(roles),) * 2)] += more * nbytes
+    counted[0] += more * world.ledger.cost().rounds
     return counted
 
 
@@ -139,7 +165,9 @@ def traffic(options: Namespace) -> Traffic:
     if last:
         counted += options.epochs * (losses(owned * size + rest) - owned * a_loss)
     roles = World(options.workers, here=(), keys={}).roles
-    return Traffic(roles, int(counted[0]), counted[1:].reshape((len(roles),) * 2))
+    if options.security == "abort":
+        counted = with_checks(counted, roles)
+    return Traffic(roles, int(counted[0]), counted[1:-2].reshape((len(roles),) * 2))
 
 
 def computation(options: Namespace) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import argparse
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 
+from mpc.seals import SEALS, SPARE
 from mpc.train_mnist import console
 from mpc.train_mnist.range_checks import check_range
 from mpc.train_mnist.save import check_place
@@ -15,11 +16,13 @@ from mpc.world import role_names
 # The parser leaves these at None to show which were given; defaults are set later.
 DEFAULTS = {"workers": 2, "comparison": None, "truncation": "provider", "ring_bits": 64,
             "ledger": False, "precision_fractional": 3, "base": 10,
-            "reproducible": False, "checked": False, "world": None}
+            "reproducible": False, "checked": False, "world": None,
+            "security": "semi-honest", "seals": SEALS}
+SEALED = {"ring_bits": 64 - SPARE}      # the defaults that --security abort changes
 EVERY = 50          # batches: about four seconds
 WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
                   "fixed": ("workers", "comparison", "truncation", "ring_bits",
-                            "ledger", "checked", "world")}
+                            "ledger", "checked", "world", "security", "seals")}
 # These may differ from role to role.
 LOCAL = "data_dir", "save", "ledger", "world", "model", "images"
 DESCRIPTION = """\
@@ -55,7 +58,10 @@ class TrainingParser(Parser):
 
     def parse_args(self, args=None, namespace=None):
         options = super().parse_args(args, namespace)
-        for name, default in DEFAULTS.items():
+        if options.security != "abort" and options.seals is not None:
+            self.error("--seals has no effect without --security abort; leave it out")
+        sealed = SEALED if options.security == "abort" else {}
+        for name, default in (DEFAULTS | sealed).items():
             if getattr(options, name) is None:
                 setattr(options, name, default)
             elif name in WITHOUT_EFFECT[options.arithmetic]:
@@ -163,9 +169,16 @@ def _arithmetic(add):
         help="the base of these digits (default 10)")
     add("--ring-bits", type=whole(8, 64), metavar="L",
         help="compute in the integers mod 2^L (default 64); 44 bits are enough, with "
-        "shorter messages and half the floating-point products")
+        "shorter messages and half the floating-point products, and are the default "
+        "and the most with --security abort")
     add("--workers", type=whole(2, 1000), metavar="N",
         help="number of workers, which own the data and compute on shares (default 2)")
+    add("--security", choices=("semi-honest", "abort"),
+        help="semi-honest (default): all follow the protocol; abort: workers who cheat "
+        "are caught before anything is revealed, and the run ends")
+    add("--seals", type=whole(1, 4), metavar="N",
+        help=f"with --security abort: seals of a number, each of {SPARE} bits (default "
+        f"{SEALS})")
     add("--comparison", choices=("securenn", "carry-tree"),
         help="the protocol that finds the sign of a secret: securenn (two workers "
         "only, and their default), or carry-tree (default for more), which sends less "
@@ -261,7 +274,17 @@ def check_options(options: Namespace, command: str = "train_mnist") -> str | Non
     if mpi and options.checked:
         return ("--checked: the comparison needs all shares in one process; leave it "
                 "out, or start the command without mpiexec")
+    sealed = options.security == "abort"
+    if sealed and options.ring_bits > 64 - SPARE:
+        return (f"--ring-bits {options.ring_bits}: --security abort needs {SPARE} bits "
+                f"of a word for seals; take {64 - SPARE} or fewer")
+    if sealed and (options.checkpoint or options.resume):
+        return ("--checkpoint and --resume: not with --security abort, whose seals no "
+                "later run can check; leave them out")
     for name, of_two in (("comparison", "securenn"), ("truncation", "local")):
+        if sealed and getattr(options, name) == of_two:
+            return (f"--{name} {of_two}: not with --security abort, since its messages "
+                    "cannot be sealed; leave it out")
         if options.workers > 2 and getattr(options, name) == of_two:
             return (f"--{name} {of_two}: a protocol for two workers, wrong for "
                     f"{options.workers}; leave it out or take --workers 2")

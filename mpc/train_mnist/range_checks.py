@@ -122,8 +122,9 @@ def truncates_locally(options: Namespace) -> bool:
 
 
 def _workers(options: Namespace) -> int:
-    """The factor in a matrix product of secrets."""
-    return options.workers if options.arithmetic == "shared" else 1
+    """The factor in a matrix product of secrets (`World.matmul_factor`)."""
+    honest = options.arithmetic == "shared" and options.security == "semi-honest"
+    return options.workers if honest else 1
 
 
 def _batch_sizes(options: Namespace) -> list[int]:

@@ -66,7 +66,7 @@ class Link:
         payload = self.get(src, dst, header)
         try:
             received = ring.unpack(payload, shape)
-            if ring.modulus < 256**ring.width and (received >= ring.modulus).any():
+            if ring.order < 256**ring.width and (received >= ring.order).any():
                 raise ValueError(f"its bytes are not elements of {ring}")
         except ValueError as error:
             raise ProtocolError(f"{dst} received a malformed message from {src} at "

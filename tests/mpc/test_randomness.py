@@ -158,10 +158,10 @@ def test_the_search_for_other_generators_sees_all_modules():
 
 
 def test_only_the_randomness_module_takes_bytes_from_a_source():
-    """The transport hashes the program's source, and checkpoints have checksums."""
+    """Others hash sources, checkpoints, and what workers commit themselves to."""
     users = {module for module in SOURCES for name in imported(module)
              if name in ("hashlib", "secrets", "os.urandom")}
-    others = {"transport.handshake", "train_mnist.checkpoint"}
+    others = {"transport.handshake", "train_mnist.checkpoint", "seals"}
     assert "randomness" in users and users <= {"randomness", *others}
     for module in others:
         source = SOURCES[module].read_text(encoding="utf-8")

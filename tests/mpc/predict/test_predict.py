@@ -13,9 +13,11 @@ from mpi_runs import Started, in_processes, one_line
 import data
 import nn
 from mpc import predict, run_threads
+from mpc.audit.attacks import cheat
 from mpc.audit.replay import RecordedWorld
 from mpc.predict import command as command_module
 from mpc.predict.command import predict_parser
+from mpc.seals import Cheated
 
 IMAGES, _ = data.load_mnist("test", 70)
 
@@ -44,7 +46,8 @@ def expected(path, images, activation="relu"):
 @pytest.mark.parametrize("how", [
     "", "--comparison carry-tree", "--workers 3 --owner worker3", "--truncation local",
     "--comparison carry-tree --ring-bits 44", "--activation square", "--checked",
-    "--owner bob --base 2 --precision-fractional 10"])
+    "--owner bob --base 2 --precision-fractional 10", "--security abort",
+    "--security abort --workers 3 --owner worker3 --seals 1"])
 def test_the_answers_are_those_of_floating_point(trained, how):
     """Up to a tie within the rounding; more pictures than are asked at once."""
     chosen = options(how)
@@ -68,6 +71,26 @@ def test_each_role_alone_and_in_threads_computes_the_same(model):
         return {}
 
     everywhere(program)
+
+
+def test_a_worker_that_lies_about_an_answer_is_caught(model):
+    """In its share of the last opening, or in what it tells the owner."""
+    def answers(words, label="none", change=1):
+        def lie(own, ring, rows):
+            return ring.add(rows, change) if own.endswith(label) else rows
+
+        chosen = options(words)
+        return cheat(
+            lambda world: predict.ask(chosen, nn.load(model), IMAGES[:3], world).digits,
+            lie, comparison="carry-tree", ring_bits=44, security=chosen.security)
+
+    honest, sealed = "--ring-bits 44 --comparison carry-tree", "--security abort"
+    digits, _ = answers(honest)
+    wrong, _ = answers(honest, "reveal answer/revealed", 1000)
+    assert [w - d for w, d in zip(wrong, digits, strict=True)] == [1000] * 3
+    for label in "and_all/multiply/epsilon", "bit_to_arithmetic/m", "revealed":
+        assert isinstance(answers(sealed, label)[1], Cheated)
+    assert answers(sealed) == (digits, None)
 
 
 def test_nobody_but_the_owner_is_sent_an_answer_and_the_server_is_sent_nothing(model):

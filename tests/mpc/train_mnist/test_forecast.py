@@ -32,7 +32,8 @@ RUNS = [
     "--epochs 3 --train-items 9 --test-items 11 --workers 4 --log-interval 3",
     "--epochs 2 --train-items 9 --test-items 5 --workers 3 --batch-size 1",
     "--epochs 2 --train-items 7 --test-items 5 --workers 3 --batch-size 2 "
-    "--log-interval 4"]
+    "--log-interval 4",
+    "--epochs 2 --train-items 9 --test-items 6 --security abort --log-interval 2"]
 
 
 @pytest.mark.parametrize("words", RUNS)
@@ -48,6 +49,19 @@ def test_rounds_and_bytes_are_those_of_a_real_run(words):
             assert foreseen.nbytes[i, j] == sum(
                 m.nbytes for m in world.ledger.messages
                 if (m.src, m.dst) == (sender, receiver))
+
+
+@pytest.mark.slow
+def test_rounds_with_checks_between_results_are_close():
+    options = forecast_parser().parse_args(
+        "--epochs 1 --train-items 384 --test-items 64 --security abort "
+        "--log-interval 6".split())
+    foreseen = traffic(options)
+    world = train_mnist.train(options, lambda line: None).world
+    assert world.seals.checks > 1 + 1 + 6       # losses, counts, parameters
+    assert foreseen.rounds == pytest.approx(world.ledger.cost().rounds, rel=0.05)
+    total = sum(world.ledger.totals.nbytes.values())
+    assert foreseen.nbytes.sum() == pytest.approx(total, rel=0.01)
 
 
 def test_no_picture_is_read(monkeypatch):

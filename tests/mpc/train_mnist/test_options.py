@@ -21,7 +21,7 @@ def test_help_names_the_defaults_and_its_example_works(capsys):
     said = " ".join(out.split())
     listed = said[said.index("options:"):]
     defaults = re.findall(r"--([\w-]+) N .*?\(default (\d+)\)", listed)
-    assert len(defaults) == 9
+    assert len(defaults) == 10
     for name, default in defaults:
         assert getattr(options(""), name.replace("-", "_")) == int(default), name
     titles = re.findall(r"^(\w.*):\n  \S", out[:out.index("example:")], re.M)
@@ -34,7 +34,7 @@ def test_help_names_the_defaults_and_its_example_works(capsys):
 # ------------------------------------------------------------------ bad options
 
 SPLIT = ["--workers 2", "--comparison securenn", "--truncation local", "--ring-bits 64",
-         "--ledger"]
+         "--ledger", "--security abort"]
 NUMBERS = ["--precision-fractional 3", "--base 2", "--reproducible"]
 FOR_TWO = "a protocol for two workers, wrong for"
 
@@ -69,6 +69,18 @@ FOR_TWO = "a protocol for two workers, wrong for"
      "leave it out or take --workers 2"),
     ("--workers 4 --truncation local", f"--truncation local: {FOR_TWO} 4",
      "leave it out or take --workers 2"),
+    ("--security abort --comparison securenn", "--comparison securenn: not with "
+     "--security abort, since its messages cannot be sealed", "leave it out"),
+    ("--security abort --truncation local", "--truncation local: not with --security",
+     "leave it out"),
+    ("--security abort --ring-bits 45", "--ring-bits 45: --security abort needs 20 ",
+     "take 44 or fewer"),
+    ("--security abort --seals 0", "--seals: 0 is out of range", "from 1 to 4"),
+    ("--seals 2", "--seals has no effect without --security abort", "leave it out"),
+    ("--security abort --checkpoint {tmp}/run", "--checkpoint and --resume: not with "
+     "--security abort, whose seals no later run can check", "leave them out"),
+    ("--security abort --ring-bits 28", "products need 30 bits",
+     "take 2 or fewer digits"),
     ("--precision-fractional -1", "--precision-fractional: -1", "from 1 to"),
     ("--precision-fractional 0", "--precision-fractional: 0", "from 1 to"),
     ("--precision-fractional 7 --truncation local",

@@ -43,7 +43,9 @@ LONG = "--epochs 1000 --train-items 64 --test-items 2"
 
 @pytest.mark.parametrize("also, how", [
     ("", "transcript"), ("--comparison carry-tree", "transcript"),
-    ("--workers 3", "transcript"), ("", "restless"), ("--workers 3", "restless")])
+    ("--workers 3", "transcript"), ("", "restless"), ("--workers 3", "restless"),
+    ("--security abort", "transcript"),
+    ("--security abort --workers 3 --seals 1", "transcript")])
 @in_processes
 def test_every_message_and_the_model_equal_the_simulations_bit_for_bit(
         tmp_path, also, how):
@@ -52,7 +54,8 @@ def test_every_message_and_the_model_equal_the_simulations_bit_for_bit(
     names = role_names(options.workers)
     started = roles(how, tmp_path, *f"{SMALL} {also}".split(), n=len(names))
     world = RecordedWorld(options.workers, seed=1, comparison=options.comparison,
-                          truncation=options.truncation)
+                          truncation=options.truncation, ring_bits=options.ring_bits,
+                          security=options.security, seals=options.seals)
     run = train_mnist.train(options, lambda line: None, world)
     status, out, err = started.ends()
     assert (status, out, err) == (0, "", "")
