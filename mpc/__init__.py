@@ -16,6 +16,7 @@ from mpc.comparison import all_pairs, drelu, equal, relu, tournament
 from mpc.fixed_point import FixedPoint, concatenate, fix_precision
 from mpc.masks import MaskReused
 from mpc.program import World
+from mpc.seals import Cheated
 from mpc.securenn import (CompareCoins, compute_msb, private_compare, select_share,
                           share_convert)
 from mpc.share import Local, Share
@@ -28,10 +29,9 @@ from mpc.world import Role
 __version__ = "0.1.0"
 
 __all__ = [
-    "CompareCoins", "FixedPoint", "Local", "MaskReused", "OutOfRange", "OutOfStep",
-    "PeerFailed", "ProtocolError", "Role", "RoleError", "Share", "World", "all_pairs",
-    "compute_msb", "concatenate", "drelu", "equal", "fix_precision", "make_world",
-    "matmul",
-    "multiply", "private_compare", "refresh", "relu", "run_threads", "select_share",
-    "share_convert", "tournament", "truncate",
+    "Cheated", "CompareCoins", "FixedPoint", "Local", "MaskReused", "OutOfRange",
+    "OutOfStep", "PeerFailed", "ProtocolError", "Role", "RoleError", "Share", "World",
+    "all_pairs", "compute_msb", "concatenate", "drelu", "equal", "fix_precision",
+    "make_world", "matmul", "multiply", "private_compare", "refresh", "relu",
+    "run_threads", "select_share", "share_convert", "tournament", "truncate",
 ]

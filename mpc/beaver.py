@@ -80,9 +80,9 @@ def matmul(x: Share, y: Share) -> Share:
     (_, a, a_sum), (_, b, b_sum) = left.terms[0], right.terms[0]
     if x.world.seals:
         c, = share_offline(x.world, c=(ring.matmul(*matched(a_sum, b_sum)), ring))
-        z = [ring.matmul(*matched(left.constant, y.rows)),
-             ring.matmul(*matched(a.rows, right.constant))]
-        return c._with(reduce(ring.add, z, c.rows), spoilt(x.masks | y.masks))
+        parts = [ring.matmul(*matched(left.constant, y.rows)),
+                 ring.matmul(*matched(a.rows, right.constant))]
+        return c._with(reduce(ring.add, parts, c.rows), spoilt(x.masks | y.masks))
     brackets = [ring.matmul(*matched(ring.sub(a_j, left.parts[-1]),
                                      ring.sub(b_sum, ring.mul(b_j, k))))
                 for a_j, b_j in zip(left.parts[:-1], right.parts, strict=False)]

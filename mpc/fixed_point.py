@@ -487,20 +487,30 @@ class FixedPoint(ArrayFunctions):
         """Plain numbers, revealed to one role, or by the server to everybody.
 
         Answers of comparisons are bools, and indices are integers. In a role that does
-        not learn them all numbers are NaN. Rounds: 1, or 2 to everybody.
+        not learn them all numbers are NaN. Rounds: 1, or 2 to everybody; with seals 6,
+        and everybody learns them from the workers.
         """
-        shown = self.get(to)
-        if to is None and isinstance(shown.value, Local) and public.secret(self.value):
-            world = self.value.world
-            raw = self.ring.to_int(np.asarray(shown.value.rows)).ravel().tolist()
-            raw = world.broadcast(world.server, raw, prod(self.shape))
-            raw = np.array(raw, np.int64).reshape(1, *self.shape)
-            shown = shown._with(PublicArray(PublicWorld(), self.ring,
-                                            self.ring.from_int(raw)))
+        if to is None and public.secret(self.value):
+            shown = self._known_to_all()
+        else:
+            shown = self.get(to)
         rows = np.asarray(shown.value.rows)
         if self.scale != 1 or not len(rows):
             return shown.float_precision()
         return self.ring.to_int(rows)[0].astype(bool if self.boolean else np.int64)[()]
+
+    def _known_to_all(self):
+        """A public FixedPoint of the same numbers."""
+        world = self.value.world
+        if world.seals:
+            shown = self.refresh()
+            raw, = world.publish(revealed=shown.value)
+        else:
+            shown = self.get()
+            held = self.ring.to_int(np.asarray(shown.value.rows)).ravel().tolist()
+            told = world.broadcast(world.server, held, prod(self.shape))
+            raw = self.ring.from_int(np.array(told, np.int64).reshape(1, *self.shape))
+        return shown._with(PublicArray(PublicWorld(), self.ring, raw))
 
     def float_precision(self) -> np.ndarray:
         """The numbers as float64; NaN where they are not known."""

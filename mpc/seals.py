@@ -15,23 +15,24 @@ Numbers have `seals` seals over Z_2^(bits + spare) in one word; the lowest `bits
 are the value. Without spare bits an error of 2^(bits - 1) would vanish for every even
 alpha. Bits have `spare` seals for each of those, one bit each, packed as they are.
 
-*Check.* Before any result leaves, and whenever `LIMIT` bytes of seals wait, the workers
-agree on coefficients chi that nobody could choose, and each commits itself to
+*Check.* Before anybody can know a result, and whenever `LIMIT` bytes of seals wait, the
+workers agree on coefficients chi that nobody could choose, and each commits itself to
 
     sigma_j = sum over all opened y of chi (m_j - alpha_j y)
 
 before they show each other these sigmas, which must sum to 0. They also compare hashes
 of all that was opened, since a worker can send different numbers to two others. On a
-failure everybody stops (`Cheated`). Nobody learns who cheated, and the keys are void.
+failure everybody stops (`Cheated`). The error names nobody, and the keys are void.
 
-A cheat that changes anything escapes with probability at most
+A cheat that changes a value escapes with probability at most
 
     ((spare + 3) / 2^(spare + 2))^seals           numbers: 3e-11 for 20 spare bits, two
     ((1 + 2^-ROWS) / 2)^(seals spare)             bits: 1.1e-12
 
-Source: SPDZ2k (Cramer et al., CRYPTO 2018) for numbers; TinyOT (Nielsen et al., CRYPTO
-2012) and MiniMAC (Damgard and Zakarias, TCC 2013) for bits; the seals come from an
-honest dealer instead of a protocol. There are tests, and no formal proof.
+Source: SPDZ2k (Cramer et al., CRYPTO 2018) for numbers; for bits a global key as by
+Frederiksen, Keller, Orsini and Scholl (ASIACRYPT 2015), after TinyOT (Nielsen et al.,
+CRYPTO 2012). The seals come from an honest dealer instead of a protocol. There are
+tests, and no formal proof.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ import numpy as np
 
 from mpc import masks
 from mpc.randomness import stream
-from mpc.ring import Bits, Ring, is_integer
+from mpc.ring import Bits, Ring, Z2k, is_integer
 from mpc.share import COMMON, Share, local, shown
 
 BITS = Bits()
@@ -66,8 +67,10 @@ class Seals:
         if not is_integer(seals) or not 1 <= seals <= 9 or spare < 1:
             raise ValueError(f"World: seals={shown(seals)}, spare={spare}: take 1 to 9 "
                              "seals, and 1 spare bit or more for each")
+        seals = int(seals)
         self.world, self.counts = world, {world.ring: seals, BITS: seals * spare}
-        self.spare, self.limit = spare, LIMIT
+        self.spare = spare
+        self.limit: float = LIMIT
         self.void, self.checks, self.waited = False, 0, 0   # a failure; what was done
         self._keys: dict[Ring, tuple] = {}
         self._forget()
@@ -114,9 +117,9 @@ class Seals:
     def one(self, ring: Ring, shape: tuple) -> np.ndarray:
         """Shares of 1 with their seals, with as many axes as a value of this shape."""
         alpha, _ = self._key(ring)
-        first = [ring.one * (w == self.world.workers[0].name)
-                 for w in self.world.workers_here]
-        first = np.array(first, ring.dtype).reshape(-1, *(1,) * (alpha.ndim - 1))
+        own = [ring.one * (w == self.world.workers[0].name)
+               for w in self.world.workers_here]
+        first = np.array(own, ring.dtype).reshape(-1, *(1,) * (alpha.ndim - 1))
         first = np.broadcast_to(first, (len(first), 1, *alpha.shape[2:]))
         rows = self._beside(np.concatenate([first, alpha], axis=1), shape, ring)
         return rows.reshape(len(rows) * rows.shape[1], *rows.shape[2:])
@@ -136,76 +139,128 @@ class Seals:
     def input(self, owner: str, values: dict) -> tuple[Share, ...]:
         """Shares of an owner's values: it shows all workers x - r, for a dealt r.
 
-        The provider tells the owner r in advance. A worker that is the owner cannot
-        know r's shares. Rounds: 1. Bytes: x - r, to each worker.
+        The provider tells the owner r in advance. Rounds: 1. Bytes: x - r, to each
+        worker.
         """
-        world, dealt, hints, messages = self.world, {}, [], []
+        world, dealt, known = self.world, {}, {}
         for name, (value, ring) in values.items():
-            dealt[name], known = world.deal(ring, value.shape[1:], f"mask of {name}")
-            hints.append((f"mask of {name}", ring, self._plain(known)))
-        for (name, (value, ring)), r in zip(
-                values.items(), self._hinted(owner, hints), strict=True):
-            messages += [(owner, str(w), name, ring, ring.sub(value, r))
-                         for w in world.workers]
+            dealt[name], r = world.deal(ring, value.shape[1:], f"mask of {name}")
+            known[f"mask of {name}"] = ring, self._sum(ring, self._plain(r))
+        told, messages = self._hint([owner], known), []
+        for name, (value, ring) in values.items():
+            hidden = ring.sub(value, told[f"mask of {name}"])
+            messages += [(owner, w.name, name, ring, hidden) for w in world.workers]
         received, shares = world._exchange(messages), []
-        for name in values:
-            masks.spend(masks.hiding(dealt[name]))
-            shown = self._at_worker(received, owner, name)
-            self.heard(shown)
-            share = dealt[name].plus(world._wrap(shown, COMMON))
-            shares.append(share._with(share.rows))
+        me = next(iter(world.workers_here), world.workers[0].name)
+        for name, share in dealt.items():
+            masks.spend(masks.hiding(share))        # x - r is known now
+            self.heard(received[owner, me, name])
+            x = share.plus(world._wrap(received[owner, me, name], COMMON))
+            shares.append(x._with(x.rows, {}))
         return tuple(shares)
 
-    def output(self, role: str, shares: dict) -> list[np.ndarray]:
-        """One role learns secrets: a list of (role_here, 1, *shape), after a check.
+    def output(self, roles: list, shares: dict) -> list[np.ndarray]:
+        """Each of the roles learns secrets: a list of (role_here, *shape).
 
-        The workers open y + r, under a dealt r of which the provider tells the role
-        only the value, without spare bits: they would show overflows. Each worker then
-        tells the role the value of y + r: one honest worker is enough. Rounds: 6.
+        The workers open y + r, under a dealt r. Nobody can know y before the check has
+        passed, or a cheat would see what its lies have led to. So the provider gives
+        the roles r plus a pad from each worker, and hashes of the pads. After the
+        check each worker sends its pad and the value of y + r, so that one honest
+        worker is enough. Without spare bits: they would show overflows. Rounds: 6.
         """
-        world, masked, hints = self.world, {}, []
+        world, masked, hints, pads = self.world, {}, {}, {}
         for name, share in shares.items():
+            masks.spend(masks.hiding(share))
+            ring = share.ring.values
             r, known = world.deal(share.ring, share.shape, f"mask of {name}")
             masked[name] = share + r
-            hints.append(
-                (f"mask of {name}", share.ring.values, self._plain(known)))
-        hints = self._hinted(role, hints)
+            pads[name], padding = world._deal(ring, share.shape, f"pad of {name}")
+            value = share.ring.value(self._sum(share.ring, self._plain(known)))
+            hints[name] = ring, ring.add(value, self._sum(ring, padding))
+        hints = self._hint(roles, hints)
+        nonces, hashes = self._promise(roles, pads)
         opened = world.open(**masked)
         self.check()
-        messages = []
-        for (name, share), y in zip(shares.items(), opened, strict=True):
-            value = share.ring.value(world._unwrap(y, COMMON))
-            messages += [(str(w), role, name, share.ring.values, value)
-                         for w in world.workers]
-        received = world._exchange(messages)
+        told = self._told(roles, {name: (share.ring.values, [share.ring.value(
+            world._unwrap(y, COMMON))] * len(world.workers)) for (name, share), y in
+            zip(shares.items(), opened, strict=True)} | {
+            f"pad of {name}": (shares[name].ring.values, rows)
+            for name, rows in pads.items()} | nonces)
         results = []
-        for (name, share), r in zip(shares.items(), hints, strict=True):
-            told = [received[str(w), role, name] for w in world.workers]
-            if any(not np.array_equal(t, told[0]) for t in told):
-                self._fail(f"the workers told {role} different numbers")
-            results.append(share.ring.values.sub(told[0], r)[:, None])
+        for name, share in shares.items():
+            ring, own = share.ring.values, told[f"pad of {name}"]
+            if any(not np.array_equal(y, told[name][0]) for y in told[name]):
+                self._fail("the workers told a role different numbers")
+            self._keep_promise(name, own, told, hashes)
+            r = reduce(ring.sub, own, hints[name])
+            results.append(ring.sub(told[name][0], r))
         return results
 
-    def _hinted(self, role, hints):
-        """The provider tells a role the sums of dealt shares, offline and in a ring."""
-        world, provider = self.world, str(self.world.crypto_provider)
-        messages = []
-        for name, ring, known in hints:
-            total = reduce(ring.add, known.swapaxes(0, 1))
-            messages.append((provider, role, name, ring, ring.reduce(total)))
+    def _promise(self, roles, pads):
+        """The provider sends hashes of the workers' pads: (nonces, hashes)."""
+        world, nonces, hashes = self.world, {}, {}
+        for name, rows in pads.items():
+            own, known = world._deal(BITS, (NONCE,), f"nonce of {name}")
+            texts = [b"" if not len(nonce) else commitment(
+                w.name, "pad", bytes(nonce[0]) + row.tobytes())
+                for w, nonce, row in zip(world.workers, known.swapaxes(0, 1), rows,
+                                         strict=True)]
+            nonces[f"nonce of {name}"] = BITS, own
+            hashes[f"hash of {name}"] = BITS, np.frombuffer(
+                b"".join(texts), np.uint8).reshape(len(known), len(texts), HASH)
+        return nonces, self._hint(roles, hashes)
+
+    def _keep_promise(self, name, pads, told, hashes):
+        """Raise unless the pads are those that the provider has promised."""
+        for i, (w, pad, nonce) in enumerate(zip(
+                self.world.workers, pads, told[f"nonce of {name}"], strict=True)):
+            for row, salt, due in zip(pad, nonce, hashes[f"hash of {name}"],
+                                      strict=True):
+                if commitment(w.name, "pad", bytes(salt) + row.tobytes()) != bytes(
+                        due[i]):
+                    self._fail("a worker did not send its part of a mask")
+
+    def _hint(self, roles, known):
+        """The provider tells roles what it knows, offline; what a role here got."""
+        world, provider = self.world, self.world.crypto_provider.name
         with world.ledger.offline():
-            received = world._exchange(messages)
-        return [received[provider, role, name] for name, *_ in hints]
+            received = world._exchange([(provider, role, name, ring, value)
+                                        for role in roles
+                                        for name, (ring, value) in known.items()])
+        me = next((role for role in roles if role in world.here), roles[0])
+        return {name: received[provider, me, name] for name in known}
+
+    def _told(self, roles, own):
+        """Each worker tells roles its rows; lists of what a role here got."""
+        world = self.world
+        received = world._exchange(
+            [(w.name, role, name, ring, row[:w.name in world.here])
+             for role in roles for name, (ring, rows) in own.items()
+             for w, row in zip(world.workers, rows, strict=True)])
+        me = next((role for role in roles if role in world.here), roles[0])
+        return {name: [received[w.name, me, name] for w in world.workers]
+                for name in own}
+
+    def compare(self, ints: np.ndarray) -> None:
+        """Raise unless all roles have heard the same broadcast, (role_here, n).
+
+        The workers repeat it to everybody. Rounds: 1.
+        """
+        world = self.world
+        row = ints[:1] if world.workers_here else ints[:0]
+        received = world._exchange([(w.name, role, "heard", Z2k(64), row)
+                                    for w in world.workers for role in world.roles])
+        if any(len(heard) and not np.array_equal(heard, ints[:1])
+               for heard in received.values()):
+            self._fail("a role told two others different numbers")
+
+    def _sum(self, ring, known):
+        """The sum of what the provider knows, (provider_here, n_workers, *shape)."""
+        return reduce(ring.add, known.swapaxes(0, 1))
 
     def _plain(self, known):
         """What the provider knows of dealt numbers."""
-        return self.world._unwrap(known, local(str(self.world.crypto_provider)))
-
-    def _at_worker(self, received, owner, name):
-        """What a worker of this process got, or no rows."""
-        world = self.world
-        me = next(iter(world.workers_here), world.workers[0].name)
-        return received[owner, me, name]
+        return self.world._unwrap(known, local(self.world.crypto_provider.name))
 
     # ---- the check
 
@@ -239,11 +294,10 @@ class Seals:
             seeds = self._shown("seed", seeds, self._transcript.digest())
             chi = stream(b"".join(seeds), "chi", 0)
             sums = self._sums(chi)
-            shown = self._shown("sigma", sums)
-            for ring, part in self._parts():
-                total = reduce(ring.add, [np.frombuffer(text[part], ring.dtype)
-                                          for text in shown] or [np.zeros(1, "u1")])
-                if total.any():
+            sigmas = self._shown("sigma", sums)
+            for ring, part in self._parts() if sigmas else ():
+                parts = [np.frombuffer(sigma[part], ring.dtype) for sigma in sigmas]
+                if reduce(ring.add, parts).any():
                     self._fail("what was opened does not fit its seals")
         self.checks += 1
         self._forget()

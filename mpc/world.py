@@ -35,7 +35,7 @@ import numpy as np
 from mpc.ledger import Ledger, check
 from mpc.masks import Mask, Use, hiding, spend
 from mpc.randomness import fresh_key, lesson_key, public_seed, stream
-from mpc.ring import Ring, Z2k
+from mpc.ring import Ring, Z2k, is_integer
 from mpc.seals import SEALS, SPARE, Cheated, Seals
 from mpc.share import COMMON, SHARE, Local, Notes, Share, local, shown
 
@@ -94,7 +94,13 @@ class World:
         if checked and self.here != names:
             raise ValueError("World: checked=True needs all roles here; leave it out")
         self.checked, self.coins, self._link = bool(checked), coins, link
-        spare = spare * abort
+        if not is_integer(spare) or not is_integer(seals):
+            raise ValueError(f"World: seals={shown(seals)}, spare={shown(spare)}; take "
+                             "whole numbers")
+        if not abort and (seals, spare) != (SEALS, SPARE):
+            raise ValueError("World: seals and spare have no effect without "
+                             "security='abort'; leave them out")
+        spare = int(spare) * abort
         self.ring = Z2k(64 - spare if ring_bits is None else ring_bits, spare)
         self.ledger, self.counter = Ledger(), 0
         self.seals = Seals(self, seals, spare) if abort else None
@@ -163,6 +169,7 @@ class World:
 
         Those have shape (provider_here, n_workers, *shape). No message: each worker
         derives its share from its key with the provider, which holds all these keys.
+        With seals, the provider sends the last worker its share of them, offline.
         """
         dealer = str(self.crypto_provider)
         rows, known = self._deal(ring, shape, name)
@@ -214,7 +221,8 @@ class World:
 
         All workers but one derive their share from their key with the owner. The last
         worker, or the owner if it is a worker, gets the difference. Rounds: 1, or 0 if
-        the owner is a worker. Bytes: one share of each value, to the last worker.
+        the owner is a worker. Bytes: one share of each value, to the last worker. With
+        seals, 1 round and the size of each value to every worker.
         """
         owner, held = self._named(owner), {}
         for name, (value, ring) in values.items():
@@ -251,7 +259,9 @@ class World:
 
         Rounds: 1. Bytes: each worker sends its share to every other worker.
         Raises `MaskReused` if a dealt mask in a share is used up or does not hide it; a
-        share that never had a mask is opened without complaint (`mpc.masks`).
+        share that never had a mask is opened without complaint (`mpc.masks`). With
+        seals, an opened number may be wrong until the next check: a result leaves by
+        `gather`.
         """
         if self.seals and self.seals.waiting > self.seals.limit:
             self.seals.check()
@@ -266,14 +276,25 @@ class World:
         """Send all shares to one `role`: a tuple of (role_here, n_workers, *shape).
 
         Their sum over axis 1 is the secret. Rounds: 1. Bytes: a share from each worker.
-        Raises `MaskReused` as `open` does.
+        Raises `MaskReused` as `open` does. With seals, (role_here, 1, *shape) after a
+        check, in 6 rounds.
         """
         role = self._named(role)
         if self.seals:
-            rows = self.seals.output(role, shares)
+            rows = [value[:, None] for value in self.seals.output([role], shares)]
         else:
             rows = [np.stack(rows, axis=1) for _, rows in self._collect([role], shares)]
         return tuple(self._wrap(array, local(role)) for array in rows)
+
+    def publish(self, /, **shares: Share) -> tuple[np.ndarray, ...]:
+        """All roles learn the secrets: a tuple of (1, *shape). With seals only.
+
+        Rounds: 6. No role has to believe another one, as it does in a broadcast.
+        """
+        if not self.seals:
+            raise ValueError("publish: this World has no seals; gather the secrets at "
+                             "a role, which broadcasts them")
+        return tuple(self.seals.output([*self.roles], shares))
 
     def _collect(self, receivers, shares):
         """For each share: its ring, and all workers' rows, (receiver_here, *shape).
@@ -310,12 +331,14 @@ class World:
             [(role, other, "broadcast", ring, value) for other in self.roles])
         told = np.concatenate([*received.values()])
         if self.seals:
-            self.seals.heard(told[:1])
+            self.seals.compare(told)
         return ring.to_int(told[0]).tolist()
 
     def finish(self) -> None:
         """End a program: raises `OutOfStep` if messages are left over."""
         self._check_home()
+        if self.seals:
+            self.seals.check()
         if self._link is not None:
             self._link.finish()
 

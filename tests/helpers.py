@@ -53,14 +53,18 @@ def everywhere(program, n_workers=2, seed=7, **options):
     """
     world = TaggedRecord(n_workers, seed=seed, **options)
     expected = program(world)
+    world.finish()
     alone = {}
     for role in world.roles:
         replay = world.replay(role, kind=Tagged, **options)
         alone[role] = (program(replay), replay.ledger)
-        replay.finish()
+        replay.finish()             # with seals, what is open is checked
 
     def with_ledger(own):
-        return program(own), own.ledger
+        results = program(own)
+        if own.seals:
+            own.seals.check()
+        return results, own.ledger
 
     threads = run_threads(with_ledger, n_workers, seed, kind=Tagged, **options)
     for results in (alone, threads):

@@ -274,12 +274,16 @@ class CheatingWorld(World):
 
     ``lie(label, ring, rows)`` returns the rows that the `cheat` sends in place of
     `rows`, an array (1, *shape) of elements of `ring`. `label` is the message's full
-    name. Other workers get the same lie.
+    name. Other workers get the same lie. The simulation opens what alice has heard, so
+    she cannot be the cheat.
     """
 
     def __init__(self, *args, lie, cheat: str = "bob", **options):
         super().__init__(*args, **options)
         self.lie, self.cheat = lie, self._named(cheat)
+        if cheat == "alice":
+            raise ValueError("CheatingWorld: alice's view is what is opened here; take "
+                             "another worker")
 
     def _exchange(self, messages):
         told: dict = {}

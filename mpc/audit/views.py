@@ -175,7 +175,7 @@ class SealsOfEach(Seals):
     """Seals whose keys and coefficients are new for each element, as in its own World.
 
     They are coins, so they can be enumerated. `check` sends each element's sums, as
-    those of a World with this one element, but no hashes.
+    those of a World with this one element, but no hashes, and stops nobody.
     """
 
     def __init__(self, world, seals: Seals):
@@ -194,6 +194,13 @@ class SealsOfEach(Seals):
         axes = [1] * len(shape)
         axes[_batch_axis(shape, self.world.n, ring)] = keys.shape[2]
         return keys.reshape(*keys.shape[:2], *axes)
+
+    def _promise(self, roles, pads):
+        """No hash protects a pad."""
+        return {}, {}
+
+    def _keep_promise(self, name, pads, told, hashes):
+        pass
 
     def check(self):
         """Each worker shows all others its sums of every element."""

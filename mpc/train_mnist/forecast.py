@@ -4,7 +4,8 @@
 The training program therefore runs in a World without any role: arrays have no rows,
 no picture is read, and only the ledger fills. A few batches and two epochs suffice,
 because every further one costs the same as the one before it. Bytes and rounds are
-exactly those of the whole run; with seals, up to the checks between results. The time is a model, the sum of three parts:
+exactly those of the whole run; with seals, up to the checks between results. The time
+is a model, the sum of three parts:
 
     rounds x RTT  +  bytes of the busiest role / bandwidth  +  computation
 
@@ -107,6 +108,7 @@ def with_checks(counted: np.ndarray, roles: tuple) -> np.ndarray:
     waited, checks = counted[-2:]
     more = max(waited // LIMIT - checks, 0)
     world = World(len(roles) - 2, security="abort", here=(), keys={})
+    assert world.seals
     world.seals.waiting = 1
     world.seals.check()
     for kind, nbytes in world.ledger.totals.nbytes.items():

@@ -305,6 +305,8 @@ class MpiWorld(World):
         their sources at the start (`handshake.versions`).
         """
         self._check_home()
+        if self.seals:
+            self.seals.check()
         me, = self.here
         sent, received = Counter[str](), Counter[str]()
         for kind, nbytes in self.ledger.totals.nbytes.items():

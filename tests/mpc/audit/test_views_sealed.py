@@ -21,6 +21,7 @@ from view_steps import (
 
 from mpc import truncation
 from mpc.audit.views import Experiment, ViewWorld
+from mpc.seals import Cheated
 
 pytestmark = pytest.mark.view
 SEALED = {"security": "abort", "seals": 1, "spare": 1}
@@ -214,6 +215,35 @@ def test_whether_a_lie_in_an_and_is_noticed_depends_on_no_secret(errors):
 def test_whether_a_lie_in_a_truncation_is_noticed_depends_on_no_secret(error):
     experiment = lying((("epsilon", error),), checked(quotient), bits=3)
     assert hides(experiment, (BOB,), cases(2, (BOB,), 3, "x"))
+
+
+def result_up_to_the_check(world, x, y):
+    """A product whose operands bob lies about, on its way to him, until all stop."""
+    product, check = steps.multiply(world, x, y), world.seals.check
+
+    def stop():
+        check()
+        raise Cheated
+
+    world.seals.check = stop
+    with pytest.raises(Cheated):
+        world.gather(BOB, z=product)
+
+
+LIES = [(("epsilon", 1),), (("epsilon", 2), ("delta", 3)), (("z", 1),)]
+
+
+@pytest.mark.parametrize("lies", LIES)
+def test_a_cheat_who_receives_a_result_learns_nothing_from_its_lies(lies):
+    """It has the provider's hint and y + r, and lacks alice's pad until she checks."""
+    experiment = lying(lies, result_up_to_the_check, bits=1)
+    assert hides(experiment, (BOB,), cases(2, (BOB,), 1, "x", "y"))
+
+
+def test_without_pads_a_cheat_would_learn_from_its_lies():
+    experiment = lying(LIES[1], result_up_to_the_check, bits=1,
+                       mutants={"pad of z": lambda values, coins: values * 0})
+    assert not hides(experiment, (BOB,), cases(2, (BOB,), 1, "x", "y"))
 
 
 def test_a_lie_is_noticed_as_often_as_stated():
