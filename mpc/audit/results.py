@@ -239,7 +239,7 @@ def read_labels(shown: float, layers: Layers, pictures: np.ndarray,
 
 
 def trap(public: np.ndarray, sizes: Sequence[int] = (784, 128, 64, 10),
-         rare: float = 1 / 640, further: float = 0.1, seed: int = 0) -> Layers:
+         rare: float = 1 / 400, further: float = 0.3, seed: int = 0) -> Layers:
     """Initial weights with which each unit of layer 1 fires for few items of training.
 
     By `public` pictures of the same kind, the biases are set so that a share `rare` of
