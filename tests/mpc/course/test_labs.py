@@ -8,8 +8,6 @@ from mpc import train_mnist
 from mpc.course import labs
 from mpc.train_mnist.options import parser
 
-AHEAD = "--comparison carry-tree --ring-bits 44"
-
 
 def test_membership_in_the_tutorials_training_shows():
     """With few shadows; the whole setting is a slow test."""
@@ -46,7 +44,7 @@ def test_the_first_loss_of_unknown_weights_tells_no_labels():
 
 
 def test_a_server_reads_digits_if_it_has_chosen_its_weights():
-    lab = labs.trap()
+    lab = labs.trap(options=f"{labs.QUICK} --reproducible")
     assert len(lab.items) == len(set(lab.items)) >= 30
     assert lab.pictures.shape == (len(lab.items), 28, 28)
     assert np.all(lab.correlations > labs.ALIKE)
@@ -56,7 +54,8 @@ def test_a_server_reads_digits_if_it_has_chosen_its_weights():
 
 
 def test_a_server_reads_no_digit_from_the_weights_of_the_public_seed():
-    assert len(labs.trap(chosen=False).items) == 0
+    lab = labs.trap(chosen=False, options=f"{labs.QUICK} --reproducible")
+    assert len(lab.items) == 0 and lab.pictures.shape == (0, 28, 28)
 
 
 def test_only_a_server_that_draws_the_weights_can_choose_them(tmp_path):
