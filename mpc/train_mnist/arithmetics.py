@@ -118,10 +118,8 @@ class Shared(Fixed):
         with self.world.ledger.offline():
             _, dealt = self.world.deal(
                 self.world.ring, (SEED_WORDS,), "initial weights")
-        if not self.world.has(self.owner):
-            return None
-        seed = self.world.ring.sum(dealt[0], axis=0)
-        return np.random.default_rng(seed.tolist())
+        seeds = np.asarray(self.world.ring.sum(dealt, axis=1))
+        return next((np.random.default_rng(seed.tolist()) for seed in seeds), None)
 
     def model(self, model: nn.Module) -> nn.Module:
         with self.world.ledger.step("share model"):
