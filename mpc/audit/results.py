@@ -152,6 +152,7 @@ class Measured(NamedTuple):
 
     auc: float              # the area under the curve: .5 for coin tosses
     tpr: float              # members found at a false-positive rate of 1 %
+    epsilon: float          # a lower bound on the training's, see `epsilon_bound`
     roc: tuple              # (false-positive rates, true-positive rates), rising
 
 
@@ -160,7 +161,7 @@ def measure(scores: np.ndarray, members: np.ndarray) -> Measured:
     thresholds, hits, alarms = _counts(scores, members)
     tpr, fpr = (np.concatenate([[0], n / n[-1]]) for n in (hits, alarms))
     return Measured(float(np.trapezoid(tpr, fpr)), float(tpr[fpr <= 0.01].max()),
-                    (fpr, tpr))
+                    epsilon_bound(scores, members), (fpr, tpr))
 
 
 def _counts(scores, members):
@@ -188,9 +189,12 @@ def epsilon_bound(scores: np.ndarray, members: np.ndarray, delta: float = 1e-5,
     half, which must not be sorted. The adjacency is that of the trials: in `halves`,
     another item replaces the missing one, for which the epsilon of removing an item
     counts twice. Trials should be independent; those of items of one model nearly are.
+    Halves without members, or without others, bound nothing: 0.
     """
     scores, members = np.ravel(scores), np.ravel(members).astype(bool)
     half = len(scores) // 2
+    if any(len(set(part)) < 2 for part in (members[:half], members[half:])):
+        return 0.0
     thresholds, hits, alarms = _counts(scores[:half], members[:half])
     bounds = epsilon_of_counts(hits, hits[-1], alarms, alarms[-1], delta, confidence)
     told = scores[half:] >= thresholds[np.argmax(bounds)]

@@ -1,4 +1,4 @@
-"""Attacks on results, run on the tutorial's training; chapter 10 looks at them.
+"""Attacks on results, run on the tutorial's training.
 
 They attack the function that a run computes, not the protocol (`mpc.audit.results`).
 
@@ -28,8 +28,8 @@ PUBLIC = 6400       # those after them are digits that the server knows
 
 def layers_of(model: Module) -> Layers:
     """The weights and biases of a `Net`, as the attacks take them."""
-    return [(layer.weight.value, layer.bias.value)
-            for layer in (model.fc1, model.fc2, model.fc3)]
+    values = [parameter.value for parameter in model.parameters()]
+    return list(zip(values[::2], values[1::2], strict=True))
 
 
 def digits(split: str, n: int) -> tuple[np.ndarray, np.ndarray]:

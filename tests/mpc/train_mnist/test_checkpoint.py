@@ -24,7 +24,8 @@ from mpc.world import role_names
 
 ALWAYS = f"{SMALL} --every 1"       # six batches, three in each epoch
 KINDS = ["", "--comparison carry-tree", "--workers 3", "--truncation local", "--stream",
-         "--stream --truncation local --log-interval 2", "--ring-bits 44",
+         "--stream --truncation local --log-interval 2",
+         "--ring-bits 44 --initial-weights provider",
          "--comparison carry-tree --stream --workers 3", "--checked"]
 
 
