@@ -130,6 +130,23 @@ def _draw_curves(axis, lines, xlabel, ylabel, log="", title="", markers=True):
     axis.legend(frameon=False)
 
 
+def rocs(attacks: dict[str, Any], least: float = 1e-3) -> Figure:
+    """Draw ROC curves on log axes, {name: (false-positive rates, true-positive rates)}.
+
+    Both axes begin at `least`: an attack that is sure of a few members is dangerous,
+    and linear axes would hide it. A dotted line shows coin tosses.
+    """
+    figure, (axis,) = panels(1, (4.6, 3.8))
+    axis.plot([least, 1], [least, 1], color="#5A5A5A", linestyle=":", linewidth=1,
+              label="coin tosses")
+    _draw_curves(axis, attacks, "false-positive rate", "true-positive rate", "xy",
+                 markers=False)
+    axis.set(xlim=(least, 1), ylim=(least, 1))
+    axis.axvline(0.01, color="#DDDDDD", zorder=0)
+    figure.tight_layout()
+    return figure
+
+
 def bars(heights: dict[str, float], ylabel: str, title: str = "") -> Figure:
     """Draw a horizontal bar with its number for each {name: height}."""
     figure, (axis,) = panels(1, (6.6, 0.6 + 0.36 * len(heights)))

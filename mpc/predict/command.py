@@ -32,8 +32,8 @@ from mpc.world import role_names
 
 AT_ONCE = 64        # pictures
 WITHOUT_EFFECT = ("train_items", "test_items", "stream", "epochs", "batch_size", "lr",
-                  "seed", "arithmetic", "log_interval", "save", "checkpoint", "resume",
-                  "every")
+                  "seed", "initial_weights", "arithmetic", "log_interval", "save",
+                  "checkpoint", "resume", "every")
 DESCRIPTION = """\
 Ask a trained model about pictures of digits, on secret shares. The server owns the
 model and a worker the pictures; only this worker learns the answers. One process

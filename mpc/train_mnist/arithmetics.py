@@ -6,6 +6,7 @@ import itertools
 import math
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from mpc.ring import Z2k
 from mpc.train_mnist.options import common_options
 from mpc.train_mnist.range_checks import weight_scale
 from mpc.transport.mpi import MpiWorld
+
+SEED_WORDS = 8          # ring elements that make the seed of hidden weights
 
 
 class Float:
@@ -26,6 +29,10 @@ class Float:
 
     def __init__(self, options: Namespace, world: mpc.World | None = None):
         pass
+
+    def generator(self, options: Namespace) -> np.random.Generator | None:
+        """That of the initial weights; None where their owner does not live."""
+        return np.random.default_rng(options.seed)
 
     def model(self, model: nn.Module) -> nn.Module:
         return model
@@ -92,14 +99,31 @@ class Shared(Fixed):
         super().__init__(options)
         self.world = world or make_world(options)
         self.format["ring"] = self.world.ring
+        self.owner = self.world.server      # of the initial weights
+        if options.initial_weights == "provider":
+            self.owner = self.world.crypto_provider
 
     def _share(self, value, **owner):
         return value.share(
             *self.world.workers, crypto_provider=self.world.crypto_provider, **owner)
 
+    def generator(self, options: Namespace) -> np.random.Generator | None:
+        """The server's, from the public seed, or the provider's, from coins it deals.
+
+        The provider adds up the shares of the coins that it deals. Each worker knows
+        its share of them, which says nothing about the sum.
+        """
+        if self.owner is self.world.server:
+            return super().generator(options) if self.world.has(self.owner) else None
+        with self.world.ledger.offline():
+            _, dealt = self.world.deal(
+                self.world.ring, (SEED_WORDS,), "initial weights")
+        seeds = np.asarray(self.world.ring.sum(dealt, axis=1))
+        return next((np.random.default_rng(seed.tolist()) for seed in seeds), None)
+
     def model(self, model: nn.Module) -> nn.Module:
         with self.world.ledger.step("share model"):
-            return super().model(model).map(self._share)
+            return super().model(model).map(partial(self._share, owner=self.owner))
 
     def batch(self, load: Callable, shape: tuple, parts: Sequence):
         """Each owner shares its part of the batch."""

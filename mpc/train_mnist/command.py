@@ -26,7 +26,14 @@ from mpc.train_mnist.checkpoint import (
     check_folder,
     folder_of,
 )
-from mpc.train_mnist.options import check_options, flag, is_server, parser
+from mpc.train_mnist.options import (
+    FEWEST,
+    check_options,
+    flag,
+    is_server,
+    parser,
+    reveals_loss,
+)
 from mpc.train_mnist.range_checks import losses_in_range, out_of_range
 from mpc.train_mnist.save import reserved, write_model
 from mpc.train_mnist.training import (
@@ -78,21 +85,26 @@ class Stopwatch:
 
 def train(options: Namespace, log: Callable = print, world: World | None = None,
           progress: Callable = lambda text: None,
-          warn: Callable = lambda text: print(text, file=sys.stderr)) -> Run:
+          warn: Callable = lambda text: print(text, file=sys.stderr),
+          model: nn.Module | None = None) -> Run:
     """Train and test as `options` say, and pass each line of output to `log`.
 
     The shares live in `world`, by default one that `options` describe. `progress` is
     called with the progress of each test, and with "" at its end, and `warn` once if a
-    loss shows that numbers have left their range.
+    loss shows that numbers have left their range. The server may begin with a `model`
+    of its own: nobody sees which weights it shares.
     """
+    if model and (folder_of(options) or options.initial_weights == "provider"):
+        raise ValueError("train: a model came, and a checkpoint or the crypto provider "
+                         "would replace its weights; leave one of them out")
     arithmetic = ARITHMETICS[options.arithmetic](options, world)
     world = arithmetic.world
     checkpoints = NoCheckpoints()
     if world and folder_of(options):
         checkpoints = Checkpoints(options, world)
-    owns_model = world is None or world.has(world.server)
-    rng = np.random.default_rng(options.seed) if owns_model else None
-    model = arithmetic.model(Net(rng, options.activation))
+    is_told = world is None or world.has(world.server)
+    generator = arithmetic.generator(options)
+    model = arithmetic.model(model or Net(generator, options.activation))
     batches = private_batches(arithmetic, "train", options)
     tests = private_batches(arithmetic, "test", options)
     losses, counts = checkpoints.restore(model, {"train": batches, "test": tests})
@@ -121,15 +133,20 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
             if first.stop == first.start:
                 first = slice(first.start, len(messages))
                 messages.kept[-1] = first
-            logged = batch % options.log_interval == 0
-            if logged:
+            interval = options.log_interval
+            logged = interval > 0 and batch % interval == 0
+            shown = logged and reveals_loss(options, batch_items(batch, options))
+            if shown:
                 losses.append(float(arithmetic.reveal(loss, "loss")))
-            watch.count(logged or simulated)
-            if logged:
+            watch.count(shown or simulated)
+            if logged and not shown:
+                log(f"{place(epoch, batch, options)}  Loss: not revealed, since it is "
+                    f"of fewer than {FEWEST} items")
+            elif shown:
                 log(f"{place(epoch, batch, options)}  "
                     f"Loss: {losses[-1]:.{arithmetic.digits}f}  "
                     f"Time: {watch.seconds[-1]:.3f}s")
-                if owns_model and not warned and not least <= losses[-1] <= most:
+                if is_told and not warned and not least <= losses[-1] <= most:
                     warn(out_of_range(options))
                     warned = True
             if checkpoints.after_batch(epoch, batch, losses, counts):
@@ -139,6 +156,12 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
                 watch.start()
     model = arithmetic.reveal_model(model)
     return Run(model, losses, counts, watch.seconds, world, first, resumed)
+
+
+def batch_items(batch: int, options: Namespace) -> int:
+    """The number of items of a batch, counted from 1: the last one may be smaller."""
+    return min(options.batch_size,
+               options.train_items - (batch - 1) * options.batch_size)
 
 
 def place(epoch: int, batch: int, options: Namespace) -> str:
@@ -189,8 +212,13 @@ def report(run: Run, options: Namespace) -> Iterator[str]:
             if kind.path.split("/")[0] == f"reveal {name}" and kind.name == "revealed"
             and (kind.src, kind.dst) == (str(world.workers[0]), str(world.server)))
         yield f"  {n:>5}  {one if n == 1 else more}"
-    yield ("Known to everybody: the shapes, the hyper-parameters, the number of steps "
-           "and, since --seed is public, the initial weights.")
+    known = "Known to everybody: the shapes, the hyper-parameters"
+    if options.initial_weights == "provider" and not options.reproducible:
+        yield f"{known} and the number of steps."
+        yield "Known to the crypto provider alone: the initial weights."
+    else:
+        yield (f"{known}, the number of steps and, since --seed is public, the initial "
+               "weights.")
     if world.seals:
         yield world.seals.report()
     yield ("No worker received any of these; a worker that receives such a value also "

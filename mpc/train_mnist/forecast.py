@@ -29,7 +29,6 @@ from mpc.train_mnist.command import train
 from mpc.train_mnist.options import Parser, check_options, flag, parser, whole
 
 NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
-NEVER = 10**9       # a log interval
 TIMED = 256         # the most items of a batch that is timed
 WITHOUT_EFFECT = ("arithmetic", "seed", "reproducible", "data_dir", "save", "ledger",
                   "checked", "world", "checkpoint", "resume", "every")
@@ -132,7 +131,7 @@ def traffic(options: Namespace) -> Traffic:
     All epochs from the second on cost the same, and so do all full batches of an epoch
     from the second on; every run includes a shorter last batch.
     """
-    size, shown = options.batch_size, {"log_interval": NEVER}
+    size, shown = options.batch_size, {"log_interval": 0}
 
     def items(batches, of):
         return batches * size + of % size
@@ -160,8 +159,8 @@ def traffic(options: Namespace) -> Traffic:
     counted = straight(with_batches, options.epochs, 1)
     batches, rest = divmod(options.train_items, size)
     batches += rest > 0
-    told = batches // options.log_interval
-    last = rest > 0 and batches % options.log_interval == 0
+    interval = options.log_interval or batches + 1
+    told, last = batches // interval, rest > 0 and batches % interval == 0
     a_loss = losses(owned * size) // owned
     counted += options.epochs * (told - last) * a_loss
     if last:

@@ -17,12 +17,16 @@ from mpc.world import role_names
 DEFAULTS = {"workers": 2, "comparison": None, "truncation": "provider", "ring_bits": 64,
             "ledger": False, "precision_fractional": 3, "base": 10,
             "reproducible": False, "checked": False, "world": None,
+            "initial_weights": "seed",
             "security": "semi-honest", "seals": SEALS}
 SEALED = {"ring_bits": 64 - SPARE}      # the defaults that --security abort changes
+SEED = 1
 EVERY = 50          # batches: about four seconds
 WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
                   "fixed": ("workers", "comparison", "truncation", "ring_bits",
-                            "ledger", "checked", "world", "security", "seals")}
+                            "ledger", "checked", "world", "security", "seals",
+                            "initial_weights")}
+FEWEST = 8          # items whose loss is revealed: that of one item is its secret
 # These may differ from role to role.
 LOCAL = "data_dir", "save", "ledger", "world", "model", "images"
 DESCRIPTION = """\
@@ -67,6 +71,11 @@ class TrainingParser(Parser):
             elif name in WITHOUT_EFFECT[options.arithmetic]:
                 self.error(f"{flag(name)} has no effect with --arithmetic "
                            f"{options.arithmetic}; leave one of them out")
+        if options.seed is None:
+            options.seed = SEED
+        elif options.initial_weights == "provider" and not options.reproducible:
+            self.error("--seed has no effect with --initial-weights provider; leave "
+                       "one of them out")
         if options.every is None:
             options.every = EVERY
         elif not (options.checkpoint or options.resume):
@@ -154,9 +163,12 @@ def _training(add):
     add("--activation", choices=("relu", "square"), default="relu",
         help="the activation of the hidden layers (default relu); training with square "
         "needs no comparison")
-    add("--seed", type=whole(0, 2**64), default=1, metavar="N",
-        help="the seed of the initial weights (default 1); it is public, so everybody "
-        "knows them until the first update")
+    add("--seed", type=whole(0, 2**64), metavar="N",
+        help=f"the seed of the initial weights (default {SEED}); it is public, so "
+        "everybody knows them until the first update")
+    add("--initial-weights", choices=("seed", "provider"),
+        help="seed (default): the server draws the initial weights from --seed; "
+        "provider: the crypto provider draws them, and nobody else knows them")
 
 
 def _arithmetic(add):
@@ -196,8 +208,9 @@ def _arithmetic(add):
 
 
 def _output(add):
-    add("--log-interval", type=whole(1), default=1, metavar="N",
-        help="reveal and print the loss of every N-th batch (default 1)")
+    add("--log-interval", type=whole(0), default=1, metavar="N",
+        help="reveal and print the loss of every N-th batch (default 1), unless it has "
+        f"fewer than {FEWEST} items; 0 reveals no loss")
     add("--save", type=path_name, metavar="MODEL.npz",
         help="write the trained model, which the server receives, to this file")
     add("--ledger", action="store_true", default=None,
@@ -224,6 +237,16 @@ def _processes(add):
 GROUPS = {"data": _data, "training": _training,
           "arithmetic and protocol": _arithmetic, "output": _output,
           "checkpoints": _checkpoints, "processes": _processes}
+
+
+def reveals_loss(options: Namespace, n_items: int) -> bool:
+    """May the loss of a batch of `n_items` be revealed?
+
+    That of few items is nearly the secret of one. With --reproducible, or in the clear,
+    nothing is secret.
+    """
+    return (n_items >= FEWEST or options.reproducible
+            or options.arithmetic != "shared")
 
 
 def common_options(options: Namespace) -> dict:

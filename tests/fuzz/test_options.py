@@ -32,6 +32,7 @@ VALUES = {
     **dict.fromkeys(("--seed", "--every"), (NUMBERS,)),
     "--precision-fractional": (("3", "5", "8", "16"), NUMBERS),
     "--ring-bits": (("31", "36", "44", "64"), NUMBERS),
+    "--initial-weights": (("seed", "provider"), ("server",)),
     "--workers": (("2", "2", "3", "4"), NUMBERS), "--base": (("2", "10"), NUMBERS),
     "--lr": (RATES,), "--activation": (("relu", "square"), ("tanh", "")),
     "--arithmetic": (("shared", "fixed", "float"), ("complex",)),

@@ -80,6 +80,10 @@ def test_pictures_have_their_titles_and_labels():
     assert [len(axis.lines) for axis in figure.axes] == [2, 2]
     figure = pictures.grid([[1, 2], [3, 4]], "seen", "secret")
     assert [t.get_text() for t in texts(figure)] == ["1", "2", "3", "4"]
+    curve = [0, 0.01, 0.1, 1], [0, 0.2, 0.5, 1]
+    axis, = pictures.rocs({"an attack": curve}).axes
+    assert (axis.get_xscale(), axis.get_yscale()) == ("log", "log")
+    assert axis.get_xlim() == axis.get_ylim() == (1e-3, 1)
     figure = pictures.bars({"a": 1000, "b": 2}, "bytes")
     assert "1,000" in [t.get_text() for t in texts(figure)]
 

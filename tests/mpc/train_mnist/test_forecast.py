@@ -33,7 +33,16 @@ RUNS = [
     "--epochs 2 --train-items 9 --test-items 5 --workers 3 --batch-size 1",
     "--epochs 2 --train-items 7 --test-items 5 --workers 3 --batch-size 2 "
     "--log-interval 4",
-    "--epochs 2 --train-items 9 --test-items 6 --security abort --log-interval 2"]
+    "--epochs 2 --train-items 25 --test-items 6 --batch-size 8 --security abort "
+    "--log-interval 2",
+    # losses of 8 items or more are revealed
+    "--epochs 2 --train-items 35 --test-items 4 --batch-size 8 --log-interval 2",
+    "--epochs 2 --train-items 29 --test-items 4 --batch-size 10 --initial-weights "
+    "provider",
+    "--epochs 2 --train-items 28 --test-items 4 --batch-size 9 --workers 3",
+    "--epochs 2 --train-items 27 --test-items 4 --batch-size 9 --log-interval 3",
+    "--epochs 2 --train-items 26 --test-items 4 --batch-size 9 --log-interval 3",
+    "--epochs 2 --train-items 24 --test-items 4 --batch-size 8 --log-interval 0"]
 
 
 @pytest.mark.parametrize("words", RUNS)

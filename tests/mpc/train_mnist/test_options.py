@@ -34,7 +34,7 @@ def test_help_names_the_defaults_and_its_example_works(capsys):
 # ------------------------------------------------------------------ bad options
 
 SPLIT = ["--workers 2", "--comparison securenn", "--truncation local", "--ring-bits 64",
-         "--ledger", "--security abort"]
+         "--ledger", "--security abort", "--initial-weights provider"]
 NUMBERS = ["--precision-fractional 3", "--base 2", "--reproducible"]
 FOR_TWO = "a protocol for two workers, wrong for"
 
@@ -53,7 +53,10 @@ FOR_TWO = "a protocol for two workers, wrong for"
     ("--epochs ten", "--epochs: 'ten' is not a whole number", "--help"),
     ("--batch-size 0", "--batch-size: 0", "from 1 to"),
     ("--batch-size 1.5", "--batch-size: '1.5' is not a whole number", "--help"),
-    ("--log-interval 0", "--log-interval: 0", "from 1 to"),
+    ("--log-interval -1", "--log-interval: -1", "from 0 to"),
+    ("--seed 1 --initial-weights provider", "--seed has no effect with "
+     "--initial-weights provider", "leave one of them out"),
+    ("--initial-weights server", "--initial-weights: invalid choice", "provider"),
     ("--seed -1", "--seed: -1", "from 0 to"),
     ("--lr 0", "--lr: 0 is out of range", "take a number from 1e-06 to 10"),
     ("--lr nan", "--lr: nan is out of range", "take a number"),

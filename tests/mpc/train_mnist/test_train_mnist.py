@@ -41,8 +41,8 @@ def test_the_lines_have_the_form_of_the_tutorial():
     ("", 3), ("--precision-fractional 4", 4), ("--base 2 --precision-fractional 10", 4),
     ("--arithmetic fixed", 3), ("--arithmetic float", 6)])
 def test_a_loss_is_printed_with_the_digits_that_its_numbers_have(how, digits):
-    run, lines = trained(f"--train-items 4 --test-items 2 --epochs 1 {how}")
-    shown = re.fullmatch(TRAIN_LINE.replace("/10", "/4"), lines[0])
+    run, lines = trained(f"--train-items 8 --test-items 2 --epochs 1 {how}")
+    shown = re.fullmatch(TRAIN_LINE.replace("/10", "/8"), lines[0])
     assert len(shown[4]) == digits
     loss, = run.losses
     step = 2.0**-10 if "base 2" in how else 10.0**-digits
@@ -195,7 +195,8 @@ def test_the_server_sends_the_model_and_the_owners_nothing():
 
 @pytest.mark.parametrize("interval, due, words", [
     (1, 3, "losses of training batches"), (2, 1, "loss of a training batch"),
-    (3, 1, "loss of a training batch"), (4, 0, "losses of training batches")])
+    (3, 1, "loss of a training batch"), (4, 0, "losses of training batches"),
+    (0, 0, "losses of training batches")])
 def test_log_interval_reveals_fewer_losses(interval, due, words):
     run, lines = trained(f"{ONE_EPOCH} --log-interval {interval}")
     assert len(run.losses) == due == sum(line.startswith("Train") for line in lines)
@@ -204,6 +205,76 @@ def test_log_interval_reveals_fewer_losses(interval, due, words):
     report = list(train_mnist.report(run, options(SMALL)))
     assert f"  {due:>5}  {words}" in report
     assert "      1  count of correctly classified test items" in report
+
+
+FEW = "Loss: not revealed, since it is of fewer than 8 items"
+
+
+@pytest.mark.parametrize("items, size, due", [
+    (23, 8, [True, True, False]), (24, 8, [True, True, True]), (14, 7, [False, False]),
+    (7, 64, [False]), (8, 64, [True])])
+def test_the_loss_of_few_items_is_not_revealed(items, size, due):
+    """Not even as a message; a line says so."""
+    run, lines = trained(f"--train-items {items} --batch-size {size} --test-items 2 "
+                         "--epochs 1")
+    assert len(run.losses) == sum(due)
+    assert to_server(run).count(("reveal loss", ())) == 2 * sum(due)
+    assert [not line.endswith(FEW) for line in lines[:-1]] == due
+    assert len(run.seconds) == len(due)
+    assert (f"  {sum(due):>5}  loss" in "\n".join(
+        train_mnist.report(run, options("--test-items 2"))))
+
+
+@pytest.mark.parametrize("how", ["--reproducible", "--arithmetic fixed",
+                                 "--arithmetic float"])
+def test_where_nothing_is_secret_all_losses_are_shown(how):
+    run, lines = trained(f"--train-items 3 --batch-size 2 --test-items 2 --epochs 1 "
+                         f"{how}")
+    assert len(run.losses) == 2 and not any(FEW in line for line in lines)
+
+
+def test_the_initial_weights_of_the_provider_are_known_to_nobody_else():
+    """The server sends nothing, and the workers get a share; no two runs begin alike.
+    """
+    text = "--train-items 8 --test-items 2 --epochs 1 --lr 1e-6 --initial-weights"
+    runs = [trained(f"{text} {owner}")[0] for owner in ("provider", "provider", "seed")]
+    for run in runs[:2]:
+        told = [(m.src, m.dst) for m in run.world.ledger.messages
+                if m.path.startswith("share model")]
+        assert told == [("crypto_provider", "bob")] * len(PARAMETERS)
+        assert not [m for m in run.world.ledger.messages if m.src == "server"]
+        report = "\n".join(train_mnist.report(
+            run, options("--initial-weights provider")))
+        assert "Known to the crypto provider alone: the initial weights.\n" in report
+        assert "--seed" not in report
+    first, second, public = (run.model.fc1.weight.value for run in runs)
+    for one, other in ((first, second), (first, public)):
+        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.02
+    bound = 1 / np.sqrt(784)
+    assert 0.97 * bound < np.abs(first).max() < bound + 0.002
+
+
+@pytest.mark.parametrize("how", ["", "--workers 3", "--security abort"])
+def test_weights_of_the_provider_train_the_same_in_every_world(how):
+    text = ("--train-items 8 --test-items 4 --epochs 1 --reproducible "
+            f"--initial-weights provider {how}")
+    twice = [trained(text)[0] for _ in range(2)]
+    assert twice[0].losses == twice[1].losses
+    assert twice[0].losses != trained(text.replace("provider", "seed"))[0].losses
+    if how:
+        return
+    told = []
+
+    def program(world):
+        run, _ = trained(text, world)
+        if world.has(world.server):
+            told.append(run.losses)
+        else:
+            assert np.isnan(run.losses).all()
+        return {}
+
+    everywhere(program)
+    assert len(told) >= 3 and all(losses == told[0] for losses in told)
 
 
 def test_only_the_owners_read_their_data(monkeypatch):
@@ -438,7 +509,7 @@ def test_a_whole_run_is_the_same_in_every_world():
     lines = {}
 
     def program(world):
-        text = "--train-items 2 --batch-size 2 --test-items 2 --epochs 1"
+        text = "--train-items 8 --batch-size 8 --test-items 2 --epochs 1"
         run, printed = trained(text, world)
         printed = [re.sub(r"  Time: .*", "", line) for line in printed]
         lines.setdefault(world.here, []).append(printed)
