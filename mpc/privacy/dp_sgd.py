@@ -15,11 +15,11 @@ and needs no gradient of its own. Its factor f = min(1, C / sqrt(N)) becomes a
 tau_i^2, rounded down, and 0 above the last tau. Then a^T (f d) is the clipped sum.
 
 *The bound is exact.* All these are integers. a and d enter N and the sum with the same
-digits; |a|^2 and |d|^2 are rounded up, f is rounded down, and nothing is rounded between
-clipping and noise. So the contribution of an item is never longer than `Clip.sensitivity`
-on the lattice of the sum, where the noise lies too. A quotient of a truncation by D is
-below 2^l / D + 1 whatever came in, so squares cannot leave the ring (`check_room`), and
-factors too large to be multiplied make f = 0.
+digits; |a|^2 and |d|^2 are rounded up, f is rounded down, and nothing is rounded
+between clipping and noise. So the contribution of an item is never longer than
+`Clip.sensitivity` on the lattice of the sum, where the noise lies too. A quotient by D
+is at most 2^l / D + 1 whatever came in, so squares cannot leave the ring
+(`range_checks.check_room`), and factors too large to be multiplied make f = 0.
 
 Source: Abadi et al., CCS 2016; Li et al., ICLR 2022 (ghost clipping for layers);
 Kairouz, Liu and Steinke, ICML 2021 (discrete Gaussian on a lattice).
@@ -36,7 +36,7 @@ import numpy as np
 from mpc import public
 from mpc.beaver import share_offline
 from mpc.functions import at_least
-from mpc.privacy.noise import discrete_gaussian, words_for
+from mpc.privacy.noise import discrete_gaussian, from_words, words_per_sample
 from mpc.randomness import fresh_key, stream
 from mpc.ring import Z2k, raw_limit
 from mpc.share import concatenate
@@ -109,8 +109,8 @@ def squares(x, unit: int):
 def clip_factors(values: list[tuple], clip: Clip):
     """The factor f of each item (n,), an integer up to WHOLE.
 
-    `values` are the raw integers (a, d) of each layer. One comparison refuses factors of
-    N that are too large, and one more finds the step of N.
+    `values` are the raw integers (a, d) of each layer. One comparison finds factors of
+    N that are too large, and one more the step of N.
     """
     ends, factors = clip.staircase()
     most = isqrt(values[0][0].ring.modulus // 8 // len(values))
@@ -188,8 +188,9 @@ class NoisyStep:
         for noise in self._noise(total):
             total = public.add(total, noise.times(k))
         factor = Fraction(weight.scale) / (k * lattice) * rate
-        room = raw_limit(total.ring) / (k * largest_sum(self.clip, self.deviation, size))
-        factor = 1 / (1 / factor).limit_denominator(max(int(room), 1))
+        largest = k * largest_sum(self.clip, self.deviation, size)
+        room = int(raw_limit(total.ring) / largest)
+        factor = 1 / (1 / factor).limit_denominator(max(room, 1))
         return weight._with(public.add(weight.value, -public.scaled(total, factor)))
 
     def _noise(self, total):
@@ -204,8 +205,8 @@ class NoisyStep:
         """Noise that one role draws, from coins that nobody else knows, and shares."""
         world, ring, shape = self.world, total.ring, total.shape
         words = world.private_coins(
-            role, Z2k(64), (words_for(self.deviation), *shape), "coins")
-        drawn = world.private_input(role, shape, lambda: discrete_gaussian(
+            role, Z2k(64), (*shape, words_per_sample(self.deviation)), "coins")
+        drawn = world.private_input(role, shape, lambda: from_words(
             np.asarray(words)[0], self.deviation), np.int64)
         noise = {"noise": (ring.from_int(drawn.rows), ring)}
         return world.share(role, **noise)[0] if self.by_workers else share_offline(
@@ -214,9 +215,8 @@ class NoisyStep:
     def _own(self, shape):
         """Noise in the clear."""
         self._drawn += 1
-        words = (words_for(self.deviation), *shape)
         take = stream(self._key, "noise", self._drawn)
-        return discrete_gaussian(Z2k(64).uniform(take, words), self.deviation)
+        return discrete_gaussian(take, shape, self.deviation)
 
 
 def largest_sum(clip: Clip, deviation: float, size: int) -> int:

@@ -133,8 +133,8 @@ def traffic(options: Namespace) -> Traffic:
     counted = straight(with_batches, options.epochs, 1)
     batches, rest = divmod(options.train_items, size)
     batches += rest > 0
-    told = batches // options.log_interval
-    last = rest > 0 and batches % options.log_interval == 0
+    told = batches // options.log_interval if options.log_interval else 0
+    last = rest > 0 and told and batches % options.log_interval == 0
     a_loss = losses(owned * size) // owned
     counted += options.epochs * (told - last) * a_loss
     if last:
