@@ -324,7 +324,7 @@ def _product(p: RingArray, largest: int, bits: RingArray, levels: Sequence):
 def _open(x: RingArray, y: RingArray) -> None:
     """One round for the openings of two secrets that are needed next."""
     if isinstance(x, Share) and isinstance(y, Share):
-        beaver.open_both(x, y)
+        beaver.open_all(x, y)
 
 
 @lru_cache

@@ -98,12 +98,15 @@ def settled(z):
     return z if isinstance(z, np.ndarray) else z.operand()
 
 
-def squares(x, unit: int):
-    """|row|^2 of raw integers x (n, m) over `unit`, rounded up, (n,)."""
-    n, m = x.shape
-    total = public.matmul(x.reshape(n, 1, m), x.reshape(n, m, 1)).reshape(n)
-    factor = public.matmul_factor(x, x)
-    return public.scaled(total, Fraction(1, factor * unit)).plus(1)
+def squares(arrays: list, unit: int):
+    """|row|^2 of raw integers (n, m) over `unit`, rounded up: (len(arrays), n)."""
+    totals = []
+    for x in arrays:
+        n, m = x.shape
+        total = public.matmul(x.reshape(n, 1, m), x.reshape(n, m, 1))
+        totals.append(total.reshape(1, n))
+    factor = unit * public.matmul_factor(totals[0], totals[0])
+    return public.scaled(concatenate(totals), Fraction(1, factor)).plus(1)
 
 
 def clip_factors(values: list[tuple], clip: Clip):
@@ -112,21 +115,19 @@ def clip_factors(values: list[tuple], clip: Clip):
     `values` are the raw integers (a, d) of each layer. One comparison finds factors of
     N that are too large, and one more the step of N.
     """
-    ends, factors = clip.staircase()
-    most = isqrt(values[0][0].ring.modulus // 8 // len(values))
-    both = [squares(a, clip.unit).plus(clip.unit) for a, _ in values] + [
-        squares(d, clip.unit) for _, d in values]
-    both = concatenate([part[None] for part in both])
-    large = at_least(both, [most + 1])[0]
+    (ends, factors), k = clip.staircase(), len(values)
+    inputs, gradients = zip(*values, strict=True)
+    public.open_all(*gradients)
+    both = concatenate([squares(inputs, clip.unit).plus(clip.unit),
+                        squares(gradients, clip.unit)])
+    large = at_least(both, [isqrt(both.ring.modulus // 8 // k) + 1])[0]
     both = public.add(both, -public.multiply(large, both))
-    k = len(values)
     n = public.multiply(both[:k], both[k:]).sum(0)
     n = public.add(n, large.sum(0).times(ends[-1] + 1))
     bits = at_least(-n, [-end for end in ends])         # [N <= end]: a run of ones
-    total = bits[0].times(0)
-    for i, (factor, smaller) in enumerate(zip(factors, [*factors[1:], 0], strict=True)):
-        total = public.add(total, bits[i].times(factor - smaller))
-    return total
+    steps = [f - less for f, less in zip(factors, [*factors[1:], 0], strict=True)]
+    weights = np.array(steps, bits.ring.dtype).reshape(1, -1, 1)
+    return bits.times(weights).sum(0)
 
 
 def clipped_sums(model, pictures, labels, clip: Clip) -> list:
@@ -140,8 +141,9 @@ def clipped_sums(model, pictures, labels, clip: Clip) -> list:
         return float_sums(values, clip)
     values = [(a.value, d.value) for a, d in values]
     f, sums = clip_factors(values, clip), []
-    for a, d in values:
-        g = public.multiply(f.reshape(f.shape[0], 1), d)
+    clipped = [public.multiply(f.reshape(f.shape[0], 1), d) for _, d in values]
+    public.open_all(*clipped)
+    for (a, _), g in zip(values, clipped, strict=True):
         k = public.matmul_factor(a, g)
         sums += [public.matmul(a.T, g), g.sum(0).times(k * clip.unit)]
     return sums
@@ -175,23 +177,34 @@ class NoisyStep:
 
     def __call__(self, pictures, labels) -> None:
         sums = clipped_sums(self.model, pictures, labels, self.clip)
-        size = pictures.shape[0]
-        for parameter, total in zip(self.model.parameters(), sums, strict=True):
-            parameter.value = self._moved(parameter.value, total, size)
+        in_floats, size = isinstance(pictures, np.ndarray), pictures.shape[0]
+        move = self._move_floats if in_floats else self._move
+        move(self.model.parameters(), sums, Fraction(2 * self.lr) / size, size)
 
-    def _moved(self, weight, total, size):
-        """The weight less lr times the mean gradient, with noise."""
-        lattice, rate = WHOLE * self.clip.unit**2, Fraction(2 * self.lr) / size
-        if isinstance(total, np.ndarray):
-            return weight - float(rate) * (total + self._own(total.shape) / lattice)
-        k = self.world.matmul_factor if self.world else 1
-        for noise in self._noise(total):
-            total = public.add(total, noise.times(k))
-        factor = Fraction(weight.scale) / (k * lattice) * rate
+    def _move_floats(self, parameters, sums, rate, _):
+        lattice = WHOLE * self.clip.unit**2
+        for parameter, total in zip(parameters, sums, strict=True):
+            noisy = total + self._own(total.shape) / lattice
+            parameter.value = parameter.value - float(rate) * noisy
+
+    def _move(self, parameters, sums, rate, size):
+        """Each weight less rate times its noisy sum, truncated to the weight's scale.
+
+        The rate becomes a fraction p / q for a p that the sum has room for.
+        """
+        k, changes = self.world.matmul_factor if self.world else 1, []
         largest = k * largest_sum(self.clip, self.deviation, size)
-        room = int(raw_limit(total.ring) / largest)
-        factor = 1 / (1 / factor).limit_denominator(max(room, 1))
-        return weight._with(public.add(weight.value, -public.scaled(total, factor)))
+        for parameter, total in zip(parameters, sums, strict=True):
+            for noise in self._noise(total):
+                total = public.add(total, noise.times(k))
+            factor = Fraction(parameter.value.scale) / (k * WHOLE * self.clip.unit**2)
+            room = max(int(raw_limit(total.ring) / largest), 1)
+            part = 1 / (1 / (factor * rate)).limit_denominator(room)
+            changes.append((total.times(part.numerator), part.denominator))
+        public.open_all(*(change for change, _ in changes))
+        for parameter, (change, q) in zip(parameters, changes, strict=True):
+            w, change = parameter.value, public.scaled(change, Fraction(1, q))
+            parameter.value = w._with(public.add(w.value, -change))
 
     def _noise(self, total):
         """Integers on the lattice of a sum: dealt, or one array from each worker."""
