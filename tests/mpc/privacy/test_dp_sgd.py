@@ -174,7 +174,7 @@ def at_the_edge(setting, step, item=0):
     wide = Clip(1e3, setting.unit)
     length = math.sqrt(setting.norm(PICTURES[item], LABELS[item], wide)) / WHOLE
     bound = 2 * length / setting.unit**2 / 1.2**step
-    return [Clip(bound * (1 + i * 1e-4), setting.unit) for i in range(-4, 16)]
+    return [Clip(bound * (1 + i * 4e-4), setting.unit) for i in range(-1, 24)]
 
 
 def longest(setting, clips, item=0):
