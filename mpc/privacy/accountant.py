@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Context
 from numbers import Real
 
 import numpy as np
@@ -74,7 +75,7 @@ class Spent:
         return replace(self, rho=4 * self.rho, adjacency="replace-one")
 
     def __str__(self):
-        return (f"({rounded_up(self.epsilon)}, {self.delta:g})-differential privacy "
+        return (f"({rounded_up(self.epsilon)}, {self.delta})-differential privacy "
                 f"(zCDP with rho = {rounded_up(self.rho)}) after {self.epochs} "
                 f"epoch{'s' * (self.epochs != 1)}, for {MEANING[self.adjacency]}")
 
@@ -220,15 +221,9 @@ def sampled_rdp(q: float, sigma: float, order: int) -> float:
 # ------------------------------------------------------------------ arguments
 
 
-def rounded_up(x: float, digits: int = 4) -> str:
-    """`x` with this many decimals, never less than it: a promise is not rounded down.
-
-    A number below them is shown with as many significant digits.
-    """
-    if not math.isfinite(x) or x >= 1e9:
-        return f"{x:g}"
-    digits = max(digits, digits - 1 - math.floor(math.log10(x))) if x else digits
-    return f"{math.ceil(x * 10**digits) / 10**digits:.{digits}f}"
+def rounded_up(x: float) -> str:
+    """`x` with five digits and never less than it: no promise is rounded down."""
+    return str(Context(prec=5, rounding=ROUND_CEILING).create_decimal(float(x)))
 
 
 def _number(name, value):

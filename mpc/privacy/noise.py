@@ -56,7 +56,7 @@ def parts(sigma: float) -> Parts:
     """How a sample of parameter `sigma` is summed up, with never less noise.
 
     The sum has parameter sigma_X sqrt(1 + m^2 + m^4 + ...), which exceeds `sigma` by
-    one part in 10^15 at most. sigma_X is at least 1.9 sqrt(1 + m^2).
+    one part in 10^15 at most. sigma_X is at least 1.99 sqrt(1 + m^2).
     """
     if isinstance(sigma, bool) or not isinstance(sigma, Real):
         raise TypeError(f"noise: sigma is {shown(sigma)}; give a number")
