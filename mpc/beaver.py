@@ -92,10 +92,14 @@ def matmul(x: Share, y: Share) -> Share:
     return c._with(ring.add(c.rows, z), spoilt(x.masks | y.masks))
 
 
-@step(shares=2, rounds=1, online="(k - 1)*k*w*(x + y)", source="as `multiply`")
-def open_both(x: Share, y: Share) -> None:
-    """Open two secrets in one round, for products and quotients that follow."""
-    masked(epsilon=x, delta=y)
+@step(shares=None, rounds=1, online="(k - 1)*k*w*(x + y)", source="as `multiply`")
+def open_all(*secrets: Share) -> None:
+    """Open secrets in one round, for products and quotients that follow.
+
+    The price is that of two. Those that are open already are not opened again.
+    """
+    names = "epsilon", "delta", *(f"epsilon_{i}" for i in range(2, len(secrets)))
+    masked(**dict(zip(names, secrets, strict=False)))
 
 
 @step(secure="shares are uniform up to their sum, and independent of earlier shares",
@@ -149,7 +153,7 @@ class Opened(NamedTuple):
 
 
 _opened = Notes()
-MASKS = {"epsilon": "a", "delta": "b"}      # message: mask
+MASKS = {"delta": "b"}      # of these messages; that of all others is a
 
 
 def masked(**secrets: Share) -> list[Opened]:
@@ -162,7 +166,7 @@ def masked(**secrets: Share) -> list[Opened]:
         x = _original(x)
         known = _opened[x]
         if not (known and known.parts or any(x is y for y, *_ in new.values())):
-            new[name] = x, *x.world.deal(x.ring, x.shape, MASKS[name])
+            new[name] = x, *x.world.deal(x.ring, x.shape, MASKS.get(name, "a"))
     differences = {name: x - a for name, (x, a, _) in new.items()}
     epsilons = x.world.open(**differences) if new else ()
     for (x, a, at_provider), epsilon in zip(new.values(), epsilons, strict=True):

@@ -129,7 +129,7 @@ def exp(x):
 def _exp(x, unit, low, high, factor):
     """factor e^x, and the binary digits of it: a power of e, times e^m."""
     whole = range(low, high + 1)
-    bits = _at_least(x, [k * unit for k in whole])
+    bits = at_least(x, [k * unit for k in whole])
     inside = _selected(multiply(bits, x), [0, *[2] * (high - low), 0])
     floors = [-unit * (2 * k + 1) for k in whole[:-1]]
     m = add(inside, _selected(bits, [-unit, *floors, -unit]))       # 2 m - 1
@@ -211,7 +211,7 @@ def _piecewise(x, function, left, reach, third):
     n = ceil(2 * float(reach) / (144 / (third * unit)) ** (1 / 3))
     knots, parabolas = _parabolas(function, left, reach, n, unit)
     squares = scaled(multiply(v, v), Fraction(1, unit))
-    bits, places = _at_least(v, knots), ring.bits - 4 - _unit_bits(x)
+    bits, places = at_least(v, knots), ring.bits - 4 - _unit_bits(x)
     constant, linear, square = ([2**places * c for c in column]
                                 for column in zip(*parabolas, strict=True))
     total = add(_selected(bits, constant), _selected(multiply(bits, v), linear))
@@ -239,7 +239,7 @@ def _parabolas(function, left, reach, n, unit):
 # ---- intervals
 
 
-def _at_least(x, thresholds: Sequence[int]) -> RingArray:
+def at_least(x, thresholds: Sequence[int]) -> RingArray:
     """[x >= t] for each of the public raw numbers, (len(thresholds), *x.shape)."""
     t = np.array(thresholds, np.int64)
     if isinstance(x, Share):
@@ -272,7 +272,7 @@ def _mantissa(x: RingArray, exponents: range, both=False):
     """
     top, f = (x.ring.bits - 2) // 2 * 2, _digits(x.ring)
     up = [4**i for i in (*exponents, exponents.stop)]
-    bits = _at_least(x, [1 - t for t in up[::-1]] * both + up)
+    bits = at_least(x, [1 - t for t in up[::-1]] * both + up)
     powers = _levels([2 ** (top - 2 - 2 * i) for i in exponents], both)
     none = [0 if power else 2 ** (top - 2) for power in powers]
     m = add(_selected(multiply(bits, x), powers), _selected(bits, none))
@@ -324,7 +324,7 @@ def _product(p: RingArray, largest: int, bits: RingArray, levels: Sequence):
 def _open(x: RingArray, y: RingArray) -> None:
     """One round for the openings of two secrets that are needed next."""
     if isinstance(x, Share) and isinstance(y, Share):
-        beaver.open_both(x, y)
+        beaver.open_all(x, y)
 
 
 @lru_cache

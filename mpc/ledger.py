@@ -209,10 +209,11 @@ class Contract(NamedTuple):
     secure: str = "semi-honest; all workers but one, or a provider who receives nothing"
 
 
-def step(*, shares: int = 1, over: type[Ring] = Ring, workers=None, **promises):
+def step(*, shares: int | None = 1, over: type[Ring] = Ring, workers=None, **promises):
     """Declare a protocol with the `promises` of its `contract`.
 
-    Its first `shares` arguments must be Shares that pass `check`. Its messages and
+    Its first `shares` arguments (None: all) must be Shares that pass `check`. Its
+    messages and
     coins carry the name of the function.
     """
     def declare(protocol):

@@ -63,6 +63,13 @@ def add(x: RingArray, y: RingArray) -> RingArray:
     return x.plus(y.rows) if secret(x) else y.plus(x.rows)
 
 
+def open_all(*values: RingArray) -> None:
+    """Open the secret ones in one round, for products and quotients that follow."""
+    secrets = [x for x in values if secret(x)]
+    if secrets:
+        beaver.open_all(*secrets)
+
+
 def multiply(x: RingArray, y: RingArray) -> RingArray:
     if secret(x) and secret(y):
         return beaver.multiply(x, y)

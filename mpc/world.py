@@ -164,6 +164,13 @@ class World:
         coins, = self._draw([group(*self._workers)], ring, shape, name)
         return self._remember(self._wrap(coins, COMMON), name)
 
+    def private_coins(self, role: Role | str, ring: Ring, shape: tuple,
+                      name: str) -> np.ndarray:
+        """Coins that one worker or the provider draws alone, (role_here, *shape)."""
+        role = self._named(role)
+        coins, = self._draw([group(role)], ring, shape, name)
+        return self._remember(self._wrap(coins, local(role)), name)
+
     def deal(self, ring: Ring, shape: tuple, name: str) -> tuple[Share, np.ndarray]:
         """A random secret: a Share, and its shares as the crypto provider knows them.
 
@@ -460,11 +467,14 @@ def role_names(n_workers: int) -> tuple[str, ...]:
 
 
 def key_groups(names: tuple[str, ...]) -> list[frozenset[str]]:
-    """Who has a key: all workers, each pair that shares a stream, each worker alone."""
+    """Who has a key: all workers, pairs that share a stream, and each of these alone.
+
+    The server draws no coins alone.
+    """
     server, *workers, provider = names
     groups = [group(*workers), *(group(*p) for p in combinations(workers, 2)),
               *(group(w, owner) for w in workers for owner in (server, provider)),
-              *map(group, workers)]
+              *map(group, workers), group(provider)]
     return list(dict.fromkeys(groups))          # two workers alone are a pair too
 
 

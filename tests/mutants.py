@@ -263,7 +263,7 @@ SETTINGS = {
                       {SERVER: [[{"x": (a, (1 - a) % 4)} for a in range(4)]]}),
     "multiply": Setting(steps.multiply, PRODUCT, _both(lambda r: list(
         steps.splits("xy", r, (4, 4), own=[(1, 2), (3, 0)])))),
-    "two openings": Setting(steps.open_both, ["a", "b"], _both(lambda r: list(
+    "two openings": Setting(steps.open_all, ["a", "b"], _both(lambda r: list(
         steps.splits("xy", r, (4, 4), own=[(1, 2), (3, 0)])))),
     "multiply, pairs": Setting(steps.multiply, PRODUCT, _both(lambda r: _two(
         "xy", r, 2, ((0, 1), (1, 1)))), bits=1),
@@ -529,7 +529,7 @@ MUTANTS = [
            row_like(0, "multiply/a", 0), (BOB,), "a relation between the masks"),
     *masks("two openings", "a", 4, "x"),
     *masks("two openings", "b", 4, "y"),
-    Mutant("two openings", "b", "b = a", like("open_both/a"), BOTH, "x - y"),
+    Mutant("two openings", "b", "b = a", like("open_all/a"), BOTH, "x - y"),
     Mutant("multiply, pairs", "multiply/a", "one mask for two elements", shared, BOTH,
            "x - x'"),
     Mutant("multiply, pairs", "multiply/b", "one mask for two elements", shared, BOTH,

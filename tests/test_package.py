@@ -35,7 +35,7 @@ FRONT = ("tiny limbs ring randomness masks share ledger seals world beaver trunc
 TABLE = "mpc.array_functions"       # of NumPy's functions, which nn takes from mpc
 LIBRARY = {"array_functions", "functions", "sorting"}   # beside the lesson
 # The side rooms. Each imports only the front room and the rooms before it.
-ROOMS = ("transport", "audit", "train_mnist", "predict", "course")
+ROOMS = ("transport", "audit", "privacy", "train_mnist", "predict", "course")
 # What a module may import inside a function.
 SIDE_DOORS = {"fixed_point": {"audit"}}
 DRAWS, FASTER, MPI = {"matplotlib"}, {"threadpoolctl"}, {"mpi4py"}

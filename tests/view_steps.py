@@ -178,8 +178,8 @@ def multiply(world, x, y):
     return beaver.multiply(world.given(x), world.given(y))
 
 
-def open_both(world, x, y):
-    beaver.open_both(world.given(x), world.given(y))
+def open_all(world, x, y):
+    beaver.open_all(world.given(x), world.given(y))
 
 
 def product_opened(world, x, y):
@@ -450,7 +450,7 @@ def interval_products(*thresholds):
         x, y = world.given(x), world.given(y)
         bits = carry_tree.at_least(x, np.array(thresholds))
         half = truncation.truncate_with_provider(x, 2)
-        beaver.open_both(half, y)
+        beaver.open_all(half, y)
         return tuple(beaver.multiply(bits, v) for v in (x, half, y))
     return step
 

@@ -17,6 +17,7 @@ import nn
 from data.idx import MOST_ITEMS
 from mpc.ledger import Messages
 from mpc.limbs import keep_large_blocks
+from mpc.privacy.accountant import spent
 from mpc.program import World
 from mpc.train_mnist import console
 from mpc.train_mnist.arithmetics import ARITHMETICS
@@ -34,7 +35,11 @@ from mpc.train_mnist.options import (
     parser,
     reveals_loss,
 )
-from mpc.train_mnist.range_checks import losses_in_range, out_of_range
+from mpc.train_mnist.range_checks import (
+    losses_in_range,
+    noise_multiplier,
+    out_of_range,
+)
 from mpc.train_mnist.save import reserved, write_model
 from mpc.train_mnist.training import (
     Net,
@@ -119,7 +124,7 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
         log(f"Resumed after {done} batches")
         if done % len(batches) == 0:
             test()
-    step = make_step(arithmetic, model, options.lr)
+    step = make_step(arithmetic, model, options)
     simulated = world is None or world.here == world.roles
     messages = world.ledger.messages if world else Messages()
     least, most = losses_in_range(options)
@@ -187,6 +192,8 @@ def with_progress(batches, n_items: int, progress: Callable) -> Iterator[tuple]:
 def report(run: Run, options: Namespace) -> Iterator[str]:
     """The lines after training: accuracy, time, cost, and the revealed values."""
     yield ""
+    if options.dp:
+        yield from privacy_report(options)
     yield (f"Accuracy after {options.epochs} epoch{'s' * (options.epochs > 1)}: "
            f"{run.accuracies[-1]:.0f}/{options.test_items} "
            f"({100 * run.accuracies[-1] / options.test_items:.1f} %)")
@@ -223,6 +230,24 @@ def report(run: Run, options: Namespace) -> Iterator[str]:
         yield world.seals.report()
     yield ("No worker received any of these; a worker that receives such a value also "
            "learns an inequality about the digits that its last truncation cut off.")
+
+
+def privacy_report(options: Namespace) -> Iterator[str]:
+    """What the model tells about a training item, and who must not collude."""
+    sigma = noise_multiplier(options)
+    budget = spent(sigma, options.epochs, options.dp_delta)
+    yield f"Spent for each training item: {budget}"
+    yield f"  {budget.replacing()}"
+    shared = options.arithmetic == "shared"
+    yield (f"Noise: {sigma:.4g} times the clipping bound {options.dp_clip:g}, " + (
+        "in the clear, so the party that trains could subtract it" if not shared else
+        "from every worker: one that keeps its own to itself is enough"
+        if options.dp_noise_by == "workers" else
+        "dealt by the crypto provider, which must not collude with the server"))
+    yield ("Not covered: test items, whose counts are exact, and choosing options by "
+           "looking at private items")
+    if options.reproducible:
+        yield "--reproducible: everybody can subtract the noise; nothing is private"
 
 
 def main(argv: Sequence[str] = ()) -> int:

@@ -161,8 +161,9 @@ def traffic(options: Namespace) -> Traffic:
     batches += rest > 0
     interval = options.log_interval or batches + 1
     told, last = batches // interval, rest > 0 and batches % interval == 0
-    a_loss = losses(owned * size) // owned
-    counted += options.epochs * (told - last) * a_loss
+    if told:
+        a_loss = losses(owned * size) // owned
+        counted += options.epochs * (told - last) * a_loss
     if last:
         counted += options.epochs * (losses(owned * size + rest) - owned * a_loss)
     roles = World(options.workers, here=(), keys={}).roles
@@ -178,15 +179,21 @@ def computation(options: Namespace) -> tuple[float, float]:
     """
     whole = [min(options.batch_size, items)
              for items in (options.train_items, options.test_items)]
-    size, stamps = min(max(whole), TIMED), []
+    size, begun, ended = min(max(whole), TIMED), [], []
     batches = -(-options.workers // size)
     few = {"epochs": 3, "train_items": batches * size, "test_items": batches * size,
-           "batch_size": size, "log_interval": batches, "data_dir": None}
-    run = train(Namespace(**vars(options) | few),
-                lambda line: stamps.append(time.perf_counter()),
-                warn=lambda line: None)
+           "batch_size": size, "log_interval": 0, "data_dir": None}
+
+    def progress(text):             # "Test set: 0/..." to "" is a test
+        if text == "":
+            ended.append(time.perf_counter())
+        elif len(begun) == len(ended):
+            begun.append(time.perf_counter())
+
+    run = train(Namespace(**vars(options) | few), lambda line: None,
+                progress=progress, warn=lambda line: None)
     tests = [(after - before) / batches
-             for before, after in zip(stamps[::2], stamps[1::2], strict=True)]
+             for before, after in zip(begun, ended, strict=True)]
     return (min(run.seconds) * whole[0] / size, min(tests) * whole[1] / size)
 
 

@@ -21,6 +21,7 @@ DEFAULTS = {"workers": 2, "comparison": None, "truncation": "provider", "ring_bi
             "security": "semi-honest", "seals": SEALS}
 SEALED = {"ring_bits": 64 - SPARE}      # the defaults that --security abort changes
 SEED = 1
+DP = {"dp_delta": 1e-5, "dp_clip": 0.5, "dp_noise_by": "provider", "dp_lesson": False}
 EVERY = 50          # batches: about four seconds
 WITHOUT_EFFECT = {"shared": (), "float": tuple(DEFAULTS),
                   "fixed": ("workers", "comparison", "truncation", "ring_bits",
@@ -76,6 +77,7 @@ class TrainingParser(Parser):
         elif options.initial_weights == "provider" and not options.reproducible:
             self.error("--seed has no effect with --initial-weights provider; leave "
                        "one of them out")
+        _differential_privacy(self, options)
         if options.every is None:
             options.every = EVERY
         elif not (options.checkpoint or options.resume):
@@ -86,6 +88,22 @@ class TrainingParser(Parser):
         except ValueError as error:
             self.error(str(error))
         return options
+
+
+def _differential_privacy(parser, options):
+    """Set the defaults of DP, and `dp`: is it asked for?"""
+    options.dp = options.dp_epsilon is not None or options.dp_noise is not None
+    if options.dp_epsilon is not None and options.dp_noise is not None:
+        parser.error("--dp-epsilon and --dp-noise: one follows from the other; give "
+                     "one of them")
+    for name, default in DP.items():
+        if getattr(options, name) is None:
+            setattr(options, name, default)
+        elif not options.dp:
+            parser.error(f"{flag(name)} has no effect without --dp-epsilon or "
+                         "--dp-noise; leave it out")
+    if options.log_interval is None:
+        options.log_interval = 0 if options.dp else 1
 
 
 def flag(name: str) -> str:
@@ -207,10 +225,32 @@ def _arithmetic(add):
         "when a number leaves its range; simulation only, for lessons and testing")
 
 
+def _privacy(add):
+    add("--dp-epsilon", type=number(float, "a number", 1e-3, 1e4), metavar="E",
+        help="train with differential privacy: clipped gradients, and so much noise "
+        "that the model says at most this about any item")
+    add("--dp-noise", type=number(float, "a number", 1e-3, 1e6), metavar="S",
+        help="the same by the noise itself: its deviation, as a multiple of --dp-clip")
+    add("--dp-delta", type=number(float, "a number", 1e-30, 0.5), metavar="D",
+        help="the probability with which the bound may fail (default "
+        f"{DP['dp_delta']})")
+    add("--dp-clip", type=number(float, "a number", 1e-3, 1e3), metavar="C",
+        help="the longest gradient of an item; longer ones are scaled down (default "
+        f"{DP['dp_clip']})")
+    add("--dp-noise-by", choices=("provider", "workers"),
+        help="who draws the noise: the provider (default), which must not collude with "
+        "the server, or each worker, so that any of them protects the items, with more "
+        "noise")
+    add("--dp-lesson", action="store_true", default=None,
+        help="allow --reproducible with noise: for lessons only, since anyone with the "
+        "seed can subtract it")
+
+
 def _output(add):
-    add("--log-interval", type=whole(0), default=1, metavar="N",
+    add("--log-interval", type=whole(0), metavar="N",
         help="reveal and print the loss of every N-th batch (default 1), unless it has "
-        f"fewer than {FEWEST} items; 0 reveals no loss")
+        f"fewer than {FEWEST} items; 0 reveals no loss, and is the only way with "
+        "differential privacy")
     add("--save", type=path_name, metavar="MODEL.npz",
         help="write the trained model, which the server receives, to this file")
     add("--ledger", action="store_true", default=None,
@@ -235,7 +275,8 @@ def _processes(add):
 
 
 GROUPS = {"data": _data, "training": _training,
-          "arithmetic and protocol": _arithmetic, "output": _output,
+          "arithmetic and protocol": _arithmetic,
+          "differential privacy": _privacy, "output": _output,
           "checkpoints": _checkpoints, "processes": _processes}
 
 
@@ -311,9 +352,33 @@ def check_options(options: Namespace, command: str = "train_mnist") -> str | Non
         if options.workers > 2 and getattr(options, name) == of_two:
             return (f"--{name} {of_two}: a protocol for two workers, wrong for "
                     f"{options.workers}; leave it out or take --workers 2")
+    problem = check_dp(options) if options.dp else None
+    if problem:
+        return problem
     for name in ("train_items", "test_items"):
         if shared and getattr(options, name) < options.workers:
             return (f"{flag(name)} {getattr(options, name)}: each of the "
                     f"{options.workers} workers owns at least one item; take "
                     f"{options.workers} or more")
     return check_range(options) if options.arithmetic != "float" else None
+
+
+def check_dp(options: Namespace) -> str | None:
+    """Why training cannot be differentially private as these options say, or None."""
+    if options.log_interval:
+        return (f"--log-interval {options.log_interval}: with differential privacy no "
+                "loss is shown, since it would say more than the budget allows; leave "
+                "it out")
+    if options.activation != "relu":
+        return (f"--activation {options.activation}: squares of squares have no bound "
+                "that the ring could hold; with differential privacy take relu")
+    if options.checkpoint or options.resume:
+        return ("--checkpoint and --resume: a run and its repetition would spend more "
+                "than either reports; leave them out with differential privacy")
+    if options.reproducible and not options.dp_lesson:
+        return ("--reproducible: whoever knows the seed can subtract the noise, and "
+                "nothing would be private; leave it out, or add --dp-lesson")
+    if options.dp_noise_by == "workers" and options.arithmetic != "shared":
+        return (f"--dp-noise-by workers: --arithmetic {options.arithmetic} has none; "
+                "leave it out")
+    return None

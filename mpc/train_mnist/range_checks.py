@@ -8,6 +8,8 @@ from fractions import Fraction
 
 from mpc.encoding import as_fraction, digit_base
 from mpc.fixed_point import COARSEST, gradient_scale
+from mpc.privacy.accountant import noise_for
+from mpc.privacy.dp_sgd import Clip, largest_sum
 from mpc.ring import Z2k, raw_limit
 
 # Local truncation of x is wrong with probability |x| / 2^l (`mpc.truncation`). Over all
@@ -19,6 +21,7 @@ ROOM = 200          # the largest number whose product must be truncated correct
 OUTPUT = 100        # the largest output of a layer, its product with finer weights
 ABSURD = 1e6        # no loss of a network that learns
 CHANCE = 100        # one wrapped loss in so many looks like a loss in range
+WIDEST, PIXELS, BRIGHTEST = 128, 784, 3     # units of a layer, inputs, their size
 SPARE = 40          # times as large outputs have room where weights could be coarser
 
 
@@ -34,6 +37,8 @@ def weight_scale(options: Namespace) -> int:
     """
     rates = [as_fraction(options.lr) * as_fraction(2 / size)
              for size in _batch_sizes(options)]
+    if options.dp:
+        return private_weight_scale(options)
     if truncates_locally(options) or min(rates) < 1e-9:
         return 1
     unit, workers = options.base ** options.precision_fractional, _workers(options)
@@ -50,12 +55,46 @@ def weight_scale(options: Namespace) -> int:
     return next((n * unit * workers for n in finer if coarsest(n) >= COARSEST), 1)
 
 
+def private_weight_scale(options: Namespace) -> int:
+    """The largest power of two for which a layer's product has room.
+
+    With such weights a truncation divides by much, so that its quotient is small
+    whatever came in, as the norms of DP-SGD need (`check_room`).
+    """
+    unit = options.base ** options.precision_fractional
+    room = int(raw_limit(Z2k(options.ring_bits))) // (unit**2 * _workers(options))
+    return 1 << max((room // OUTPUT).bit_length() - 1, 0)
+
+
+def check_room(options: Namespace) -> str | None:
+    """Why the ring is too small for the clipped gradients and their noise, or None.
+
+    Squares of a layer's numbers must add up without leaving the ring. Pixels have a
+    bound of their own; other numbers are quotients, of at most 2^l / d + 1 for the
+    divisor d. And a sum of contributions with its noise must fit.
+    """
+    unit, k = options.base ** options.precision_fractional, _workers(options)
+    limit = raw_limit(Z2k(options.ring_bits))
+    largest = 2**options.ring_bits // (k * unit * private_weight_scale(options)) + 1
+    squares = k * max(WIDEST * largest**2, PIXELS * (BRIGHTEST * unit) ** 2)
+    clip = Clip(options.dp_clip, unit)
+    total = k * largest_sum(clip, noise_multiplier(options) * clip.sensitivity,
+                            options.batch_size)
+    found = ("squares of activations" if squares > limit else
+             "the sum of clipped gradients and its noise" if 1000 * total > limit else
+             "a --dp-clip of one step of the fixed-point numbers"
+             if min(clip.staircase()[0]) < 1 else None)
+    return found and (f"--ring-bits {options.ring_bits} with {unit} as the scale of "
+                      f"numbers has no room for {found}; take another number of "
+                      "--precision-fractional digits, more bits, or smaller batches")
+
+
 def check_range(options: Namespace) -> str | None:
     """Why the ring is too small for the digits of a number, in one line, or None."""
     digits = options.precision_fractional
     found = _problem(options, digits)
     if not found:
-        return None
+        return check_room(options) if options.dp else None
     remedies = []
     fewer = next(
         (d for d in range(digits - 1, 0, -1) if not _problem(options, d)), None)
@@ -119,6 +158,13 @@ def _problem(options: Namespace, digits: int) -> str | None:
 def truncates_locally(options: Namespace) -> bool:
     """Are products scaled down without a message?"""
     return options.arithmetic == "shared" and options.truncation == "local"
+
+
+def noise_multiplier(options: Namespace) -> float:
+    """The deviation of the noise over the clipping bound."""
+    if options.dp_noise is not None:
+        return options.dp_noise
+    return noise_for(options.dp_epsilon, options.dp_delta, options.epochs)
 
 
 def _workers(options: Namespace) -> int:

@@ -10,7 +10,9 @@ import numpy as np
 
 import data
 import nn
+from mpc.privacy.dp_sgd import Clip, NoisyStep
 from mpc.train_mnist.arithmetics import Float
+from mpc.train_mnist.range_checks import noise_multiplier
 
 SIZES = (784, 128), (128, 64), (64, 10)
 ACTIVATIONS = {"relu": nn.ReLU, "square": nn.Square}
@@ -86,12 +88,18 @@ def train_batch(model: nn.Module, optimiser: nn.SGD, pictures, labels, rate: flo
     return loss.value
 
 
-def make_step(arithmetic: Float, model: nn.Module, lr: float) -> Callable:
+def make_step(arithmetic: Float, model: nn.Module, options: Namespace) -> Callable:
     """A function of pictures and labels that takes one step and returns the loss.
+
+    With differential privacy it returns None: no loss may be shown.
 
     The learning rate goes into the backward pass if weights have a larger scale, so
     that their update needs no truncation; else into the update.
     """
+    lr, unit = options.lr, options.base ** options.precision_fractional
+    if options.dp:
+        return NoisyStep(arithmetic, model, lr, Clip(options.dp_clip, unit),
+                         noise_multiplier(options), options.dp_noise_by == "workers")
     backward_rate, step_rate = (lr, 1) if arithmetic.weight_scale > 1 else (1, lr)
     optimiser = nn.SGD(model.parameters(), step_rate)
     return lambda pictures, labels: train_batch(

@@ -63,7 +63,7 @@ TREE = [(2, "carry-tree"), (3, "carry-tree")]
 PRICED = {
     "beaver.multiply": (shares((4, 1), (3,)), {"x": 4, "y": 3, "z": 12}, TWO + TREE),
     "beaver.matmul": (shares((5, 2), (2, 3)), {"x": 10, "y": 6, "z": 15}, TWO + TREE),
-    "beaver.open_both": (shares((4, 1), (3,)), {"x": 4, "y": 3}, TWO + TREE),
+    "beaver.open_all": (shares((4, 1), (3,)), {"x": 4, "y": 3}, TWO + TREE),
     "beaver.refresh": (shares((2, 3)), {}, TWO + TREE),
     "truncation.truncate_locally": (lambda w: (*zeros(w, (2, 3)), 7), {}, TWO),
     "truncation.truncate_with_provider":

@@ -424,7 +424,7 @@ def test_a_role_holds_the_keys_of_its_own_groups_and_no_others(n_workers, seed):
     server, *workers, provider = names
     due = {group(*workers)} | {group(*pair) for pair in combinations(workers, 2)} | {
         group(w, owner) for w in workers for owner in (server, provider)}
-    due |= {group(w) for w in workers}
+    due |= {group(role) for role in (*workers, provider)}
     assert set(keys) == due and len(set(keys.values())) == len(due)
     held = run_threads(lambda w: set(w._keys), n_workers, seed)
     assert held == {role: {g for g in due if role in g} for role in names}

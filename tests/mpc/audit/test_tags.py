@@ -304,7 +304,7 @@ MAY_REMOVE = {
     "carry_tree": {"raw_thresholds"},
     "encoding": {"real_array", "encode"},
     "public": {"as_share"},
-    "functions": {"_at_least", "_raw"},
+    "functions": {"at_least", "_raw"},
     "sorting": {"_taken"},
     "array_functions": {"_bits", "_wide"},
     "world": {"one", "party_index", "_exactly", "_integers"},

@@ -121,7 +121,7 @@ def test_a_product_hides_both_operands_from_each_worker(role):
 @pytest.mark.parametrize("role", [ALICE, BOB])
 def test_two_openings_in_one_round_hide_both_secrets(role):
     groups = splits("xy", role, (4, 4))
-    assert hidden(Experiment(steps.open_both, ["a", "b"]), role, groups)
+    assert hidden(Experiment(steps.open_all, ["a", "b"]), role, groups)
 
 
 def test_a_product_on_three_bits_hides_the_operands():
