@@ -58,7 +58,7 @@ class Clip(NamedTuple):
     @property
     def sensitivity(self) -> int:
         """The longest contribution of an item, on the lattice of the sum."""
-        return floor(Fraction(self.bound) / 2 * WHOLE * self.unit**2)
+        return ceil(Fraction(self.bound) / 2 * WHOLE * self.unit**2)
 
     def staircase(self) -> tuple[list[int], list[int]]:
         """The largest N of each step, and its factor; f of WHOLE is 1."""

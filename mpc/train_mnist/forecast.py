@@ -179,7 +179,9 @@ def computation(options: Namespace) -> tuple[float, float]:
     """
     whole = [min(options.batch_size, items)
              for items in (options.train_items, options.test_items)]
-    size, begun, ended = min(max(whole), TIMED), [], []
+    begun: list[float] = []
+    ended: list[float] = []
+    size = min(max(whole), TIMED)
     batches = -(-options.workers // size)
     few = {"epochs": 3, "train_items": batches * size, "test_items": batches * size,
            "batch_size": size, "log_interval": 0, "data_dir": None}

@@ -155,10 +155,9 @@ def test_the_staircase_never_exceeds_the_bound():
         assert factors[0] == WHOLE and factors == sorted(factors, reverse=True)
         assert ends[-1] > (70 * bound / 2 * unit) ** 2
         for end, factor in zip(ends, factors, strict=True):
-            slack = 2 * WHOLE * unit**2             # of the floor in `sensitivity`
-            assert factor**2 * end * unit**2 <= clip.sensitivity**2 + slack
+            assert factor**2 * end * unit**2 <= clip.sensitivity**2
         c = Fraction(bound) / 2
-        assert clip.sensitivity == math.floor(c * WHOLE * unit**2)
+        assert clip.sensitivity == math.ceil(c * WHOLE * unit**2)
 
 
 def test_numbers_too_large_to_be_multiplied_contribute_nothing():
