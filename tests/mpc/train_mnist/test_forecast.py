@@ -35,6 +35,7 @@ RUNS = [
     "--log-interval 4",
     "--epochs 2 --train-items 25 --test-items 6 --batch-size 8 --security abort "
     "--log-interval 2",
+    "--epochs 2 --train-items 25 --test-items 6 --batch-size 8 --dp-noise 1",
     # losses of 8 items or more are revealed
     "--epochs 2 --train-items 35 --test-items 4 --batch-size 8 --log-interval 2",
     "--epochs 2 --train-items 29 --test-items 4 --batch-size 10 --initial-weights "
@@ -126,10 +127,11 @@ def test_a_large_batch_is_not_run_to_tell_its_time(
     """A timed batch takes 2 s here, and a test batch 1 s."""
     clock, sizes = itertools.count(), []
 
-    def train(options, log, **how):
+    def train(options, log, progress, **how):
         sizes.extend([options.batch_size, options.train_items, options.test_items])
-        for _ in range(6):
-            log("")
+        for _ in range(3):
+            for text in "Test set: 0/128", "Test set: 64/128", "":
+                progress(text)
         return SimpleNamespace(seconds=[2.0, 3.0])
 
     monkeypatch.setattr(forecast, "train", train)
@@ -160,7 +162,7 @@ def test_the_command_prints_the_parts_of_the_time_and_their_sum(capsys):
 def test_help_lists_exactly_the_options_that_are_accepted(capsys):
     with pytest.raises(SystemExit):
         costs.main(["forecast", "--help"])
-    listed = set(re.findall(r"--[a-z][\w-]*", capsys.readouterr().out)) - {"--help"}
+    listed = set(re.findall(r"^  (--[a-z][\w-]*)", capsys.readouterr().out, re.M))
     with pytest.raises(SystemExit):
         train_mnist.main(["--help"])
     known = set(re.findall(r"^  (--[a-z][\w-]*)", capsys.readouterr().out, re.M))

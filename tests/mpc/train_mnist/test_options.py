@@ -26,7 +26,7 @@ def test_help_names_the_defaults_and_its_example_works(capsys):
         assert getattr(options(""), name.replace("-", "_")) == int(default), name
     titles = re.findall(r"^(\w.*):\n  \S", out[:out.index("example:")], re.M)
     assert titles == ["options", "data", "training", "arithmetic and protocol",
-                      "output", "checkpoints", "processes"]
+                      "differential privacy", "output", "checkpoints", "processes"]
     example = re.search(r"^  python -m mpc.train_mnist (.*)$", out, re.M)[1]
     assert options(example).workers == 3
 
@@ -82,6 +82,24 @@ FOR_TWO = "a protocol for two workers, wrong for"
     ("--seals 2", "--seals has no effect without --security abort", "leave it out"),
     ("--security abort --checkpoint {tmp}/run", "--checkpoint and --resume: not with "
      "--security abort, whose seals no later run can check", "leave them out"),
+    ("--dp-epsilon 3 --dp-noise 1", "--dp-epsilon and --dp-noise: one follows from",
+     "give one of them"),
+    ("--dp-clip 1", "--dp-clip has no effect without --dp-epsilon or --dp-noise", ""),
+    ("--dp-epsilon 3 --log-interval 1", "--log-interval 1: with differential privacy "
+     "no loss is shown", "leave it out"),
+    ("--dp-epsilon 3 --activation square", "--activation square: squares of squares",
+     "take relu"),
+    ("--dp-epsilon 3 --checkpoint {tmp}/run", "--checkpoint and --resume: a run and "
+     "its repetition would spend more", "leave them out"),
+    ("--dp-epsilon 3 --reproducible", "whoever knows the seed can subtract the noise",
+     "or add --dp-lesson"),
+    ("--dp-epsilon 3 --arithmetic float --dp-noise-by workers",
+     "--dp-noise-by workers: --arithmetic float has none", "leave it out"),
+    ("--dp-epsilon 3 --security abort", "--ring-bits 44 with 1000 as the scale of "
+     "numbers has no room for squares of activations", "--precision-fractional"),
+    ("--dp-epsilon 0", "--dp-epsilon: 0 is out of range", "from 0.001"),
+    ("--dp-epsilon 3 --dp-clip 0.001 --precision-fractional 1",
+     "has no room for a --dp-clip of one step", "take another number of"),
     ("--security abort --ring-bits 28", "products need 30 bits",
      "take 2 or fewer digits"),
     ("--precision-fractional -1", "--precision-fractional: -1", "from 1 to"),
