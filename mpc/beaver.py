@@ -153,7 +153,7 @@ class Opened(NamedTuple):
 
 
 _opened = Notes()
-MASKS = {"delta": "b"}      # of these messages; that of all others is a
+MASKS = {"epsilon": "a", "delta": "b"}      # message: mask; that of others is a
 
 
 def masked(**secrets: Share) -> list[Opened]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mpc.privacy import noise_for, spent, words_per_sample
-from mpc.privacy.accountant import gdp_epsilon, poisson_epsilon
+from mpc.privacy.accountant import gdp_epsilon, noise_for, poisson_epsilon, spent
+from mpc.privacy.noise import words_per_sample
 
 PAGE = Path(__file__).parents[1] / "docs" / "PRIVACY.md"
 TEXT = PAGE.read_text(encoding="utf-8")

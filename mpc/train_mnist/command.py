@@ -17,7 +17,6 @@ import nn
 from data.idx import MOST_ITEMS
 from mpc.ledger import Messages
 from mpc.limbs import keep_large_blocks
-from mpc.privacy.accountant import spent
 from mpc.program import World
 from mpc.train_mnist import console
 from mpc.train_mnist.arithmetics import ARITHMETICS
@@ -47,6 +46,7 @@ from mpc.train_mnist.training import (
     gradient_descent,
     make_step,
     private_batches,
+    private_step,
 )
 from mpc.transport.mpi import as_role
 
@@ -124,7 +124,8 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
         log(f"Resumed after {done} batches")
         if done % len(batches) == 0:
             test()
-    step = make_step(arithmetic, model, options)
+    step = (private_step(arithmetic, model, options) if options.dp else
+            make_step(arithmetic, model, options.lr))
     simulated = world is None or world.here == world.roles
     messages = world.ledger.messages if world else Messages()
     least, most = losses_in_range(options)
@@ -234,6 +235,8 @@ def report(run: Run, options: Namespace) -> Iterator[str]:
 
 def privacy_report(options: Namespace) -> Iterator[str]:
     """What the model tells about a training item, and who must not collude."""
+    from mpc.privacy.accountant import spent  # SciPy, only where it is used
+
     sigma = noise_multiplier(options)
     budget = spent(sigma, options.epochs, options.dp_delta)
     yield f"Spent for each training item: {budget}"

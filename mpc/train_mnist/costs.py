@@ -67,7 +67,7 @@ def batch(world: mpc.World, size: int = BATCH, fresh: bool = True) -> Callable:
     arithmetic, rng = Shared(options, world), np.random.default_rng(0)
     model = arithmetic.model(Net(rng))
     numbers = rng.normal(size=(size, 784)), np.eye(10)[rng.integers(0, 10, size)]
-    step = make_step(arithmetic, model, options)
+    step = make_step(arithmetic, model, options.lr)
     kept = None if fresh else [share(world, array) for array in numbers]
     return lambda: step(*kept or [share(world, array) for array in numbers])
 

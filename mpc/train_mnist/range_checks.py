@@ -8,7 +8,6 @@ from fractions import Fraction
 
 from mpc.encoding import as_fraction, digit_base
 from mpc.fixed_point import COARSEST, gradient_scale
-from mpc.privacy.accountant import noise_for
 from mpc.privacy.dp_sgd import Clip, largest_sum
 from mpc.ring import Z2k, raw_limit
 
@@ -164,6 +163,8 @@ def noise_multiplier(options: Namespace) -> float:
     """The deviation of the noise over the clipping bound."""
     if options.dp_noise is not None:
         return options.dp_noise
+    from mpc.privacy.accountant import noise_for  # SciPy, only where it is used
+
     return noise_for(options.dp_epsilon, options.dp_delta, options.epochs)
 
 

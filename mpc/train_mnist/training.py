@@ -88,22 +88,23 @@ def train_batch(model: nn.Module, optimiser: nn.SGD, pictures, labels, rate: flo
     return loss.value
 
 
-def make_step(arithmetic: Float, model: nn.Module, options: Namespace) -> Callable:
+def make_step(arithmetic: Float, model: nn.Module, lr: float) -> Callable:
     """A function of pictures and labels that takes one step and returns the loss.
-
-    With differential privacy it returns None: no loss may be shown.
 
     The learning rate goes into the backward pass if weights have a larger scale, so
     that their update needs no truncation; else into the update.
     """
-    lr, unit = options.lr, options.base ** options.precision_fractional
-    if options.dp:
-        return NoisyStep(arithmetic, model, lr, Clip(options.dp_clip, unit),
-                         noise_multiplier(options), options.dp_noise_by == "workers")
     backward_rate, step_rate = (lr, 1) if arithmetic.weight_scale > 1 else (1, lr)
     optimiser = nn.SGD(model.parameters(), step_rate)
     return lambda pictures, labels: train_batch(
         model, optimiser, pictures, labels, backward_rate)
+
+
+def private_step(arithmetic: Float, model: nn.Module, options: Namespace) -> Callable:
+    """The same with differential privacy: it returns None, since no loss is shown."""
+    clip = Clip(options.dp_clip, options.base ** options.precision_fractional)
+    return NoisyStep(arithmetic, model, options.lr, clip, noise_multiplier(options),
+                     options.dp_noise_by == "workers")
 
 
 def gradient_descent(

@@ -111,7 +111,8 @@ def imported(module):
 # Programs, not protocols: their generators choose public initial weights and numbers to
 # measure with, and the attacks show the danger of masks made by NumPy's generator. The
 # overture hides with such masks, says so at its top, and nobody imports it.
-PROGRAMS = ("tiny", "train_mnist", "predict", "course", "audit.attacks")
+PROGRAMS = ("tiny", "train_mnist", "predict", "course", "audit.attacks",
+            "audit.results")
 
 
 def inside(name, rooms):
@@ -158,10 +159,11 @@ def test_the_search_for_other_generators_sees_all_modules():
 
 
 def test_only_the_randomness_module_takes_bytes_from_a_source():
-    """Others hash sources, checkpoints, and what workers commit themselves to."""
+    """Others hash sources, messages, files, and what workers commit themselves to."""
     users = {module for module in SOURCES for name in imported(module)
              if name in ("hashlib", "secrets", "os.urandom")}
-    others = {"transport.handshake", "train_mnist.checkpoint", "seals"}
+    others = {"transport.handshake", "train_mnist.checkpoint", "train_mnist.save",
+              "ledger", "seals"}
     assert "randomness" in users and users <= {"randomness", *others}
     for module in others:
         source = SOURCES[module].read_text(encoding="utf-8")

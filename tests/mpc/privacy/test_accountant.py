@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpc.privacy import Spent, accountant, noise_for, spent
+from mpc.privacy import accountant
 from mpc.privacy.accountant import (
+    Spent,
     gdp_delta,
     gdp_epsilon,
+    noise_for,
     poisson_epsilon,
     rounded_up,
     sampled_rdp,
+    spent,
     zcdp_delta,
     zcdp_epsilon,
     zcdp_rho,

@@ -70,10 +70,11 @@ def test_a_malformed_handshake_is_refused(payload):
 
 
 @pytest.mark.parametrize("n_workers, groups", [
-    (2, "server+alice server+bob alice+bob alice+crypto_provider bob+crypto_provider"),
+    (2, "server+alice server+bob alice+bob alice+crypto_provider bob+crypto_provider "
+        "alice bob crypto_provider"),
     (3, "server+alice server+bob server+worker3 alice+bob alice+worker3 bob+worker3 "
         "alice+bob+worker3 alice+crypto_provider bob+crypto_provider "
-        "worker3+crypto_provider")])
+        "worker3+crypto_provider alice bob worker3 crypto_provider")])
 def test_these_groups_have_a_key_and_no_others(n_workers, groups):
     """Not server and provider, nor several workers together with one of these two."""
     names = role_names(n_workers)
