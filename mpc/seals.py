@@ -181,18 +181,18 @@ class Seals:
         nonces, hashes = self._promise(roles, pads)
         opened = world.open(**masked)
         self.check()
-        told = self._told(roles, {name: (share.ring.values, [share.ring.value(
-            world._unwrap(y, COMMON))] * len(world.workers)) for (name, share), y in
-            zip(shares.items(), opened, strict=True)} | {
-            f"pad of {name}": (shares[name].ring.values, rows)
-            for name, rows in pads.items()} | nonces)
-        results = []
+        own = dict(nonces)
+        for (name, share), y in zip(shares.items(), opened, strict=True):
+            value = share.ring.value(world._unwrap(y, COMMON))
+            own[name] = share.ring.values, [value] * len(world.workers)
+            own[f"pad of {name}"] = share.ring.values, pads[name]
+        told, results = self._told(roles, own), []
         for name, share in shares.items():
-            ring, own = share.ring.values, told[f"pad of {name}"]
+            ring, padding = share.ring.values, told[f"pad of {name}"]
             if any(not np.array_equal(y, told[name][0]) for y in told[name]):
                 self._fail("the workers told a role different numbers")
-            self._keep_promise(name, own, told, hashes)
-            r = reduce(ring.sub, own, hints[name])
+            self._keep_promise(name, padding, told, hashes)
+            r = reduce(ring.sub, padding, hints[name])
             results.append(ring.sub(told[name][0], r))
         return results
 

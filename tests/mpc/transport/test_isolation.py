@@ -149,7 +149,7 @@ def test_a_role_reaches_no_other_roles_world(roles):
 def test_a_role_reaches_its_own_keys_and_no_others(roles):
     keys = {group: world._keys[group] for world, _ in roles.values()
             for group in world._keys}
-    assert len(keys) == 5
+    assert len(keys) == 8
     for role, held in roles.items():
         reached = {thing for thing in reachable(held) if isinstance(thing, bytes)}
         for group, key in keys.items():
@@ -373,7 +373,7 @@ def test_a_payload_whose_length_depends_on_the_data_would_be_found():
 def test_each_ordered_pair_has_a_queue_and_each_group_a_key():
     queues, keys = Queues(NAMES), make_keys(NAMES)
     assert set(queues._queues) == {(a, b) for a in NAMES for b in NAMES if a != b}
-    assert len(set(keys.values())) == len(keys) == 5
+    assert len(set(keys.values())) == len(keys) == 8
 
 
 # ------------------------------------------------------------------ golden transcripts
