@@ -255,7 +255,9 @@ def zeros(ring, rows, *_):
 
 
 def replay(ring, rows, rng, earlier):
-    return garbage(ring, rows, rng, None) if earlier is None else earlier
+    if earlier is None or np.array_equal(earlier, rows):
+        return garbage(ring, rows, rng, None)
+    return earlier
 
 
 def negated(ring, rows, *_):

@@ -11,7 +11,7 @@ from mpc.privacy.accountant import noise_for, spent
 from mpc.privacy.dp_sgd import Clip, NoisyStep, layers_of
 from mpc.train_mnist.training import Net
 
-ITEMS, MODELS, EPOCHS, EPSILON = 6400, 8, 10, 8
+ITEMS, MODELS, EPOCHS, EPSILON = 6400, 6, 10, 8
 
 
 def initial():
@@ -40,7 +40,7 @@ def test_the_attack_bounds_epsilon_below_the_claim_and_above_zero_without_noise(
     pictures, labels = data.normalise(pictures), data.one_hot(labels)
     members = results.halves(MODELS, ITEMS)
     layers, _ = initial()
-    plain = results.shadows(pictures, labels, members, layers, epochs=60, lr=0.05)
+    plain = results.shadows(pictures, labels, members, layers, epochs=40, lr=0.05)
     sigma = noise_for(EPSILON, 1e-5, EPOCHS)
     noisy = private_losses(pictures, labels, members, sigma)
     found = {}
