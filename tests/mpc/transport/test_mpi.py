@@ -320,7 +320,8 @@ def test_the_receiver_rejects_malformed_messages(tmp_path, what, message):
     (4, "--workers 3", "4 MPI processes cannot play the 5 roles of 3 workers; start "),
     (4, "--epochs ten", "argument --epochs: 'ten' is "),
     (4, "--arithmetic float", "--arithmetic float: one process "),
-    (4, "--data-dir /nowhere/at/all", "/nowhere/at/all: no such directory")])
+    (4, "--train-items 16 --batch-size 8 --data-dir /nowhere/at/all",
+     "/nowhere/at/all: no such directory")])
 def test_a_bad_start_is_reported_in_one_line(n, words, message):
     small = SMALL.removesuffix(" --reproducible")
     status, out, err = Started(command(f"{small} {words}", n)).ends()
