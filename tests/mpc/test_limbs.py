@@ -100,7 +100,7 @@ def test_products_of_every_word_size_are_exact_at_the_extremes(bits, inner):
 
 
 def test_an_undivided_long_product_would_be_wrong(monkeypatch):
-    x = np.broadcast_to(compose(*LIMBS[3]), (1, 4097)).copy()
+    x = np.broadcast_to(compose(*LIMBS[3]), (2, 4097)).copy()
     expected = 4097 * int(x[0, 0]) ** 2 % 2**64
     assert int(matmul_mod(x, x.T)[0, 0]) == expected
     monkeypatch.setattr(limbs, "INNER_LIMIT", 8192)
