@@ -54,6 +54,13 @@ def test_a_server_reads_digits_if_it_has_chosen_its_weights():
         assert np.corrcoef(true[item], picture.ravel())[0, 1] > labs.ALIKE
 
 
+def test_differential_privacy_closes_the_trap():
+    """Clipping alone does not: an item's picture stays what it is, only shorter."""
+    clipped = labs.trap(options="--comparison carry-tree --dp-noise 0.001")
+    private = labs.trap(options="--comparison carry-tree --dp-epsilon 8")
+    assert len(clipped.items) >= 10 and len(private.items) == 0
+
+
 def test_a_server_reads_no_digit_from_the_weights_of_the_public_seed():
     lab = labs.trap(chosen=False, options=f"{labs.QUICK} --reproducible")
     assert len(lab.items) == 0 and lab.pictures.shape == (0, 28, 28)
