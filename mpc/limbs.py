@@ -26,7 +26,7 @@ def matmul_mod(x: np.ndarray, y: np.ndarray, bits: int = 64) -> np.ndarray:
     if not x.size or not y.size:        # nor does NumPy loop over arrays without rows
         return np.matmul(x, y)
     if x.shape[-2] == y.shape[-1] == 1:     # of a row and a column: words are as fast
-        return np.sum(x.swapaxes(-1, -2) * y, -2, np.uint64, keepdims=True)
+        return np.add.reduce(x.swapaxes(-1, -2) * y, axis=-2, keepdims=True)
     if x.shape[-1] > INNER_LIMIT:
         half = x.shape[-1] // 2
         left = matmul_mod(x[..., :half], y[..., :half, :], bits)
