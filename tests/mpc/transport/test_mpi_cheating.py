@@ -31,7 +31,8 @@ sys.exit(main(sys.argv[1:]))
 
 @in_processes
 @pytest.mark.parametrize("workers, cheat, name, which, to", [
-    (2, "bob", "epsilon", 7, ("alice",)), (2, "alice", "revealed", 2, ("server",)),
+    (2, "bob", "epsilon", 7, ("alice",)),
+    (2, "alice", "nonce of revealed", 2, ("server",)),
     (3, "worker3", "delta", 2, ("alice",)),
     (3, "alice", "sigma", 1, ("bob", "worker3")), (3, "server", "value", 3, ("bob",))])
 def test_a_cheat_ends_every_role_in_one_line_and_no_model_is_written(
