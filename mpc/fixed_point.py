@@ -471,7 +471,8 @@ class FixedPoint(ArrayFunctions):
     def get(self, role=None) -> FixedPoint:
         """Reveal to one `role`, the server by default: a FixedPoint local to it.
 
-        The shares that arrive are fresh and reveal only their sum. Rounds: 1.
+        The shares that arrive are fresh and reveal only their sum. Rounds: 1, or 6
+        with seals.
         """
         holder = getattr(self.value, "role", None)
         if holder and role is not None and str(role) != holder:

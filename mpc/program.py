@@ -26,7 +26,7 @@ class World(world.World):
         They matter only where the owner lives; a function is called there. The owner
         announces their shape to everybody. A dict {owner: numbers} joins those of
         several owners: their rows, or their columns with axis=1. Rounds: 1, and 1 more
-        for an owner who is no worker.
+        for an owner who is no worker; with seals 3.
         """
         if isinstance(numbers, dict):
             if not numbers:

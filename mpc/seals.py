@@ -151,7 +151,7 @@ class Seals:
             hidden = ring.sub(value, told[f"mask of {name}"])
             messages += [(owner, w.name, name, ring, hidden) for w in world.workers]
         received, shares = world._exchange(messages), []
-        me = next(iter(world.workers_here), world.workers[0].name)
+        me = self._one_of(world._workers)
         for name, share in dealt.items():
             masks.spend(masks.hiding(share))        # x - r is known now
             self.heard(received[owner, me, name])
@@ -227,8 +227,7 @@ class Seals:
             received = world._exchange([(provider, role, name, ring, value)
                                         for role in roles
                                         for name, (ring, value) in known.items()])
-        me = next((role for role in roles if role in world.here), roles[0])
-        return {name: received[provider, me, name] for name in known}
+        return {name: received[provider, self._one_of(roles), name] for name in known}
 
     def _told(self, roles, own):
         """Each worker tells roles its rows; lists of what a role here got."""
@@ -237,9 +236,13 @@ class Seals:
             [(w.name, role, name, ring, row[:w.name in world.here])
              for role in roles for name, (ring, rows) in own.items()
              for w, row in zip(world.workers, rows, strict=True)])
-        me = next((role for role in roles if role in world.here), roles[0])
+        me = self._one_of(roles)
         return {name: [received[w.name, me, name] for w in world.workers]
                 for name in own}
+
+    def _one_of(self, roles):
+        """One of the roles that lives here, or else any, whose rows are missing."""
+        return next((role for role in roles if role in self.world.here), roles[0])
 
     def compare(self, ints: np.ndarray) -> None:
         """Raise unless all roles have heard the same broadcast, (role_here, n).

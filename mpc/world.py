@@ -81,7 +81,10 @@ class World:
                  security: str = "semi-honest", seals: int = SEALS, spare: int = SPARE,
                  here=None, keys=None, link=None):
         self.roles = names = role_names(n_workers)
-        self.security = _chosen(security, ["semi-honest", "abort"])
+        if security not in (None, "semi-honest", "abort"):
+            raise ValueError(f"World: security={shown(security)}: take 'semi-honest' "
+                             "or 'abort'")
+        self.security = security or "semi-honest"
         abort = self.security == "abort"
         two = n_workers == 2 and not abort
         signs = ["securenn"] * two + ["carry-tree"]
@@ -101,6 +104,9 @@ class World:
             raise ValueError("World: seals and spare have no effect without "
                              "security='abort'; leave them out")
         spare = int(spare) * abort
+        if abort and isinstance(ring_bits, int) and ring_bits > 64 - spare:
+            raise ValueError(f"World: ring_bits={ring_bits} and spare={spare} do not "
+                             f"fit one word; take ring_bits of up to {64 - spare}")
         self.ring = Z2k(64 - spare if ring_bits is None else ring_bits, spare)
         self.ledger, self.counter = Ledger(), 0
         self.seals = Seals(self, seals, spare) if abort else None
@@ -169,7 +175,7 @@ class World:
         """Coins that one worker or the provider draws alone, (role_here, *shape)."""
         role = self._named(role)
         coins, = self._draw([group(role)], ring, shape, name)
-        return self._remember(self._wrap(coins, local(role)), name)
+        return self._wrap(coins, local(role))
 
     def deal(self, ring: Ring, shape: tuple, name: str) -> tuple[Share, np.ndarray]:
         """A random secret: a Share, and its shares as the crypto provider knows them.
@@ -328,7 +334,7 @@ class World:
         """`role` tells everybody `n` integers: the way from local data to a decision.
 
         `ints` matters only where the role lives. Rounds: 1. Bytes: 8 n to each other
-        role.
+        role. With seals, 2 rounds: the workers repeat it to all roles, which compare.
         """
         role, ring = self._named(role), Z2k(64)
         held = self.private_input(      # + 0 makes an integer of a bool

@@ -1,4 +1,32 @@
-"""Mutations of bytes, for the fuzzers: functions of a generator and the bytes."""
+"""For the fuzzers: mutations of bytes by a generator, and their common loop."""
+
+import argparse
+import random
+import tempfile
+from pathlib import Path
+
+
+def run(try_one, runs, seed):
+    """Call ``try_one(generator, folder)`` so often; how often was it true?"""
+    accepted = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(runs):
+            try:
+                accepted += try_one(random.Random(f"{seed}/{i}"), Path(folder))
+            except BaseException:
+                print(f"run {i} of --seed {seed}")
+                raise
+    return accepted
+
+
+def main(doc, try_one):
+    """A fuzzer by hand: --runs N --seed N."""
+    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    accepted = run(try_one, options.runs, options.seed)
+    print(accepted, "of", options.runs, "were accepted")
 
 
 def flip(g, b):

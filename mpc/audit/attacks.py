@@ -301,8 +301,15 @@ def cheat(program, lie, **options) -> tuple:
     Without ``security="abort"`` nobody notices, and the result is wrong; with it the
     run ends before a result leaves.
 
+    >>> def program(world):
+    ...     x = world.secret([1.0, 2.0, 3.0], owner="alice")
+    ...     return (x * x).sum().reveal(to="server")
     >>> def push(label, ring, rows):
-    ...     return ring.add(rows, 1) if label.endswith("multiply/epsilon") else rows
+    ...     return ring.add(rows, 5000) if label.endswith("multiply/epsilon") else rows
+    >>> bool(cheat(program, push)[0] == 14)
+    False
+    >>> cheat(program, push, security="abort")[1] is not None
+    True
     """
     world = CheatingWorld(lie=lie, **options)
     try:

@@ -178,22 +178,26 @@ class NoisyStep:
 
     def __call__(self, pictures, labels) -> None:
         sums = clipped_sums(self.model, pictures, labels, self.clip)
-        in_floats, size = isinstance(pictures, np.ndarray), pictures.shape[0]
-        move = self._move_floats if in_floats else self._move
-        move(self.model.parameters(), sums, Fraction(2 * self.lr) / size, size)
+        size = pictures.shape[0]
+        rate = Fraction(2 * self.lr) / size
+        if isinstance(pictures, np.ndarray):
+            self._move_floats(sums, rate)
+        else:
+            self._move(sums, rate, size)
 
-    def _move_floats(self, parameters, sums, rate, _):
+    def _move_floats(self, sums, rate):
         lattice = WHOLE * self.clip.unit**2
-        for parameter, total in zip(parameters, sums, strict=True):
+        for parameter, total in zip(self.model.parameters(), sums, strict=True):
             noisy = total + self._own(total.shape) / lattice
             parameter.value = parameter.value - float(rate) * noisy
 
-    def _move(self, parameters, sums, rate, size):
+    def _move(self, sums, rate, size):
         """Each weight less rate times its noisy sum, truncated to the weight's scale.
 
         The rate becomes a fraction p / q for a p that the sum has room for.
         """
-        k, changes = self.world.matmul_factor if self.world else 1, []
+        parameters, changes = self.model.parameters(), []
+        k = self.world.matmul_factor if self.world else 1
         largest = k * largest_sum(self.clip, self.deviation, size)
         for parameter, total in zip(parameters, sums, strict=True):
             for noise in self._noise(total):

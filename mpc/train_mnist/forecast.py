@@ -99,14 +99,14 @@ def ledger_of(options: Namespace, **changes) -> np.ndarray:
     return counted
 
 
-def with_checks(counted: np.ndarray, roles: tuple) -> np.ndarray:
+def with_checks(counted: np.ndarray, roles: tuple, seals: int) -> np.ndarray:
     """The same with the checks that come in between, each `LIMIT` bytes of seals.
 
     Their number is an estimate: it depends on what waits when.
     """
     waited, checks = counted[-2:]
     more = max(waited // LIMIT - checks, 0)
-    world = World(len(roles) - 2, security="abort", here=(), keys={})
+    world = World(len(roles) - 2, security="abort", seals=seals, here=(), keys={})
     assert world.seals
     world.seals.waiting = 1
     world.seals.check()
@@ -168,7 +168,7 @@ def traffic(options: Namespace) -> Traffic:
         counted += options.epochs * (losses(owned * size + rest) - owned * a_loss)
     roles = World(options.workers, here=(), keys={}).roles
     if options.security == "abort":
-        counted = with_checks(counted, roles)
+        counted = with_checks(counted, roles, options.seals)
     return Traffic(roles, int(counted[0]), counted[1:-2].reshape((len(roles),) * 2))
 
 

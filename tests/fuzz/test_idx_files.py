@@ -5,12 +5,9 @@
 asked for and `SPARE` bytes.
 """
 
-import argparse
 import gzip
-import random
 import struct
 import sys
-import tempfile
 import time
 import tracemalloc
 import zlib
@@ -21,7 +18,7 @@ import numpy as np
 if __name__ == "__main__":
     sys.path[:0] = map(str, Path(__file__).parents[2:0:-1])
 
-from mutations import cut, drop, flip, insert, repeat
+from mutations import cut, drop, flip, insert, main, repeat, run
 
 import data
 from data import download
@@ -149,27 +146,9 @@ def try_files(g, folder):
     return loaded is not None
 
 
-def run(runs, seed):
-    """Try so many files; the number of those that were accepted."""
-    accepted = 0
-    with tempfile.TemporaryDirectory() as folder:
-        for i in range(runs):
-            try:
-                accepted += try_files(random.Random(f"{seed}/{i}"), Path(folder))
-            except BaseException as error:
-                error.add_note(f"run {i} of --seed {seed}") if hasattr(
-                    error, "add_note") else print(f"run {i} of --seed {seed}")
-                raise
-    return accepted
-
-
 def test_mutated_files_are_loaded_rightly_or_refused_in_bounds():
-    assert 20 < run(200, 0) < 150
+    assert 20 < run(try_files, 200, 0) < 150
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    print(run(options.runs, options.seed), "of", options.runs, "were accepted")
+    main(__doc__, try_files)

@@ -5,7 +5,6 @@
 beyond its own size.
 """
 
-import argparse
 import hashlib
 import io
 import json
@@ -13,7 +12,6 @@ import random
 import resource
 import struct
 import sys
-import tempfile
 import time
 import warnings
 import zipfile
@@ -25,7 +23,7 @@ import numpy as np
 if __name__ == "__main__":
     sys.path[:0] = map(str, Path(__file__).parents[2:0:-1])
 
-from mutations import cut, drop, flip, insert, repeat
+from mutations import cut, drop, flip, insert, main, repeat, run
 
 import nn
 from mpc import predict
@@ -206,26 +204,9 @@ def peak():
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def run(runs, seed):
-    """Try so many files; the number of those that were accepted."""
-    accepted = 0
-    with tempfile.TemporaryDirectory() as folder:
-        for i in range(runs):
-            try:
-                accepted += try_file(random.Random(f"{seed}/{i}"), Path(folder))
-            except BaseException:
-                print(f"run {i} of --seed {seed}")
-                raise
-    return accepted
-
-
 def test_mutated_models_pictures_and_checkpoints_are_read_or_refused():
-    assert 10 < run(200, 0) < 120
+    assert 10 < run(try_file, 200, 0) < 120
 
 
 if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    arguments.add_argument("--runs", type=int, default=10_000)
-    arguments.add_argument("--seed", type=int, default=0)
-    given = arguments.parse_args()
-    print(run(given.runs, given.seed), "of", given.runs, "were accepted")
+    main(__doc__, try_file)
