@@ -11,6 +11,20 @@ def world():
     return TaggedWorld(seed=7)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--one-case", action="store_true",
+                     help="run only the first case of each parametrised test")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--one-case"):
+        first = {}
+        for item in items:
+            first.setdefault(item.nodeid.split("[")[0], item)
+        config.hook.pytest_deselected(items=set(items) - set(first.values()))
+        items[:] = first.values()
+
+
 def pytest_terminal_summary(terminalreporter):
     """A table of the mutants that were caught: with the leak of each missing coin."""
     test = "test_mutants.py::test_a_broken_coin_is_caught["
