@@ -83,7 +83,7 @@ def whole(answer: Any) -> int:
         number = float(answer) if isinstance(answer, str) else np.asarray(answer).item()
         if number == int(number):
             return int(number)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
     raise Refused(f"a whole number is expected, such as 7, and not {answer!r}")
 
@@ -140,6 +140,12 @@ class _Unseen:
     __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = _refuse
 
 
+def _value(number):
+    """The number in an `_Unseen`, or a known one; NumPy's become Python's."""
+    number = getattr(number, "value", number)
+    return number.item() if isinstance(number, np.integer) else number
+
+
 class Shared(_Unseen):
     """A number in shares: sums, and products with numbers that all know.
 
@@ -156,14 +162,14 @@ class Shared(_Unseen):
         return type(self)(value, self.products)
 
     def __add__(self, other):
-        return self._made(self.value + getattr(other, "value", other))
+        return self._made(self.value + _value(other))
 
     def __mul__(self, other):
         if isinstance(other, Shared):
             if self.products is None:
                 self._refuse()
             self.products.append("one")
-        return self._made(self.value * getattr(other, "value", other))
+        return self._made(self.value * _value(other))
 
     def __neg__(self):
         return self._made(-self.value)
