@@ -74,6 +74,12 @@ def text_of(cell):
         for o in cell.outputs)
 
 
+def replies(path):
+    """The first words of a check's reply: to a correct answer, and to any other."""
+    german = path.name.endswith(".de.ipynb")
+    return ("Richtig. ", "Noch nicht: ") if german else ("Right. ", "Not yet: ")
+
+
 def placeholder_and_check(cell):
     """The lines of an exercise's cell, without the last, and the last: the check."""
     *lines, call = cell.source.rstrip().splitlines()
@@ -117,7 +123,8 @@ def caption(notebook, i):
 def execute(path, timeout=300):
     """Run the notebook at `path`: (the notebook with fresh outputs, all attempts)."""
     notebook = nbformat.read(path, as_version=4)
-    attempts = []
+    attempts, (right, not_yet) = [], replies(path)
+    translated = not_yet != "Not yet: "         # then `due`, which is English, is of no use
     client = NotebookClient(
         notebook, timeout=timeout, kernel_name="python3", coalesce_streams=True,
         extra_arguments=["--log-level=ERROR"],
@@ -133,11 +140,13 @@ def execute(path, timeout=300):
                 continue
             placeholder, call = placeholder_and_check(cell)
             attempts.append(Attempt(
-                i, "empty", placeholder, "Not yet: put your answer", text_of(cell)))
+                i, "empty", placeholder, not_yet, text_of(cell)))
             for kind, answer, due in answers(notebook, i):
                 tried = TRY.format(code=f"{answer}\n{call}\n")
                 trial = nbformat.v4.new_code_cell(tried)
                 client.execute_cell(trial, spare, store_history=False)
+                if translated or kind != "wrong":
+                    due = not_yet if kind == "wrong" else right
                 attempts.append(Attempt(i, kind, answer, due, text_of(trial)))
     del notebook.cells[spare:]
     return clean(notebook), attempts

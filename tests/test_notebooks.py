@@ -13,6 +13,7 @@ import pytest
 nbformat = pytest.importorskip("nbformat", reason="needs the extra `notebooks`")
 pytest.importorskip("nbclient", reason="needs the extra `notebooks`")
 
+from mpc.course import exercises_de
 from notebooks import run
 
 each_chapter = pytest.mark.parametrize(
@@ -68,7 +69,17 @@ def test_it_runs_as_it_is_stored_and_its_checks_judge_correctly(path):
         assert attempt.due in attempt.said, attempt
         assert len(attempt.said.strip().splitlines()) == 1, attempt
         right = attempt.kind in ("solution", "right")
-        assert attempt.said.startswith("Right. " if right else "Not yet: ")
+        first = run.replies(path)[0 if right else 1]
+        assert attempt.said.startswith(first), attempt
+        if ".de." in path.name:
+            assert is_german(attempt.said.strip().removeprefix(first)), attempt
+
+
+def is_german(sentence):
+    """Is it a sentence of the translated table, with numbers in its gaps?"""
+    texts = (re.escape(text).replace(r"\{\}", ".*") for text in
+             exercises_de.SENTENCES.values())
+    return any(re.fullmatch(text + r"\.?", sentence) for text in texts)
 
 
 # ------------------------------------------------------------------ from the file alone
@@ -170,6 +181,14 @@ def test_there_are_three_exercises_with_hint_solution_check_and_wrong_answers(pa
         assert "..." in placeholder and call.startswith("exercises."), f"cell {i}"
 
 
+def numbers(cell, thousands, point):
+    """The numbers in the text of a cell, in order."""
+    text = re.sub(r"\]\([^)]*\)", "]", run.DETAILS.sub("", cell.source))    # no links
+    text = re.sub(rf"(?<=\d){thousands}(?=\d{{3}}(?!\d))", "", text)
+    found = re.findall(rf"\d+(?:[.{point}]\d+)?", text)
+    return sorted(n.replace(point, ".") for n in found)
+
+
 def bare(cell):
     """The tokens of a cell, without the comments and texts that translators change."""
     tokens = tokenize.generate_tokens(io.StringIO(cell.source).readline)
@@ -181,12 +200,18 @@ def bare(cell):
 
 @pytest.mark.parametrize(
     "path", sorted(run.FOLDER.glob("*.de.ipynb")), ids=lambda path: path.stem)
-def test_a_translation_has_the_code_of_its_original(path):
-    original = code(read(path.with_name(path.name.replace(".de.", "."))))
-    translated = code(read(path))
-    assert [bare(cell) for cell in translated] == [bare(cell) for cell in original]
-    for mine, its in zip(translated, original, strict=True):
-        assert mine.metadata == its.metadata
+def test_a_translation_has_the_code_and_the_numbers_of_its_original(path):
+    original = read(path.with_name(path.name.replace(".de.", "."))).cells
+    translated = read(path).cells
+    for i, (mine, its) in enumerate(zip(translated, original, strict=True)):
+        assert mine.cell_type == its.cell_type and mine.metadata == its.metadata, i
+        if mine.cell_type == "code":
+            its.source = its.source.replace("import exercises,",
+                                            "import exercises_de as exercises,")
+            assert bare(mine) == bare(its), f"cell {i}"
+        else:
+            german, english = numbers(mine, " ", ","), numbers(its, ",", ".")
+            assert german == english, f"cell {i}"
 
 
 def test_the_map_names_every_chapter_in_order():

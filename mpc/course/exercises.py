@@ -40,21 +40,25 @@ def check(function: Callable[[Any], str | None]) -> Callable[[Any], None]:
     """Make a check that prints the result of ``function(answer)``."""
     wants_function = "function" in inspect.signature(function).parameters
 
-    @functools.wraps(function)
-    def run(answer):
+    def mistake(answer):
         try:
             if is_empty(answer):
                 raise _Empty
             if wants_function and not callable(answer):
                 raise Refused(f"the answer is a function, not {answer!r}")
-            wrong = function(_watched(answer))
+            return function(_watched(answer))
         except _Empty:
-            wrong = EMPTY
+            return EMPTY
         except Refused as reason:
-            wrong = str(reason)
+            return str(reason)
         except Exception as error:              # one line instead of a traceback
-            wrong = f"this answer cannot be used ({type(error).__name__}: {error})"
+            return f"this answer cannot be used ({type(error).__name__}: {error})"
+
+    @functools.wraps(function)
+    def run(answer):
+        wrong = mistake(answer)
         print(f"Not yet: {wrong}." if wrong else f"Right. {function.__doc__}")
+    run.mistake = mistake                       # exercises_de prints it in German
     return run
 
 
