@@ -78,9 +78,10 @@ def spread(masks: dict, shape: tuple, wider: tuple) -> dict:
     return masks if (1,) * (len(wider) - len(shape)) + shape == wider else spoilt(masks)
 
 
-def added(x, y, shape: tuple) -> dict:
-    """The masks of ``x + y``, of this `shape`."""
-    masks, others = (spread(v.masks, v.shape, shape) for v in (x, y))
+def added(x, y, shape: tuple, sign: int = 1) -> dict:
+    """The masks of ``x + sign * y``, of this `shape`."""
+    masks = spread(x.masks, x.shape, shape)
+    others = scaled(spread(y.masks, y.shape, shape), sign, x.ring)
     return masks | {mask: _sum(masks.get(mask, Use(0)), use, x.ring)
                     for mask, use in others.items()}
 

@@ -21,6 +21,7 @@ from mpc import masks
 from mpc.ring import Bits, Ring, Z2k, is_integer
 
 SHARE, COMMON = "share", "common"       # kinds of value; the third is `local(role)`
+PLACES = int, np.integer, list, np.ndarray      # in an index, beside slices, None, ...
 
 # The counterparts of NumPy functions, where they have other names.
 INSTEAD = {"add": "x + y, or x.plus(value)", "matmul": "mpc.matmul(x, y)",
@@ -71,7 +72,10 @@ class RingArray:
         return self._with(rows, masks.added(self, other, rows.shape[1:]))
 
     def __sub__(self, other: RingArray):
-        return self + -other
+        check_pair(self, other, "a difference")
+        check_broadcast(self.shape, other.shape, "a difference")
+        rows = self.ring.sub(*matched(self.rows, other.rows))
+        return self._with(rows, masks.added(self, other, rows.shape[1:], -1))
 
     def __neg__(self):
         rows = self.ring.neg(self.rows)
@@ -136,14 +140,14 @@ class RingArray:
     def __getitem__(self, key):
         """By public integers, slices, None, ..., and arrays of integers or of bools."""
         parts = key if isinstance(key, tuple) else (key,)
-        arrays = any(isinstance(k, (list, np.ndarray)) for k in parts)
-        ends = [n for k in parts if not isinstance(k, (list, np.ndarray)) for n in
-                ((k.start, k.stop, k.step) if isinstance(k, slice) else (k,))]
-        if not all(n is None or n is ... or is_integer(n) for n in ends):
+        ends = [n for k in parts for n in
+                ((k.start, k.stop, k.step) if type(k) is slice else (k,))]
+        kinds = {*map(type, ends)} - {int, type(None), type(...)}
+        if bool in kinds or not all(issubclass(kind, PLACES) for kind in kinds):
             raise TypeError(f"index: {shown(parts)} is no public position; take "
                             "integers or slices, and select by a secret with a product")
         try:
-            if arrays:
+            if any(issubclass(kind, (list, np.ndarray)) for kind in kinds):
                 where = np.arange(prod(self.shape)).reshape(self.shape)
                 return self._taken(where[tuple(map(_positions, parts))])
             rows = self.rows[(slice(None),) + parts]
@@ -276,7 +280,7 @@ def _positions(key):
 
 def matched(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Two held arrays with equally many axes, so that they broadcast as the values."""
-    return lead(x, y.ndim), lead(y, x.ndim)
+    return (x, y) if x.ndim == y.ndim else (lead(x, y.ndim), lead(y, x.ndim))
 
 
 def lead(rows: np.ndarray, ndim: int) -> np.ndarray:
