@@ -8,7 +8,8 @@ carry in log2 levels. The provider receives nothing.
 
 The leaves are groups of four bits. Let u be those of epsilon and v those of the mask:
 u + v >= 16 generates a carry, u + v = 15 propagates one. The provider deals shares of
-the table [v > i], i = 0 .. 14, and the workers, who know u, look up i = 15 - u.
+the table [v > i], i = 0 .. 14, and the workers, who know u, look up [v > 15 - u] and
+[v > 14 - u].
 
 In eight bits, x = 5 and a = 0xd3 = 1 1010 011: epsilon = 0x32 = 0 0110 010. The lowest
 group has three bits, and 2 + 3 is neither 8 nor 7. The next generates a carry: 6 + 10 =
@@ -40,7 +41,7 @@ def fold(x: Share, axis: int, combine) -> Share:
         return x[(slice(None),) * axis + (slice(*ends),)]
     while (n := x.shape[axis]) > 1:
         pairs = combine(cut(0, n - 1, 2), cut(1, n, 2))
-        x = concatenate([pairs, cut(n // 2 * 2, n)], axis)
+        x = concatenate([pairs, cut(n - 1, n)], axis) if n % 2 else pairs
     return x[(slice(None),) * axis + (0,)]
 
 
@@ -73,16 +74,20 @@ def leaves(x: Share, c: np.ndarray, v: np.ndarray) -> tuple[Share, Share]:
         bits = np.pad(bits, missing, constant_values=fill)
         return np.stack([bits[:, i::4] for i in range(4)], axis=1)
 
-    u, more_than = grouped(c, 255), thresholds(grouped(v, 0))
+    u, more_than = one_hot(grouped(c, 255)), thresholds(grouped(v, 0))
     table, = share_offline(x.world, table=(more_than, BITS))
-    zero = table[:1].times(0)
-    at_least = concatenate([zero.plus(255), table, zero])       # [v >= i], i = 0 .. 16
-    pair = concatenate([at_least[None, 1:], at_least[None, :-1]])   # [v > i], [v >= i]
-    for bit in range(4):                                            # look up i = 15 - u
-        if_1, if_0 = pair[:, ::2], pair[:, 1::2]
-        pair = if_0 + (if_0 + if_1).times(u[:, bit])
-    g = pair[0, 0]
-    return g, g + pair[1, 0]
+    g = table.times(u[:, :0:-1]).sum(0)                     # [v > i] for i = 15 - u
+    at_least = table.times(u[:, -2::-1]).sum(0).plus(u[:, 15])      # [v > i - 1]
+    return g, g + at_least
+
+
+def one_hot(u: np.ndarray) -> np.ndarray:
+    """[u = i] for all i < 2^b, for b bits u (holders, b, ...), the lowest first."""
+    found = [np.full_like(u[:, 0], 255)]
+    for i in range(u.shape[1]):
+        bit = u[:, i]
+        found = [*(f & ~bit for f in found), *(f & bit for f in found)]
+    return np.stack(found, axis=1)
 
 
 def thresholds(v: np.ndarray) -> np.ndarray:
