@@ -161,11 +161,20 @@ def masked(**secrets: Share) -> list[Opened]:
 
     epsilon=x and delta=y name the messages. A view of a secret shares its opening.
     """
+    return _forms(secrets, lambda form: form and form.parts)
+
+
+def opened(**secrets: Share) -> list[Opened]:
+    """Each secret in the form it is opened in; masked now if it is not open yet."""
+    return _forms(secrets, bool)
+
+
+def _forms(secrets, ready):
+    """The form of each secret; one that is not `ready` is masked and opened first."""
     new: dict[str, tuple] = {}
     for name, x in secrets.items():
         x = _original(x)
-        known = _opened[x]
-        if not (known and known.parts or any(x is y for y, *_ in new.values())):
+        if not ready(_opened[x]) and all(x is not y for y, *_ in new.values()):
             new[name] = x, *x.world.deal(x.ring, x.shape, MASKS.get(name, "a"))
     differences = {name: x - a for name, (x, a, _) in new.items()}
     epsilons = x.world.open(**differences) if new else ()
@@ -173,12 +182,6 @@ def masked(**secrets: Share) -> list[Opened]:
         parts = tuple(at_provider[:, j] for j in range(len(x.world.workers)))
         _opened[x] = Opened(epsilon, [Term(None, a, reduce(x.ring.add, parts))], parts)
         _freeze(x.rows)
-    return [_form(x) for x in secrets.values()]
-
-
-def opened(**secrets: Share) -> list[Opened]:
-    """Each secret in the form it is opened in; masked now if it is not open yet."""
-    masked(**{name: x for name, x in secrets.items() if not _opened[_original(x)]})
     return [_form(x) for x in secrets.values()]
 
 

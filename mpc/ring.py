@@ -33,6 +33,7 @@ class Ring:
     order = cached_property(lambda self: self.modulus)      # the number of elements
     characteristic = cached_property(lambda self: self.order)   # so many ones are 0
     values = property(lambda self: self)                    # the ring of the values
+    name = cached_property(str)
 
     def reduce(self, x: np.ndarray) -> np.ndarray:
         """Elements of the ring from any words."""

@@ -161,7 +161,7 @@ class World:
         given = self.coins and self.coins(label, ring, (len(groups), *shape))
         if given is not None:
             return list(given[:, None])
-        purpose, absent = f"{label} {ring}", np.zeros((0, *shape), ring.dtype)
+        purpose, absent = f"{label} {ring.name}", np.zeros((0, *shape), ring.dtype)
         return [ring.uniform(stream(self._keys[g], purpose, self.counter), (1, *shape))
                 if g in self._keys else absent for g in groups]
 
@@ -184,7 +184,7 @@ class World:
         derives its share from its key with the provider, which holds all these keys.
         With seals, the provider sends the last worker its share of them, offline.
         """
-        dealer = str(self.crypto_provider)
+        dealer = self.roles[-1]
         rows, known = self._deal(ring, shape, name)
         mask = Mask(self.ledger.label(name), self.counter)
         if self.seals:
@@ -197,9 +197,10 @@ class World:
 
     def _deal(self, ring, shape, name):
         """The workers' rows of a random number, and all of them at the provider."""
-        dealer = str(self.crypto_provider)
+        dealer = self.roles[-1]
         rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
-        return rows, np.stack([row[:self.has(dealer)] for row in rows], axis=1)
+        here = dealer in self.here
+        return rows, np.concatenate([row[:here, None] for row in rows], axis=1)
 
     def zero_share(self, ring: Ring, shape: tuple, name: str) -> Share:
         """A fresh Share of zero, uniform to any coalition that leaves out two workers.
@@ -238,8 +239,9 @@ class World:
         seals, 1 round and the size of each value to every worker.
         """
         owner, held = self._named(owner), {}
+        n, kind = int(owner in self.here), local(owner)
         for name, (value, ring) in values.items():
-            value, n = self._unwrap(value, local(owner)), int(self.has(owner))
+            value = self._unwrap(value, kind)
             typed = isinstance(value, np.ndarray) and isinstance(ring, Ring)
             if not typed or value.shape[:1] != (n,) or value.dtype != ring.dtype:
                 raise ValueError(f"share: {shown((value, ring))} came; pass a ring and "
@@ -389,7 +391,7 @@ class World:
         if sent:
             self._tick()
         self.ledger.add_round(self.counter, [
-            (src, dst, name, str(ring), rows.shape[1:], ring.nbytes(rows.shape[1:]))
+            (src, dst, name, ring.name, rows.shape[1:], ring.nbytes(rows.shape[1:]))
             for src, dst, name, ring, rows in sent])
         names = dict.fromkeys(name for _, _, name, *_ in messages)
         header = (self.counter, self.ledger.label(", ".join(names)))
