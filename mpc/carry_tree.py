@@ -110,9 +110,10 @@ def carry(g: Share, p: Share) -> Share:
     Two neighbours combine to (g_hi XOR p_hi g_lo, p_hi p_lo). Both products share p_hi,
     which is opened once. The p of the lowest bit never matters.
     """
+    g_alone = np.array([255, 0], BITS.dtype).reshape(1, 2, *(1,) * g.ndim)
+
     def node(lo, hi):
-        both = multiply(hi[1], lo)
-        return concatenate([hi[:1] + both[:1], both[1:]])
+        return hi.times(g_alone) + multiply(hi[1], lo)
     return fold(concatenate([g[None], p[None]]), 1, node)[0]
 
 

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -81,6 +82,7 @@ def exact_factor(number) -> Fraction:
     return Fraction(plain if isinstance(plain, Decimal) else str(float(plain)))
 
 
+@lru_cache(typed=True)      # a program has few factors
 def as_fraction(number) -> Fraction:
     """A public number as a fraction of small integers, to within a millionth of it."""
     exact = exact_factor(number)

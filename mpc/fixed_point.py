@@ -30,6 +30,7 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import partial, wraps
 from math import ceil, prod
+from operator import attrgetter
 
 import numpy as np
 
@@ -51,9 +52,9 @@ def compared(name: str, operation):
     @wraps(operation)
     def run(*operands, **options):
         result = operation(*operands, **options)
-        values = [getattr(v, "value", None) for v in (result, *operands)]
-        checked = {v.world.checked for v in values if isinstance(v, RingArray)}
-        if isinstance(result, FixedPoint) and checked == {True}:
+        values = (getattr(v, "value", None) for v in (result, *operands))
+        world = next((v.world for v in values if isinstance(v, RingArray)), None)
+        if world and world.checked and isinstance(result, FixedPoint):
             from mpc.audit.checked import compare  # loaded only where it is used
 
             compare(name, result, operands, options)
@@ -91,9 +92,9 @@ class FixedPoint(ArrayFunctions):
         self.rest = rest or self.scale      # the scale of an operand, once truncated
         self.boolean = boolean
 
-    shape = property(lambda self: self.value.shape)
-    ndim = property(lambda self: self.value.ndim)
-    ring = property(lambda self: self.value.ring)
+    shape = property(attrgetter("value.shape"))
+    ndim = property(attrgetter("value.ndim"))
+    ring = property(attrgetter("value.ring"))
     T = property(lambda self: self._moved(self._number.T))
 
     @property
@@ -136,7 +137,7 @@ class FixedPoint(ArrayFunctions):
 
     def _at(self, scale):
         """The same number at another scale: multiplied for free, or truncated."""
-        value = public.scaled(self._number, Fraction(scale) / self.scale)
+        value = public.scaled(self._number, Fraction(scale, self.scale))
         return self._with(value, scale, 1, scale)
 
     def operand(self):
@@ -214,8 +215,9 @@ class FixedPoint(ArrayFunctions):
         if not isinstance(gradient, FixedPoint) or not encoding.is_number(rate):
             raise TypeError("updated: pass a FixedPoint and a public number")
         _same_format(self, gradient)
-        check_size(gradient, abs(encoding.exact_factor(rate)))
-        factor = Fraction(self.scale) / gradient.scale * encoding.as_fraction(rate)
+        check_size(gradient, abs(float(encoding.exact_factor(rate))))
+        n, d = encoding.as_fraction(rate).as_integer_ratio()
+        factor = Fraction(self.scale * n, gradient.scale * d)
         if factor.denominator == 1:
             change = public.scaled(gradient._number, factor)
         else:
@@ -630,6 +632,6 @@ def _check_boolean(sign, *operands):
 
 
 def _same_format(*values):
-    x, y = ((v.precision, v.base, str(v._number.ring)) for v in values)
+    x, y = [(v.precision, v.base, v._number.ring.name) for v in values]
     if x != y:
         raise ValueError(f"fixed point: formats {x} and {y} differ; encode both alike")

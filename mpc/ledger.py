@@ -237,7 +237,8 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
         if not isinstance(x, Share):
             raise TypeError(f"{name} takes a Share, not a {type(x).__name__}; of a "
                             "FixedPoint pass .value; use plus(), times() if public")
-        check_pair(operands[0], x, name)
+        if x is not operands[0]:
+            check_pair(operands[0], x, name)
     if not isinstance(x.ring, over):
         raise ValueError(f"{name}: {x.ring} is the wrong ring; {REMEDIES[over]}")
     if workers not in (None, n := len(x.world.workers)):

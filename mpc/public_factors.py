@@ -24,8 +24,9 @@ from mpc.ring import raw_limit
 
 def times_number(x, c: Fraction):
     """The FixedPoint `x` times the public number `c`."""
-    check_size(x, abs(c))
-    if abs(c) * raw_limit(x.ring) < 1:          # nothing is left even of large values
+    size = abs(float(c))
+    check_size(x, size)
+    if size * raw_limit(x.ring) < 1:            # nothing is left even of large values
         return x._with(x._number.times(0))
     p, q = as_fraction(c).as_integer_ratio()
     part, most = min(abs(p), q), x.unit * max(x.ring.modulus // 64, 1)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import weakref
 from math import prod
+from operator import attrgetter
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class RingArray:
         self._rows.flags.writeable = False
         self.view_of = None, ()     # the array whose elements these are, after moves
 
-    rows = property(lambda self: self._rows)        # not to be replaced
+    rows = property(attrgetter("_rows"))            # not to be replaced
 
     def _with(self, rows, masks=None):
         return type(self)(self.world, self.ring, rows, masks)
@@ -245,12 +246,11 @@ class Notes(dict):
     """
 
     def __getitem__(self, x):
-        return self.get(id(x))
+        return self.get(id(x), (None,))[0]
 
     def __setitem__(self, x, note):
-        if id(x) not in self:
-            weakref.finalize(x, self.pop, id(x))
-        super().__setitem__(id(x), note)
+        key = id(x)
+        super().__setitem__(key, (note, weakref.ref(x, lambda _: self.pop(key))))
 
 
 def concatenate(shares: list, axis: int = 0):

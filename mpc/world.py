@@ -156,6 +156,7 @@ class World:
 
     def _draw(self, groups, ring, shape, name):
         """Fresh coins for each group: (1, *shape), or (0, *shape) without its key."""
+        self._check_home()
         self._tick()
         label = self.ledger.label(name)
         given = self.coins and self.coins(label, ring, (len(groups), *shape))
@@ -260,14 +261,14 @@ class World:
         last = owner if owner in self._workers else self._workers[-1]
         groups = [group(w, owner) for w in self._workers if w != last]
         place = self._workers.index(last)
-        split, messages = [], []
-        for name, (value, ring) in held.items():
-            rows = self._draw(groups, ring, value.shape[1:], name)
-            split.append(rows)
-            messages.append((owner, last, name, ring, reduce(ring.sub, rows, value)))
-        for rows, rest in zip(split, self._exchange(messages).values(), strict=True):
-            rows.insert(place, rest)
-        return split
+        split = {name: self._draw(groups, ring, value.shape[1:], name)
+                 for name, (value, ring) in held.items()}
+        rest = self._exchange(
+            [(owner, last, name, ring, reduce(ring.sub, split[name], value))
+             for name, (value, ring) in held.items()])
+        for name, rows in split.items():
+            rows.insert(place, rest[owner, last, name])
+        return split.values()
 
     def open(self, /, **shares: Share) -> tuple[np.ndarray, ...]:
         """Reveal secrets to all workers: a tuple of common arrays (1 or 0, *shape).
@@ -323,8 +324,9 @@ class World:
             rows = self.values_in(self._unwrap(share.rows, SHARE), share.ring)
             if share.world is not self or len(rows) != len(self.workers_here):
                 raise ValueError("no Share of this World's workers; share it here")
-            own = dict(zip(self.workers_here, rows[:, None], strict=True))
-            messages += [(src, dst, name, share.ring, own.get(src, rows[:0]))
+            own = dict.fromkeys(self._workers, rows[:0])
+            own |= zip(self.workers_here, rows[:, None], strict=True)
+            messages += [(src, dst, name, share.ring, own[src])
                          for src in self._workers for dst in receivers]
         spend([mask for share in shares.values() for mask in hiding(share)])
         received = self._exchange(messages)
@@ -365,7 +367,6 @@ class World:
                                "draw the same masks; make a World of its own here")
 
     def _tick(self):
-        self._check_home()
         if self.seals and self.seals.void:
             raise Cheated("a worker cheated in this World; make another one")
         self.counter += 1
@@ -393,22 +394,22 @@ class World:
         self.ledger.add_round(self.counter, [
             (src, dst, name, ring.name, rows.shape[1:], ring.nbytes(rows.shape[1:]))
             for src, dst, name, ring, rows in sent])
-        names = dict.fromkeys(name for _, _, name, *_ in messages)
+        names = {name: None for _, _, name, *_ in messages}
         header = (self.counter, self.ledger.label(", ".join(names)))
         for message in sent:
             self._send(header, *message)
-        return {message[:3]: self._receive(header, *message) for message in messages}
+        return {(src, dst, name): rows if src in self.here and dst in self.here else
+                self._receive(header, src, dst, ring, rows.shape[1:])
+                for src, dst, name, ring, rows in messages}
 
     def _send(self, header, src, dst, _, ring, rows):
         if src in self.here and dst not in self.here:
             self._link.put(src, dst, header, ring.pack(rows))
 
-    def _receive(self, header, src, dst, _, ring, rows):
+    def _receive(self, header, src, dst, ring, shape):
         if dst not in self.here:
-            return np.zeros((0, *rows.shape[1:]), ring.dtype)
-        if src in self.here:
-            return rows
-        return self._link.receive(src, dst, header, ring, rows.shape[1:])[None]
+            return np.zeros((0, *shape), ring.dtype)
+        return self._link.receive(src, dst, header, ring, shape)[None]
 
     def _share(self, ring, rows, masks=None):
         """A Share from the rows of each worker; those of workers elsewhere are left."""

@@ -89,8 +89,9 @@ def exact(number: Any) -> Fraction | float:
     Sums of such fractions cancel exactly. The number stays a float if it is not finite,
     or if the fraction needs more than 128 bits.
     """
-    if not isfinite(number):
-        return number
-    number = Fraction(repr(float(number)) if isinstance(number, float) else number)
+    if not isinstance(number, Fraction):
+        if not isfinite(number):
+            return number
+        number = Fraction(repr(float(number)) if isinstance(number, float) else number)
     small = max(abs(number.numerator), number.denominator) < 2**128
     return number if small else float(number)
