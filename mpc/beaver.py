@@ -137,7 +137,7 @@ class Opened(NamedTuple):
 
     constant: np.ndarray
     terms: list[Term]
-    parts: tuple = ()       # of a, if this is epsilon + a: each worker's, like a value
+    parts: list = []        # of a, if this is epsilon + a: each worker's, like a value
 
     def dealt_rows(self, ring: Ring) -> np.ndarray:
         """The workers' shares of the sum of all terms."""
@@ -149,7 +149,7 @@ class Opened(NamedTuple):
         """The same for a view, whose elements are in other places."""
         terms = [Term(f if f is None else move(f), share._view(move, *how), move(value))
                  for f, share, value in self.terms]
-        return Opened(move(self.constant), terms, tuple(map(move, self.parts)))
+        return Opened(move(self.constant), terms, [*map(move, self.parts)])
 
 
 _opened = Notes()
@@ -171,15 +171,15 @@ def opened(**secrets: Share) -> list[Opened]:
 
 def _forms(secrets, ready):
     """The form of each secret; one that is not `ready` is masked and opened first."""
-    new: dict[str, tuple] = {}
+    new: dict[int, tuple] = {}
     for name, x in secrets.items():
         x = _original(x)
-        if not ready(_opened[x]) and all(x is not y for y, *_ in new.values()):
-            new[name] = x, *x.world.deal(x.ring, x.shape, MASKS.get(name, "a"))
-    differences = {name: x - a for name, (x, a, _) in new.items()}
+        if id(x) not in new and not ready(_opened[x]):
+            new[id(x)] = name, x, *x.world.deal(x.ring, x.shape, MASKS.get(name, "a"))
+    differences = {name: x - a for name, x, a, _ in new.values()}
     epsilons = x.world.open(**differences) if new else ()
-    for (x, a, at_provider), epsilon in zip(new.values(), epsilons, strict=True):
-        parts = tuple(at_provider[:, j] for j in range(len(x.world.workers)))
+    for (_, x, a, at_provider), epsilon in zip(new.values(), epsilons, strict=True):
+        parts = [at_provider[:, j] for j in range(len(x.world.workers))]
         _opened[x] = Opened(epsilon, [Term(None, a, reduce(x.ring.add, parts))], parts)
         _freeze(x.rows)
     return [_form(x) for x in secrets.values()]
@@ -218,4 +218,6 @@ def _original(x):
 
 def _form(x):
     form = _opened[_original(x)]
-    return reduce(lambda form, view: form.moved(*view), x.view_of[1], form)
+    for view in x.view_of[1]:
+        form = form.moved(*view)
+    return form

@@ -72,9 +72,10 @@ def encode(rows: np.ndarray, scale: int, ring: Z2k) -> np.ndarray:
     return ring.from_int(whole * np.int64(scale) + rest)
 
 
+@lru_cache(typed=True)      # a program has few factors
 def exact_factor(number) -> Fraction:
     """A public number as the fraction that is meant; a float by its short decimal."""
-    plain = number.item() if isinstance(number, (np.ndarray, np.generic)) else number
+    plain = number.item() if isinstance(number, np.generic) else number
     if isinstance(plain, (int, Fraction)):
         return Fraction(plain)
     if not np.isfinite(float(plain)):
@@ -82,7 +83,7 @@ def exact_factor(number) -> Fraction:
     return Fraction(plain if isinstance(plain, Decimal) else str(float(plain)))
 
 
-@lru_cache(typed=True)      # a program has few factors
+@lru_cache(typed=True)
 def as_fraction(number) -> Fraction:
     """A public number as a fraction of small integers, to within a millionth of it."""
     exact = exact_factor(number)

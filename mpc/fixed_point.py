@@ -69,7 +69,7 @@ def _operator(name: str, operation):
         if isinstance(other, FixedPoint):
             _same_format(self, other)
         elif isinstance(other, (list, tuple, np.ndarray)):
-            other = real_array(other)
+            other = real_array(other)[()]
         elif not encoding.is_number(other):
             return NotImplemented
         return operation(self, other)
@@ -215,8 +215,8 @@ class FixedPoint(ArrayFunctions):
         if not isinstance(gradient, FixedPoint) or not encoding.is_number(rate):
             raise TypeError("updated: pass a FixedPoint and a public number")
         _same_format(self, gradient)
-        check_size(gradient, abs(float(encoding.exact_factor(rate))))
         n, d = encoding.as_fraction(rate).as_integer_ratio()
+        check_size(gradient, abs(n / d))
         factor = Fraction(self.scale * n, gradient.scale * d)
         if factor.denominator == 1:
             change = public.scaled(gradient._number, factor)

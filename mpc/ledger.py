@@ -241,6 +241,6 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
             check_pair(operands[0], x, name)
     if not isinstance(x.ring, over):
         raise ValueError(f"{name}: {x.ring} is the wrong ring; {REMEDIES[over]}")
-    if workers not in (None, n := len(x.world.workers)):
+    if workers and workers != (n := len(x.world.workers)):
         raise ValueError(f"{name}: a protocol of two workers, not {n}; make the World "
                          "with two, or with the carry tree and truncation='provider'")

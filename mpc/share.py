@@ -45,8 +45,8 @@ class RingArray:
                             f"of {ring} ({ring.dtype}) with an axis of holders")
         self.world, self.ring, self.masks = world, ring, masks or {}
         self.shape, self.ndim = rows.shape[1:], rows.ndim - 1
-        self._rows = rows.view() if rows.flags.writeable else rows
-        self._rows.flags.writeable = False
+        self._rows = rows
+        rows.flags.writeable = False
         self.view_of = None, ()     # the array whose elements these are, after moves
 
     rows = property(attrgetter("_rows"))            # not to be replaced

@@ -253,8 +253,8 @@ class World:
         if self.seals:
             held = {name: (self.seals.attach(*pair), pair[1])
                     for name, pair in held.items()}
-        return tuple(self._share(ring, rows) for (_, ring), rows in
-                     zip(held.values(), self._split(owner, held), strict=True))
+        return tuple([self._share(ring, rows) for (_, ring), rows in
+                      zip(held.values(), self._split(owner, held), strict=True)])
 
     def _split(self, owner, held):
         """The workers' shares of an owner's values, (worker_here, *shape) each."""
@@ -286,7 +286,7 @@ class World:
         if self.seals:
             for share, y in zip(shares.values(), opened, strict=True):
                 self.seals.remember(self._unwrap(share.rows, SHARE), y, share.ring)
-        return tuple(self._wrap(y, COMMON) for y in opened)
+        return tuple([self._wrap(y, COMMON) for y in opened])
 
     def gather(self, role: Role | str, /, **shares: Share) -> tuple[np.ndarray, ...]:
         """Send all shares to one `role`: a tuple of (role_here, n_workers, *shape).
@@ -396,15 +396,15 @@ class World:
             for src, dst, name, ring, rows in sent])
         names = {name: None for _, _, name, *_ in messages}
         header = (self.counter, self.ledger.label(", ".join(names)))
-        for message in sent:
-            self._send(header, *message)
+        self._send(header, sent)
         return {(src, dst, name): rows if src in self.here and dst in self.here else
                 self._receive(header, src, dst, ring, rows.shape[1:])
                 for src, dst, name, ring, rows in messages}
 
-    def _send(self, header, src, dst, _, ring, rows):
-        if src in self.here and dst not in self.here:
-            self._link.put(src, dst, header, ring.pack(rows))
+    def _send(self, header, messages):
+        for src, dst, _, ring, rows in messages:
+            if src in self.here and dst not in self.here:
+                self._link.put(src, dst, header, ring.pack(rows))
 
     def _receive(self, header, src, dst, ring, shape):
         if dst not in self.here:
