@@ -141,8 +141,8 @@ class Opened(NamedTuple):
 
     def dealt_rows(self, ring: Ring) -> np.ndarray:
         """The workers' shares of the sum of all terms."""
-        rows = (s.share.rows if s.factor is None else ring.mul(s.share.rows, s.factor)
-                for s in self.terms)
+        rows = [s.share.rows if s.factor is None else ring.mul(s.share.rows, s.factor)
+                for s in self.terms]
         return reduce(ring.add, rows)
 
     def moved(self, move, *how) -> Opened:

@@ -52,9 +52,10 @@ def compared(name: str, operation):
     @wraps(operation)
     def run(*operands, **options):
         result = operation(*operands, **options)
-        values = (getattr(v, "value", None) for v in (result, *operands))
-        world = next((v.world for v in values if isinstance(v, RingArray)), None)
-        if world and world.checked and isinstance(result, FixedPoint):
+        if not isinstance(result, FixedPoint):
+            return result
+        value = operands[0].value if isinstance(result.value, Local) else result.value
+        if isinstance(value, RingArray) and value.world.checked:
             from mpc.audit.checked import compare  # loaded only where it is used
 
             compare(name, result, operands, options)
@@ -219,10 +220,10 @@ class FixedPoint(ArrayFunctions):
         check_size(gradient, abs(n / d))
         factor = Fraction(self.scale * n, gradient.scale * d)
         if factor.denominator == 1:
-            change = public.scaled(gradient._number, factor)
+            change = public.scaled(gradient.value, factor)
         else:
-            change = (gradient * rate)._at(self.unit)._at(self.scale)._number
-        return self._with(public.add(self._number, -change))
+            change = (gradient * rate)._at(self.unit)._at(self.scale).value
+        return self._with(public.add(self.value, -change))
 
     @partial(compared, "sum")
     def sum(self, axis=None, keepdims: bool = False) -> FixedPoint:
@@ -298,7 +299,7 @@ class FixedPoint(ArrayFunctions):
             x, y = x.operand(), y.operand()
             if x.weight_scale > 1 and y.weight_scale > 1:
                 y = y._at(y.unit)
-        value = op(x._number, y._number)
+        value = op(x.value, y.value)
         factor = public.matmul_factor(x.value, y.value) if op is public.matmul else 1
         return x._with(value, x.scale * y.scale * factor,
                        max(x.weight_scale, y.weight_scale) * factor,

@@ -65,7 +65,7 @@ def scaled(masks: dict, n: int | None, ring) -> dict:
     Factors 0 and None stay: such a coin hides nothing.
     """
     return masks and {
-        mask: use._replace(factor=n and use.factor * n % ring.characteristic)
+        mask: Use(n and use.factor * n % ring.characteristic, use.order, use.whole)
         if use.factor else use for mask, use in masks.items()}
 
 
@@ -84,7 +84,7 @@ def added(x, y, shape: tuple, sign: int = 1) -> dict:
     """The masks of ``x + sign * y``, of this `shape`."""
     masks = spread(x.masks, x.shape, shape)
     others = scaled(spread(y.masks, y.shape, shape), sign, x.ring)
-    return masks | {mask: _sum(masks.get(mask, Use(0)), use, x.ring)
+    return masks | {mask: _sum(masks[mask], use, x.ring) if mask in masks else use
                     for mask, use in others.items()}
 
 

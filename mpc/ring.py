@@ -265,6 +265,8 @@ class Bits(Ring):
     def add(self, x, y):
         return x ^ y
 
+    sub = add
+
     def mul(self, x, y):
         return x & y
 

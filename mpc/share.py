@@ -144,11 +144,11 @@ class RingArray:
         ends = [n for k in parts for n in
                 ((k.start, k.stop, k.step) if type(k) is slice else (k,))]
         kinds = {*map(type, ends)} - {int, type(None), type(...)}
-        if bool in kinds or not all(issubclass(kind, PLACES) for kind in kinds):
+        if bool in kinds or [k for k in kinds if not issubclass(k, PLACES)]:
             raise TypeError(f"index: {shown(parts)} is no public position; take "
                             "integers or slices, and select by a secret with a product")
         try:
-            if any(issubclass(kind, (list, np.ndarray)) for kind in kinds):
+            if [k for k in kinds if issubclass(k, (list, np.ndarray))]:
                 where = np.arange(prod(self.shape)).reshape(self.shape)
                 return self._taken(where[tuple(map(_positions, parts))])
             rows = self.rows[(slice(None),) + parts]
@@ -313,11 +313,8 @@ def check_pair(x: RingArray, y: RingArray, name: str) -> None:
 
 def check_broadcast(x: tuple, y: tuple, name: str) -> None:
     """Raise unless the shapes `x` and `y` broadcast."""
-    try:
-        if x != y:                  # NumPy takes its time
-            np.broadcast_shapes(x, y)
-    except ValueError:
-        raise ValueError(f"{name}: {x} and {y} do not broadcast; reshape one") from None
+    if not all([1 in (m, n) or m == n for m, n in zip(x[::-1], y[::-1], strict=False)]):
+        raise ValueError(f"{name}: {x} and {y} do not broadcast; reshape one")
 
 
 def check_matmul(x: tuple, y: tuple) -> None:

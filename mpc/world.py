@@ -92,6 +92,7 @@ class World:
         self.truncation = _chosen(truncation, ["provider"] + ["local"] * two, abort)
         self.server, *workers, self.crypto_provider = (Role(self, n) for n in names)
         self.workers, self._workers = tuple(workers), names[1:-1]
+        self._dealt = [group(w, names[-1]) for w in self._workers]
         self.here = names if here is None else tuple(here)
         self.workers_here = tuple(w for w in self._workers if w in self.here)
         if checked and self.here != names:
@@ -162,9 +163,10 @@ class World:
         given = self.coins and self.coins(label, ring, (len(groups), *shape))
         if given is not None:
             return list(given[:, None])
-        purpose, absent = f"{label} {ring.name}", np.zeros((0, *shape), ring.dtype)
+        purpose = f"{label} {ring.name}"
         return [ring.uniform(stream(self._keys[g], purpose, self.counter), (1, *shape))
-                if g in self._keys else absent for g in groups]
+                if g in self._keys else np.zeros((0, *shape), ring.dtype)
+                for g in groups]
 
     def common_coins(self, ring: Ring, shape: tuple, name: str) -> np.ndarray:
         """Coins known to all workers and nobody else, (1 or 0, *shape). No message."""
@@ -199,8 +201,7 @@ class World:
     def _deal(self, ring, shape, name):
         """The workers' rows of a random number, and all of them at the provider."""
         dealer = self.roles[-1]
-        rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
-        here = dealer in self.here
+        rows, here = self._draw(self._dealt, ring, shape, name), dealer in self.here
         return rows, np.concatenate([row[:here, None] for row in rows], axis=1)
 
     def zero_share(self, ring: Ring, shape: tuple, name: str) -> Share:
