@@ -27,7 +27,7 @@ def digit_base(unit: int) -> int:
 
 def is_number(x) -> bool:
     """Is `x` a real number? NumPy registers durations as integers."""
-    real = isinstance(x, (Real, Decimal, np.bool_))
+    real = isinstance(x, (int, float, Real, Decimal, np.bool_))
     return real and not isinstance(x, np.timedelta64)
 
 

@@ -200,7 +200,7 @@ class FixedPoint(ArrayFunctions):
     @partial(_operator, "-")
     def __sub__(self, other) -> FixedPoint:
         x, y = self._pair(other)
-        return x._with(public.add(x.value, -y))
+        return x._with(public.subtract(x.value, y))
 
     def __rsub__(self, other) -> FixedPoint:
         result = -self + other
@@ -223,7 +223,7 @@ class FixedPoint(ArrayFunctions):
             change = public.scaled(gradient.value, factor)
         else:
             change = (gradient * rate)._at(self.unit)._at(self.scale).value
-        return self._with(public.add(self.value, -change))
+        return self._with(public.subtract(self.value, change))
 
     @partial(compared, "sum")
     def sum(self, axis=None, keepdims: bool = False) -> FixedPoint:
@@ -239,7 +239,7 @@ class FixedPoint(ArrayFunctions):
 
     @partial(_operator, "*")
     def __mul__(self, other) -> FixedPoint:
-        if isinstance(other, FixedPoint) or np.ndim(other):
+        if isinstance(other, (FixedPoint, np.ndarray)):
             return self._product(other, public.multiply)
         return times_number(self, encoding.exact_factor(other))
 
@@ -294,14 +294,15 @@ class FixedPoint(ArrayFunctions):
         """`op` of two values, truncated first if they would leave too little room."""
         if not isinstance(other, FixedPoint):
             return times_array(self, real_array(other), op)
-        x, y = self, other
-        if x.scale * y.scale > x.unit**2:
+        x, y, scale = self, other, self.scale * other.scale
+        if scale > x.unit**2:
             x, y = x.operand(), y.operand()
             if x.weight_scale > 1 and y.weight_scale > 1:
                 y = y._at(y.unit)
+            scale = x.scale * y.scale
         value = op(x.value, y.value)
         factor = public.matmul_factor(x.value, y.value) if op is public.matmul else 1
-        return x._with(value, x.scale * y.scale * factor,
+        return x._with(value, scale * factor,
                        max(x.weight_scale, y.weight_scale) * factor,
                        min(x.unit, x.rest, y.rest))
 

@@ -43,7 +43,7 @@ def times_number(x, c: Fraction):
 
 def times_array(x, c: np.ndarray, op):
     """`op` of the FixedPoint `x` and public numbers: a product, of matrices or not."""
-    check_size(x, np.abs(c.astype(float)))
+    check_size(x, np.abs(c.astype(float)).max(initial=0))
     c = np.where(np.abs(c) * raw_limit(x.ring) < 1, 0, c)
     if are_whole(c):
         x = x._for_sum()
@@ -75,9 +75,10 @@ def _by_digits(x, c, op):
     return x._with(total, x.scale * base)
 
 
-def check_size(x, size):
+def check_size(x, size: float):
+    """Raise unless public factors may be of this size."""
     largest = min(1e9, raw_limit(x.ring) / (2 * digit_base(x.unit)))
-    if not np.all(size <= largest * 1.001):     # a float may be just above the bound
+    if not size <= largest * 1.001:             # a float may be just above the bound
         raise ValueError(f"fixed point: take public factors of size up to {largest:g}")
 
 

@@ -92,14 +92,15 @@ class RingArray:
     def times(self, value: int | np.ndarray):
         """Multiply by a value that all workers know."""
         rows = self.ring.mul(*matched(self.rows, self._known(value, "times")))
-        n = int(value) if is_integer(value) and self.ring != Bits() else None
+        whole = is_integer(value) and not isinstance(self.ring, Bits)
+        n = int(value) if whole else None
         return self._with(rows, masks.scaled(self.masks, n, self.ring))
 
     def _known(self, value, name):
         """`value` as an array (1, *shape), or (0, *shape) where no worker lives."""
         dtype, holders = self.ring.dtype, ((1,), (bool(self.world.workers_here),))
         if is_integer(value):
-            return np.full(1, int(value) % self.ring.order, dtype)
+            return np.array([int(value) % self.ring.order], dtype)
         if getattr(value, "dtype", None) != dtype or value.shape[:1] not in holders:
             raise TypeError(f"{name}: {shown(value)} came; give an integer or {dtype} "
                             "as value[None], and use + or mpc.multiply for a share")

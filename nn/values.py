@@ -55,9 +55,9 @@ def as_value(value: Any, caller: str = "Tensor") -> Value:
 
 def is_number(x: Any) -> bool:
     """Is `x` a single number, or an array without axes?"""
-    if not isinstance(x, (Number, np.generic, np.ndarray)):
+    if getattr(x, "ndim", 0) or isinstance(x, np.ma.MaskedArray):
         return False
-    return getattr(x, "ndim", 0) == 0 and not isinstance(x, np.ma.MaskedArray)
+    return isinstance(x, (Number, np.generic, np.ndarray))
 
 
 def as_number(x: Any, caller: str, finite: bool = False) -> int | float:
