@@ -72,7 +72,8 @@ def leaves(x: Share, c: np.ndarray, v: np.ndarray) -> tuple[Share, Share]:
     def grouped(bits, fill):                        # (holders, 4, groups, ..., n / 8)
         missing = (0, 0), (-bits.shape[1] % 4, 0), *[(0, 0)] * (bits.ndim - 2)
         bits = np.pad(bits, missing, constant_values=fill)
-        return np.stack([bits[:, i::4] for i in range(4)], axis=1)
+        shape = len(bits), bits.shape[1] // 4, 4, *bits.shape[2:]
+        return bits.reshape(shape).swapaxes(1, 2)
 
     u, more_than = one_hot(grouped(c, 255)), thresholds(grouped(v, 0))
     table, = share_offline(x.world, table=(more_than, BITS))
@@ -83,20 +84,20 @@ def leaves(x: Share, c: np.ndarray, v: np.ndarray) -> tuple[Share, Share]:
 
 def one_hot(u: np.ndarray) -> np.ndarray:
     """[u = i] for all i < 2^b, for b bits u (holders, b, ...), the lowest first."""
-    found = [np.full_like(u[:, 0], 255)]
+    found = np.full_like(u[:, :1], 255)
     for i in range(u.shape[1]):
-        bit = u[:, i]
-        found = [*(f & ~bit for f in found), *(f & bit for f in found)]
-    return np.stack(found, axis=1)
+        bit = u[:, i:i + 1]
+        found = np.concatenate([found & ~bit, found & bit], axis=1)
+    return found
 
 
 def thresholds(v: np.ndarray) -> np.ndarray:
     """[v > i] for all i < 2^b - 1, for b bits v (holders, b, ...), the lowest first."""
-    table: list[np.ndarray] = []
+    table = v[:, :0]
     for i in range(v.shape[1]):
-        bit = v[:, i]
-        table = [*(bit | t for t in table), bit, *(bit & t for t in table)]
-    return np.stack(table, axis=1)
+        bit = v[:, i:i + 1]
+        table = np.concatenate([bit | table, bit, bit & table], axis=1)
+    return table
 
 
 # ---- the tree

@@ -290,7 +290,8 @@ def unpack_bits(packed: np.ndarray, n: int) -> np.ndarray:
 def packed_bits_of(x: np.ndarray, bits: int) -> np.ndarray:
     """``pack_bits(bits_of(x, bits))``, from the bytes of the words (h, ..., n)."""
     octets = np.moveaxis(x.copy()[..., None].view(np.uint8), -1, 1).copy()
-    planes = np.stack([pack_bits(octets & (1 << i)) for i in range(8)], axis=2)
+    places = (1 << np.arange(8, dtype=np.uint8)).reshape(8, *(1,) * (x.ndim - 1))
+    planes = pack_bits(octets[:, :, None] & places)
     return planes.reshape(len(x), 64, *planes.shape[3:])[:, :bits]
 
 

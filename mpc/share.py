@@ -314,7 +314,8 @@ def check_pair(x: RingArray, y: RingArray, name: str) -> None:
 
 def check_broadcast(x: tuple, y: tuple, name: str) -> None:
     """Raise unless the shapes `x` and `y` broadcast."""
-    if not all([1 in (m, n) or m == n for m, n in zip(x[::-1], y[::-1], strict=False)]):
+    pairs = zip(x[::-1], y[::-1], strict=False)
+    if [1 for m, n in pairs if m != n and 1 not in (m, n)]:
         raise ValueError(f"{name}: {x} and {y} do not broadcast; reshape one")
 
 

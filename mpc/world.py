@@ -33,7 +33,7 @@ from itertools import combinations
 import numpy as np
 
 from mpc.ledger import Ledger, check
-from mpc.masks import Mask, Use, hiding, spend
+from mpc.masks import FRESH, Mask, hiding, spend
 from mpc.randomness import fresh_key, lesson_key, public_seed, stream
 from mpc.ring import Ring, Z2k, is_integer
 from mpc.seals import SEALS, SPARE, Cheated, Seals
@@ -95,6 +95,8 @@ class World:
         self._dealt = [group(w, names[-1]) for w in self._workers]
         self.here = names if here is None else tuple(here)
         self.workers_here = tuple(w for w in self._workers if w in self.here)
+        self._row = dict.fromkeys(self._workers, slice(0)) | {      # of a share
+            w: slice(i, i + 1) for i, w in enumerate(self.workers_here)}
         if checked and self.here != names:
             raise ValueError("World: checked=True needs all roles here; leave it out")
         self.checked, self.coins, self._link = bool(checked), coins, link
@@ -196,7 +198,7 @@ class World:
                 more = self._split(dealer, {f"seal of {name}": (seals, ring)})
             rows = [np.concatenate([row[:len(seal), None], seal], axis=1)
                     for row, seal in zip(rows, *more, strict=True)]
-        return self._share(ring, rows, {mask: Use(1)}), self._wrap(known, local(dealer))
+        return self._share(ring, rows, {mask: FRESH}), self._wrap(known, local(dealer))
 
     def _deal(self, ring, shape, name):
         """The workers' rows of a random number, and all of them at the provider."""
@@ -325,13 +327,11 @@ class World:
             rows = self.values_in(self._unwrap(share.rows, SHARE), share.ring)
             if share.world is not self or len(rows) != len(self.workers_here):
                 raise ValueError("no Share of this World's workers; share it here")
-            own = dict.fromkeys(self._workers, rows[:0])
-            own |= zip(self.workers_here, rows[:, None], strict=True)
-            messages += [(src, dst, name, share.ring, own[src])
+            messages += [(src, dst, name, share.ring, rows[self._row[src]])
                          for src in self._workers for dst in receivers]
         spend([mask for share in shares.values() for mask in hiding(share)])
         received = self._exchange(messages)
-        me = next((r for r in receivers if r in self.here), receivers[0])
+        me, *_ = [r for r in receivers if r in self.here] or receivers
         return [(share.ring, [received[src, me, name] for src in self._workers])
                 for name, share in shares.items()]
 
