@@ -218,6 +218,4 @@ def _original(x):
 
 def _form(x):
     form = _opened[_original(x)]
-    for view in x.view_of[1]:
-        form = form.moved(*view)
-    return form
+    return reduce(lambda form, view: form.moved(*view), x.view_of[1], form)

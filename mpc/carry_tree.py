@@ -118,6 +118,13 @@ def carry(g: Share, p: Share) -> Share:
     return fold(concatenate([g[None], p[None]]), 1, node)[0]
 
 
+def top_bit(x: Share, c: np.ndarray, v: np.ndarray) -> Share:
+    """Shares of the top bit of c + v, from the bits of both."""
+    top, = share_offline(x.world, top=(v[:, -1], BITS))
+    signs = top.plus(c[:, -1])
+    return signs + carry(*leaves(x, c[:, :-1], v[:, :-1])) if c.shape[1] > 1 else signs
+
+
 @step(over=Z2k, rounds="1 + levels(g)", offline="(17*g - 1)*ceil(n/8)",
       online="(k - 1)*k*(w*n + 3*(g - 1)*ceil(n/8))",
       source="Catrina and de Hoogh, SCN 2010, with a dealt table for each four bits")
@@ -129,10 +136,7 @@ def msb(x: Share, low: int = 0) -> Share:
     for positive, and the quotient of x by any multiple of 2^low is then 0. Beyond the
     range of that quotient, x > 2^(l-1) - 2^low may be taken for negative.
     """
-    c, v = known_bits(x, low)
-    top, = share_offline(x.world, top=(v[:, -1], BITS))
-    signs = top.plus(c[:, -1])
-    return signs + carry(*leaves(x, c[:, :-1], v[:, :-1])) if c.shape[1] > 1 else signs
+    return top_bit(x, *known_bits(x, low))
 
 
 @step(over=Bits, rounds=1, online="(k - 1)*k*ceil(n/8)", offline="w*n",
@@ -180,11 +184,8 @@ def at_least(x: Share, thresholds: np.ndarray) -> Share:
     secret, = masked(epsilon=flat)
     c = packed_bits_of(ring.sub(secret.constant[:, None], t), ring.bits)
     v = packed_bits_of(secret.terms[0].value[:, None], ring.bits)
-    top, = share_offline(x.world, top=(v[:, -1], BITS))
-    signs = top.plus(c[:, -1])
-    if ring.bits > 1:
-        signs = signs + carry(*leaves(x, c[:, :-1], v[:, :-1]))
-    bits = bit_to_arithmetic(signs.plus(255), prod(x.shape), ring)
+    positive = top_bit(x, c, v).plus(255)
+    bits = bit_to_arithmetic(positive, prod(x.shape), ring)
     return bits.reshape(t.size, *x.shape)
 
 

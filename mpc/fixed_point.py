@@ -200,7 +200,7 @@ class FixedPoint(ArrayFunctions):
     @partial(_operator, "-")
     def __sub__(self, other) -> FixedPoint:
         x, y = self._pair(other)
-        return x._with(public.subtract(x.value, y))
+        return x._with(public.add(x.value, -y))
 
     def __rsub__(self, other) -> FixedPoint:
         result = -self + other
@@ -223,7 +223,7 @@ class FixedPoint(ArrayFunctions):
             change = public.scaled(gradient.value, factor)
         else:
             change = (gradient * rate)._at(self.unit)._at(self.scale).value
-        return self._with(public.subtract(self.value, change))
+        return self._with(public.add(self.value, -change))
 
     @partial(compared, "sum")
     def sum(self, axis=None, keepdims: bool = False) -> FixedPoint:
@@ -300,7 +300,7 @@ class FixedPoint(ArrayFunctions):
             if x.weight_scale > 1 and y.weight_scale > 1:
                 y = y._at(y.unit)
             scale = x.scale * y.scale
-        value = op(x.value, y.value)
+        value = op(x._number, y._number)
         factor = public.matmul_factor(x.value, y.value) if op is public.matmul else 1
         return x._with(value, scale * factor,
                        max(x.weight_scale, y.weight_scale) * factor,

@@ -101,7 +101,8 @@ class Totals:
     """
 
     def __init__(self, messages: Sequence[tuple] = ()):
-        self.messages, self.nbytes, self.rounds = Counter(), Counter(), Counter()
+        sums: tuple[Counter, ...] = Counter(), Counter(), Counter()
+        self.messages, self.nbytes, self.rounds = sums
         self.round = 0
         self.add(messages)
 

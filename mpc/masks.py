@@ -50,9 +50,6 @@ class Use(NamedTuple):
     whole: bool = True  # False if it hides only a part of the elements
 
 
-FRESH = Use(1)          # as dealt
-
-
 # ---- the masks {Mask: Use} of the result of an operation
 
 

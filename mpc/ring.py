@@ -67,7 +67,7 @@ class Ring:
 
     def uniform(self, take: Callable[[int], bytes], shape: tuple) -> np.ndarray:
         """Uniform elements from a stream: `take(n)` is its first n bytes."""
-        return self.reduce(self.unpack(take(prod(shape) * self.width), shape))
+        return self.reduce(self.unpack(take(self.nbytes(shape)), shape))
 
     def nbytes(self, shape: tuple) -> int:
         """Bytes that elements of this `shape` take on the wire."""
@@ -80,7 +80,7 @@ class Ring:
 
     def unpack(self, payload: bytes, shape: tuple) -> np.ndarray:
         """The inverse of `pack`; raises ValueError for a payload of another size."""
-        if len(payload) != prod(shape) * self.width:
+        if len(payload) != self.nbytes(shape):
             raise ValueError(f"{self}: {len(payload)} bytes came where {shape} needs "
                              f"{self.nbytes(shape)}; the roles run different programs")
         if self.width == self.dtype.itemsize:

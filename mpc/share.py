@@ -67,16 +67,16 @@ class RingArray:
     # ---- sums, and operands that all workers know: (1, *shape), for all holders
 
     def __add__(self, other: RingArray):
-        check_pair(self, other, "a sum")
-        check_broadcast(self.shape, other.shape, "a sum")
-        rows = self.ring.add(*matched(self.rows, other.rows))
-        return self._with(rows, masks.added(self, other, rows.shape[1:]))
+        return self._sum(other, self.ring.add)
 
     def __sub__(self, other: RingArray):
-        check_pair(self, other, "a difference")
-        check_broadcast(self.shape, other.shape, "a difference")
-        rows = self.ring.sub(*matched(self.rows, other.rows))
-        return self._with(rows, masks.added(self, other, rows.shape[1:], -1))
+        return self._sum(other, self.ring.sub, -1)
+
+    def _sum(self, other, operation, sign=1):
+        check_pair(self, other, "a sum")
+        check_broadcast(self.shape, other.shape, "a sum")
+        rows = operation(*matched(self.rows, other.rows))
+        return self._with(rows, masks.added(self, other, rows.shape[1:], sign))
 
     def __neg__(self):
         rows = self.ring.neg(self.rows)
@@ -92,8 +92,7 @@ class RingArray:
     def times(self, value: int | np.ndarray):
         """Multiply by a value that all workers know."""
         rows = self.ring.mul(*matched(self.rows, self._known(value, "times")))
-        whole = is_integer(value) and not isinstance(self.ring, Bits)
-        n = int(value) if whole else None
+        n = None if isinstance(self.ring, Bits) or not is_integer(value) else int(value)
         return self._with(rows, masks.scaled(self.masks, n, self.ring))
 
     def _known(self, value, name):

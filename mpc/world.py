@@ -33,7 +33,7 @@ from itertools import combinations
 import numpy as np
 
 from mpc.ledger import Ledger, check
-from mpc.masks import FRESH, Mask, hiding, spend
+from mpc.masks import Mask, Use, hiding, spend
 from mpc.randomness import fresh_key, lesson_key, public_seed, stream
 from mpc.ring import Ring, Z2k, is_integer
 from mpc.seals import SEALS, SPARE, Cheated, Seals
@@ -144,10 +144,9 @@ class World:
 
     def one(self, ring: Ring, shape: tuple) -> np.ndarray:
         """Shares of 1 without a message, with as many axes as a value of this shape."""
-        if self.seals:
-            return self._wrap(self.seals.one(ring, shape), SHARE)
         first = [ring.one * (w == self._workers[0]) for w in self.workers_here]
         rows = np.array(first, ring.dtype).reshape(-1, *(1,) * len(shape))
+        rows = self.seals.one(ring, rows, shape) if self.seals else rows
         return self._wrap(rows, SHARE)
 
     def party_index(self, like: np.ndarray) -> np.ndarray:
@@ -165,10 +164,9 @@ class World:
         given = self.coins and self.coins(label, ring, (len(groups), *shape))
         if given is not None:
             return list(given[:, None])
-        purpose = f"{label} {ring.name}"
-        return [ring.uniform(stream(self._keys[g], purpose, self.counter), (1, *shape))
-                if g in self._keys else np.zeros((0, *shape), ring.dtype)
-                for g in groups]
+        return [ring.uniform(stream(self._keys[g], f"{label} {ring.name}", self.counter),
+                             (1, *shape)) if g in self._keys
+                else np.zeros((0, *shape), ring.dtype) for g in groups]
 
     def common_coins(self, ring: Ring, shape: tuple, name: str) -> np.ndarray:
         """Coins known to all workers and nobody else, (1 or 0, *shape). No message."""
@@ -198,7 +196,7 @@ class World:
                 more = self._split(dealer, {f"seal of {name}": (seals, ring)})
             rows = [np.concatenate([row[:len(seal), None], seal], axis=1)
                     for row, seal in zip(rows, *more, strict=True)]
-        return self._share(ring, rows, {mask: FRESH}), self._wrap(known, local(dealer))
+        return self._share(ring, rows, {mask: Use(1)}), self._wrap(known, local(dealer))
 
     def _deal(self, ring, shape, name):
         """The workers' rows of a random number, and all of them at the provider."""
@@ -243,9 +241,8 @@ class World:
         seals, 1 round and the size of each value to every worker.
         """
         owner, held = self._named(owner), {}
-        n, kind = int(owner in self.here), local(owner)
         for name, (value, ring) in values.items():
-            value = self._unwrap(value, kind)
+            value, n = self._unwrap(value, local(owner)), int(owner in self.here)
             typed = isinstance(value, np.ndarray) and isinstance(ring, Ring)
             if not typed or value.shape[:1] != (n,) or value.dtype != ring.dtype:
                 raise ValueError(f"share: {shown((value, ring))} came; pass a ring and "
@@ -414,11 +411,15 @@ class World:
 
     def _share(self, ring, rows, masks=None):
         """A Share from the rows of each worker; those of workers elsewhere are left."""
-        own = [r[:w in self.here] for w, r in zip(self._workers, rows, strict=True)]
-        own = np.concatenate(own)
+        own = self._rows_here(rows)
         if self.seals:              # (workers_here, 1 + seals, *shape)
             own = own.reshape(len(own) * own.shape[1], *own.shape[2:])
         return Share(self, ring, self._wrap(own, SHARE), masks)
+
+    def _rows_here(self, rows):
+        """Those of an array for each worker that belong to workers in this process."""
+        own = [r[:w in self.here] for w, r in zip(self._workers, rows, strict=True)]
+        return np.concatenate(own)
 
     def values_in(self, rows: np.ndarray, ring: Ring) -> np.ndarray:
         """The rows (workers_here, *shape) of a share, without those of its seals."""
