@@ -30,6 +30,7 @@ from mpc.ring import Bits, Z2k, is_integer, packed_bits_of, unpack_bits
 from mpc.share import Share, concatenate, shown
 
 BITS = Bits()
+G_ALONE = np.array([255, 0], BITS.dtype)        # of the pair g, p
 
 
 def fold(x: Share, axis: int, combine) -> Share:
@@ -111,7 +112,7 @@ def carry(g: Share, p: Share) -> Share:
     Two neighbours combine to (g_hi XOR p_hi g_lo, p_hi p_lo). Both products share p_hi,
     which is opened once. The p of the lowest bit never matters.
     """
-    g_alone = np.array([255, 0], BITS.dtype).reshape(1, 2, *(1,) * g.ndim)
+    g_alone = G_ALONE.reshape(1, 2, *(1,) * g.ndim)
 
     def node(lo, hi):
         return hi.times(g_alone) + multiply(hi[1], lo)

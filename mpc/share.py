@@ -99,7 +99,7 @@ class RingArray:
         """`value` as an array (1, *shape), or (0, *shape) where no worker lives."""
         dtype, holders = self.ring.dtype, ((1,), (bool(self.world.workers_here),))
         if is_integer(value):
-            return np.array([int(value) % self.ring.order], dtype)
+            return np.full(1, int(value) % self.ring.order, dtype)
         if getattr(value, "dtype", None) != dtype or value.shape[:1] not in holders:
             raise TypeError(f"{name}: {shown(value)} came; give an integer or {dtype} "
                             "as value[None], and use + or mpc.multiply for a share")

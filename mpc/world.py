@@ -164,9 +164,10 @@ class World:
         given = self.coins and self.coins(label, ring, (len(groups), *shape))
         if given is not None:
             return list(given[:, None])
-        return [ring.uniform(stream(self._keys[g], f"{label} {ring.name}", self.counter),
-                             (1, *shape)) if g in self._keys
-                else np.zeros((0, *shape), ring.dtype) for g in groups]
+        label = f"{label} {ring.name}"
+        return [ring.uniform(stream(self._keys[g], label, self.counter), (1, *shape))
+                if g in self._keys else np.zeros((0, *shape), ring.dtype)
+                for g in groups]
 
     def common_coins(self, ring: Ring, shape: tuple, name: str) -> np.ndarray:
         """Coins known to all workers and nobody else, (1 or 0, *shape). No message."""
