@@ -5,12 +5,16 @@ plain NumPy would take twice as long, and flatter us.) "plain" is the same netwo
 loss and optimiser on float64 arrays. "all roles" is the simulation: all workers and
 the provider. A worker alone and the provider alone are replays of one role, which
 derives all its streams itself. Pictures stay shared and masked, as in every epoch
-except the first.
+except the first. "overhead" is the same batch of a 2-2-2-2 network on two items, whose
+arrays cost nothing: the time of Python, and the number of function calls, which depends
+on no machine.
 """
 
 import argparse
 import contextlib
+import cProfile
 import platform
+import pstats
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +61,19 @@ NAMES = "comparison", "bits", "truncation", "workers"
 
 def batch(world):
     return costs.batch(world, fresh=False)
+
+
+def overhead(world):
+    """A function that runs the batch with arrays that cost nothing."""
+    return costs.batch(world, 2, fresh=False, sizes=((2, 2),) * 3)
+
+
+def calls(run):
+    """The function calls of a run after the first one, those into C included."""
+    run()
+    with cProfile.Profile() as profile:
+        run()
+    return pstats.Stats(profile).total_calls
 
 
 def plain():
@@ -161,6 +178,7 @@ def show_batches(options):
     tasks = {"plain": (plain(), 20)}
     for setting in SETTINGS:
         tasks[setting] = batch(setting.world()), 1
+        tasks["overhead", setting] = overhead(setting.world()), 1
     with contextlib.ExitStack() as stack:
         if options.crypten:
             tasks["CrypTen"] = stack.enter_context(crypten(options.crypten)), 0
@@ -175,6 +193,7 @@ def show_batches(options):
     print_header(
         *NAMES, "CPU ms, all roles", "x plain", "wall ms", "x plain",
         *["CrypTen / ours"] * bool(options.crypten),
+        "overhead, CPU ms", "calls",
         "a worker alone, CPU ms", "the provider alone", "rounds", "MB sent by a worker",
         "MB sent by the provider, online", "and offline", "peak MB")
     for setting in SETTINGS:
@@ -183,6 +202,8 @@ def show_batches(options):
                  f"{1e3 * wall:.1f}", f"{wall / unit[1]:.0f}"]
         if options.crypten:
             cells.append(f"{medians['CrypTen'][0] / cpu:.1f}")
+        cells.append(f"{1e3 * medians['overhead', setting][0]:.1f}")
+        cells.append(f"{calls(overhead(setting.world())):,}")
         runs = alone(setting, options.repeat + 1)
         roles = {role: (run, 1) for role, run in runs.items()}
         parts = interleaved(roles, options.repeat, 1)

@@ -137,19 +137,19 @@ class Opened(NamedTuple):
 
     constant: np.ndarray
     terms: list[Term]
-    parts: tuple = ()       # of a, if this is epsilon + a: each worker's, like a value
+    parts: list = []        # of a, if this is epsilon + a: each worker's, like a value
 
     def dealt_rows(self, ring: Ring) -> np.ndarray:
         """The workers' shares of the sum of all terms."""
-        rows = (s.share.rows if s.factor is None else ring.mul(s.share.rows, s.factor)
-                for s in self.terms)
+        rows = [s.share.rows if s.factor is None else ring.mul(s.share.rows, s.factor)
+                for s in self.terms]
         return reduce(ring.add, rows)
 
     def moved(self, move, *how) -> Opened:
         """The same for a view, whose elements are in other places."""
         terms = [Term(f if f is None else move(f), share._view(move, *how), move(value))
                  for f, share, value in self.terms]
-        return Opened(move(self.constant), terms, tuple(map(move, self.parts)))
+        return Opened(move(self.constant), terms, [*map(move, self.parts)])
 
 
 _opened = Notes()
@@ -161,24 +161,27 @@ def masked(**secrets: Share) -> list[Opened]:
 
     epsilon=x and delta=y name the messages. A view of a secret shares its opening.
     """
-    new: dict[str, tuple] = {}
-    for name, x in secrets.items():
-        x = _original(x)
-        known = _opened[x]
-        if not (known and known.parts or any(x is y for y, *_ in new.values())):
-            new[name] = x, *x.world.deal(x.ring, x.shape, MASKS.get(name, "a"))
-    differences = {name: x - a for name, (x, a, _) in new.items()}
-    epsilons = x.world.open(**differences) if new else ()
-    for (x, a, at_provider), epsilon in zip(new.values(), epsilons, strict=True):
-        parts = tuple(at_provider[:, j] for j in range(len(x.world.workers)))
-        _opened[x] = Opened(epsilon, [Term(None, a, reduce(x.ring.add, parts))], parts)
-        _freeze(x.rows)
-    return [_form(x) for x in secrets.values()]
+    return _forms(secrets, lambda form: form and form.parts)
 
 
 def opened(**secrets: Share) -> list[Opened]:
     """Each secret in the form it is opened in; masked now if it is not open yet."""
-    masked(**{name: x for name, x in secrets.items() if not _opened[_original(x)]})
+    return _forms(secrets, bool)
+
+
+def _forms(secrets, ready):
+    """The form of each secret; one that is not `ready` is masked and opened first."""
+    new: dict[int, tuple] = {}
+    for name, x in secrets.items():
+        x = _original(x)
+        if id(x) not in new and not ready(_opened[x]):
+            new[id(x)] = name, x, *x.world.deal(x.ring, x.shape, MASKS.get(name, "a"))
+    differences = {name: x - a for name, x, a, _ in new.values()}
+    epsilons = x.world.open(**differences) if new else ()
+    for (_, x, a, at_provider), epsilon in zip(new.values(), epsilons, strict=True):
+        parts = [at_provider[:, j] for j in range(len(x.world.workers))]
+        _opened[x] = Opened(epsilon, [Term(None, a, reduce(x.ring.add, parts))], parts)
+        _freeze(x.rows)
     return [_form(x) for x in secrets.values()]
 
 

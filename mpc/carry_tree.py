@@ -8,7 +8,8 @@ carry in log2 levels. The provider receives nothing.
 
 The leaves are groups of four bits. Let u be those of epsilon and v those of the mask:
 u + v >= 16 generates a carry, u + v = 15 propagates one. The provider deals shares of
-the table [v > i], i = 0 .. 14, and the workers, who know u, look up i = 15 - u.
+the table [v > i], i = 0 .. 14, and the workers, who know u, look up [v > 15 - u] and
+[v > 14 - u].
 
 In eight bits, x = 5 and a = 0xd3 = 1 1010 011: epsilon = 0x32 = 0 0110 010. The lowest
 group has three bits, and 2 + 3 is neither 8 nor 7. The next generates a carry: 6 + 10 =
@@ -29,6 +30,7 @@ from mpc.ring import Bits, Z2k, is_integer, packed_bits_of, unpack_bits
 from mpc.share import Share, concatenate, shown
 
 BITS = Bits()
+G_ALONE = np.array([255, 0], BITS.dtype)        # of the pair g, p
 
 
 def fold(x: Share, axis: int, combine) -> Share:
@@ -40,7 +42,7 @@ def fold(x: Share, axis: int, combine) -> Share:
         return x[(slice(None),) * axis + (slice(*ends),)]
     while (n := x.shape[axis]) > 1:
         pairs = combine(cut(0, n - 1, 2), cut(1, n, 2))
-        x = concatenate([pairs, cut(n // 2 * 2, n)], axis)
+        x = concatenate([pairs, cut(n - 1, n)], axis) if n % 2 else pairs
     return x[(slice(None),) * axis + (0,)]
 
 
@@ -71,27 +73,32 @@ def leaves(x: Share, c: np.ndarray, v: np.ndarray) -> tuple[Share, Share]:
     def grouped(bits, fill):                        # (holders, 4, groups, ..., n / 8)
         missing = (0, 0), (-bits.shape[1] % 4, 0), *[(0, 0)] * (bits.ndim - 2)
         bits = np.pad(bits, missing, constant_values=fill)
-        return np.stack([bits[:, i::4] for i in range(4)], axis=1)
+        shape = len(bits), bits.shape[1] // 4, 4, *bits.shape[2:]
+        return bits.reshape(shape).swapaxes(1, 2)
 
-    u, more_than = grouped(c, 255), thresholds(grouped(v, 0))
+    u, more_than = one_hot(grouped(c, 255)), thresholds(grouped(v, 0))
     table, = share_offline(x.world, table=(more_than, BITS))
-    zero = table[:1].times(0)
-    at_least = concatenate([zero.plus(255), table, zero])       # [v >= i], i = 0 .. 16
-    pair = concatenate([at_least[None, 1:], at_least[None, :-1]])   # [v > i], [v >= i]
-    for bit in range(4):                                            # look up i = 15 - u
-        if_1, if_0 = pair[:, ::2], pair[:, 1::2]
-        pair = if_0 + (if_0 + if_1).times(u[:, bit])
-    g = pair[0, 0]
-    return g, g + pair[1, 0]
+    g = table.times(u[:, :0:-1]).sum(0)                     # [v > i] for i = 15 - u
+    at_least = table.times(u[:, -2::-1]).sum(0).plus(u[:, 15])      # [v > i - 1]
+    return g, g + at_least
+
+
+def one_hot(u: np.ndarray) -> np.ndarray:
+    """[u = i] for all i < 2^b, for b bits u (holders, b, ...), the lowest first."""
+    found = np.full_like(u[:, :1], 255)
+    for i in range(u.shape[1]):
+        bit = u[:, i:i + 1]
+        found = np.concatenate([found & ~bit, found & bit], axis=1)
+    return found
 
 
 def thresholds(v: np.ndarray) -> np.ndarray:
     """[v > i] for all i < 2^b - 1, for b bits v (holders, b, ...), the lowest first."""
-    table: list[np.ndarray] = []
+    table = v[:, :0]
     for i in range(v.shape[1]):
-        bit = v[:, i]
-        table = [*(bit | t for t in table), bit, *(bit & t for t in table)]
-    return np.stack(table, axis=1)
+        bit = v[:, i:i + 1]
+        table = np.concatenate([bit | table, bit, bit & table], axis=1)
+    return table
 
 
 # ---- the tree
@@ -105,10 +112,18 @@ def carry(g: Share, p: Share) -> Share:
     Two neighbours combine to (g_hi XOR p_hi g_lo, p_hi p_lo). Both products share p_hi,
     which is opened once. The p of the lowest bit never matters.
     """
+    g_alone = G_ALONE.reshape(1, 2, *(1,) * g.ndim)
+
     def node(lo, hi):
-        both = multiply(hi[1], lo)
-        return concatenate([hi[:1] + both[:1], both[1:]])
+        return hi.times(g_alone) + multiply(hi[1], lo)
     return fold(concatenate([g[None], p[None]]), 1, node)[0]
+
+
+def top_bit(x: Share, c: np.ndarray, v: np.ndarray) -> Share:
+    """Shares of the top bit of c + v, from the bits of both."""
+    top, = share_offline(x.world, top=(v[:, -1], BITS))
+    signs = top.plus(c[:, -1])
+    return signs + carry(*leaves(x, c[:, :-1], v[:, :-1])) if c.shape[1] > 1 else signs
 
 
 @step(over=Z2k, rounds="1 + levels(g)", offline="(17*g - 1)*ceil(n/8)",
@@ -122,10 +137,7 @@ def msb(x: Share, low: int = 0) -> Share:
     for positive, and the quotient of x by any multiple of 2^low is then 0. Beyond the
     range of that quotient, x > 2^(l-1) - 2^low may be taken for negative.
     """
-    c, v = known_bits(x, low)
-    top, = share_offline(x.world, top=(v[:, -1], BITS))
-    signs = top.plus(c[:, -1])
-    return signs + carry(*leaves(x, c[:, :-1], v[:, :-1])) if c.shape[1] > 1 else signs
+    return top_bit(x, *known_bits(x, low))
 
 
 @step(over=Bits, rounds=1, online="(k - 1)*k*ceil(n/8)", offline="w*n",
@@ -173,11 +185,8 @@ def at_least(x: Share, thresholds: np.ndarray) -> Share:
     secret, = masked(epsilon=flat)
     c = packed_bits_of(ring.sub(secret.constant[:, None], t), ring.bits)
     v = packed_bits_of(secret.terms[0].value[:, None], ring.bits)
-    top, = share_offline(x.world, top=(v[:, -1], BITS))
-    signs = top.plus(c[:, -1])
-    if ring.bits > 1:
-        signs = signs + carry(*leaves(x, c[:, :-1], v[:, :-1]))
-    bits = bit_to_arithmetic(signs.plus(255), prod(x.shape), ring)
+    positive = top_bit(x, c, v).plus(255)
+    bits = bit_to_arithmetic(positive, prod(x.shape), ring)
     return bits.reshape(t.size, *x.shape)
 
 

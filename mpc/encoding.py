@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ def digit_base(unit: int) -> int:
 
 def is_number(x) -> bool:
     """Is `x` a real number? NumPy registers durations as integers."""
-    real = isinstance(x, (Real, Decimal, np.bool_))
+    real = isinstance(x, (int, float, Real, Decimal, np.bool_))
     return real and not isinstance(x, np.timedelta64)
 
 
@@ -71,9 +72,10 @@ def encode(rows: np.ndarray, scale: int, ring: Z2k) -> np.ndarray:
     return ring.from_int(whole * np.int64(scale) + rest)
 
 
+@lru_cache(typed=True)      # a program has few factors
 def exact_factor(number) -> Fraction:
     """A public number as the fraction that is meant; a float by its short decimal."""
-    plain = number.item() if isinstance(number, (np.ndarray, np.generic)) else number
+    plain = number.item() if isinstance(number, np.generic) else number
     if isinstance(plain, (int, Fraction)):
         return Fraction(plain)
     if not np.isfinite(float(plain)):
@@ -81,6 +83,7 @@ def exact_factor(number) -> Fraction:
     return Fraction(plain if isinstance(plain, Decimal) else str(float(plain)))
 
 
+@lru_cache(typed=True)
 def as_fraction(number) -> Fraction:
     """A public number as a fraction of small integers, to within a millionth of it."""
     exact = exact_factor(number)

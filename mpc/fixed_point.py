@@ -30,6 +30,7 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import partial, wraps
 from math import ceil, prod
+from operator import attrgetter
 
 import numpy as np
 
@@ -51,9 +52,10 @@ def compared(name: str, operation):
     @wraps(operation)
     def run(*operands, **options):
         result = operation(*operands, **options)
-        values = [getattr(v, "value", None) for v in (result, *operands)]
-        checked = {v.world.checked for v in values if isinstance(v, RingArray)}
-        if isinstance(result, FixedPoint) and checked == {True}:
+        if not isinstance(result, FixedPoint):
+            return result
+        value = operands[0].value if isinstance(result.value, Local) else result.value
+        if isinstance(value, RingArray) and value.world.checked:
             from mpc.audit.checked import compare  # loaded only where it is used
 
             compare(name, result, operands, options)
@@ -68,7 +70,7 @@ def _operator(name: str, operation):
         if isinstance(other, FixedPoint):
             _same_format(self, other)
         elif isinstance(other, (list, tuple, np.ndarray)):
-            other = real_array(other)
+            other = real_array(other)[()]
         elif not encoding.is_number(other):
             return NotImplemented
         return operation(self, other)
@@ -91,9 +93,9 @@ class FixedPoint(ArrayFunctions):
         self.rest = rest or self.scale      # the scale of an operand, once truncated
         self.boolean = boolean
 
-    shape = property(lambda self: self.value.shape)
-    ndim = property(lambda self: self.value.ndim)
-    ring = property(lambda self: self.value.ring)
+    shape = property(attrgetter("value.shape"))
+    ndim = property(attrgetter("value.ndim"))
+    ring = property(attrgetter("value.ring"))
     T = property(lambda self: self._moved(self._number.T))
 
     @property
@@ -136,7 +138,7 @@ class FixedPoint(ArrayFunctions):
 
     def _at(self, scale):
         """The same number at another scale: multiplied for free, or truncated."""
-        value = public.scaled(self._number, Fraction(scale) / self.scale)
+        value = public.scaled(self._number, Fraction(scale, self.scale))
         return self._with(value, scale, 1, scale)
 
     def operand(self):
@@ -214,13 +216,14 @@ class FixedPoint(ArrayFunctions):
         if not isinstance(gradient, FixedPoint) or not encoding.is_number(rate):
             raise TypeError("updated: pass a FixedPoint and a public number")
         _same_format(self, gradient)
-        check_size(gradient, abs(encoding.exact_factor(rate)))
-        factor = Fraction(self.scale) / gradient.scale * encoding.as_fraction(rate)
+        n, d = encoding.as_fraction(rate).as_integer_ratio()
+        check_size(gradient, abs(n / d))
+        factor = Fraction(self.scale * n, gradient.scale * d)
         if factor.denominator == 1:
-            change = public.scaled(gradient._number, factor)
+            change = public.scaled(gradient.value, factor)
         else:
-            change = (gradient * rate)._at(self.unit)._at(self.scale)._number
-        return self._with(public.add(self._number, -change))
+            change = (gradient * rate)._at(self.unit)._at(self.scale).value
+        return self._with(public.add(self.value, -change))
 
     @partial(compared, "sum")
     def sum(self, axis=None, keepdims: bool = False) -> FixedPoint:
@@ -236,7 +239,7 @@ class FixedPoint(ArrayFunctions):
 
     @partial(_operator, "*")
     def __mul__(self, other) -> FixedPoint:
-        if isinstance(other, FixedPoint) or np.ndim(other):
+        if isinstance(other, (FixedPoint, np.ndarray)):
             return self._product(other, public.multiply)
         return times_number(self, encoding.exact_factor(other))
 
@@ -291,14 +294,15 @@ class FixedPoint(ArrayFunctions):
         """`op` of two values, truncated first if they would leave too little room."""
         if not isinstance(other, FixedPoint):
             return times_array(self, real_array(other), op)
-        x, y = self, other
-        if x.scale * y.scale > x.unit**2:
+        x, y, scale = self, other, self.scale * other.scale
+        if scale > x.unit**2:
             x, y = x.operand(), y.operand()
             if x.weight_scale > 1 and y.weight_scale > 1:
                 y = y._at(y.unit)
+            scale = x.scale * y.scale
         value = op(x._number, y._number)
         factor = public.matmul_factor(x.value, y.value) if op is public.matmul else 1
-        return x._with(value, x.scale * y.scale * factor,
+        return x._with(value, scale * factor,
                        max(x.weight_scale, y.weight_scale) * factor,
                        min(x.unit, x.rest, y.rest))
 
@@ -630,6 +634,6 @@ def _check_boolean(sign, *operands):
 
 
 def _same_format(*values):
-    x, y = ((v.precision, v.base, str(v._number.ring)) for v in values)
+    x, y = [(v.precision, v.base, v._number.ring.name) for v in values]
     if x != y:
         raise ValueError(f"fixed point: formats {x} and {y} differ; encode both alike")

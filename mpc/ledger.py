@@ -5,12 +5,12 @@ between other roles included. Values never enter it. Its memory does not grow wi
 number of batches: it keeps totals of the whole run, and the newest messages.
 """
 
+from __future__ import annotations
+
 import functools
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import contextmanager
-from itertools import groupby
 from sys import intern
 from typing import NamedTuple
 
@@ -36,16 +36,6 @@ class Message(NamedTuple):
     offline: bool       # could have been sent before the inputs were known
 
 
-class Kind(NamedTuple):
-    """The fields of a message by which its bytes are added up."""
-
-    path: str
-    name: str
-    src: str
-    dst: str
-    offline: bool
-
-
 class Cost(NamedTuple):
     """Rounds and bytes of a stretch of the ledger, online and offline."""
 
@@ -65,19 +55,21 @@ class Messages(Sequence):
     newest = 50_000
 
     def __init__(self):
-        self.kept, self._left, self._count, self._hash = [], {}, 0, b""
+        self.kept, self._left, self._count = [], {}, 0
+        self._hash = hashlib.sha256()
 
-    def append(self, message: Message):
-        old = self._count - self.newest
-        if old >= 0 and not any(old in range(self._count)[part] for part in self.kept):
-            self._left.pop(old, None)
-        self._left[self._count] = message
-        self._count += 1
-        self._hash = hashlib.sha256(self._hash + repr(message).encode()).digest()
+    def add(self, one_round: list[tuple]):
+        """Append the fields of each message of a round."""
+        self._left.update(enumerate(one_round, self._count))
+        old, self._count = self._count, self._count + len(one_round)
+        for n in range(max(old - self.newest, 0), self._count - self.newest):
+            if not any(n in range(self._count)[part] for part in self.kept):
+                self._left.pop(n, None)
+        self._hash.update(repr(one_round).encode())
 
     def digest(self) -> str:
         """The same for two runs whose messages are the same, in order."""
-        return self._hash.hex()[:16]
+        return self._hash.hexdigest()[:16]
 
     def __len__(self):
         return self._count
@@ -90,7 +82,7 @@ class Messages(Sequence):
             raise ValueError(f"ledger: message {numbers} of {self._count} is dropped; "
                              "call world.ledger.messages.kept.append(slice(None)) "
                              "at the start of the program")
-        return self._left[numbers]
+        return Message(*self._left[numbers])
 
     def __eq__(self, other):
         if isinstance(other, Messages):
@@ -98,80 +90,87 @@ class Messages(Sequence):
         return self[:] == other
 
     def __repr__(self):
-        return repr([*self._left.values()])
+        return repr([Message(*fields) for fields in self._left.values()])
 
 
 class Totals:
-    """Sums over all messages, or some: as many numbers as a program has kinds."""
+    """Sums over all messages, or some: as many numbers as a program has kinds.
 
-    def __init__(self, messages: Sequence[Message] = ()):
-        self.messages: Counter[Kind] = Counter()
-        self.nbytes: Counter[Kind] = Counter()
-        self.rounds: Counter[tuple[str, bool]] = Counter()      # by path and offline
-        for _, one_round in groupby(messages, lambda m: m.round):
-            self.add(list(one_round))
+    A kind of message is (path, name, src, dst, offline); `rounds` are counted by path
+    and offline, and the last round is that of the number `round`.
+    """
 
-    def add(self, one_round: list[Message]):
-        """Count the messages of a round, which are of one protocol."""
-        for m in one_round:
-            kind = Kind(m.path, m.name, m.src, m.dst, m.offline)
+    def __init__(self, messages: Sequence[tuple] = ()):
+        sums: tuple[Counter, ...] = Counter(), Counter(), Counter()
+        self.messages, self.nbytes, self.rounds = sums
+        self.round = 0
+        self.add(messages)
+
+    def add(self, messages: Sequence[tuple]):
+        """Count messages, given by their fields, in order."""
+        for _, number, path, name, src, dst, _, _, nbytes, offline in messages:
+            kind = path, name, src, dst, offline
             self.messages[kind] += 1
-            self.nbytes[kind] += m.nbytes
-        self.rounds[m.path, m.offline] += 1
+            self.nbytes[kind] += nbytes
+            self.rounds[path, offline] += number != self.round
+            self.round = number
 
     def cost(self, path: str = "") -> Cost:
         """The cost below `path`."""
         above, sums = path + "/" * bool(path), [0, 0, 0, 0]
         for (own, offline), n in self.rounds.items():
             sums[2 * offline] += n * f"{own}/".startswith(above)
-        for kind, n in self.nbytes.items():
-            sums[2 * kind.offline + 1] += n * f"{kind.path}/".startswith(above)
+        for (own, *_, offline), n in self.nbytes.items():
+            sums[2 * offline + 1] += n * f"{own}/".startswith(above)
         return Cost(*sums)
+
+
+class Stretch:
+    """A context whose messages and coins have another path, or are offline."""
+
+    def __init__(self, ledger: Ledger, path: str, offline: bool):
+        self.ledger, self.inner = ledger, (path, offline)
+
+    def __enter__(self):
+        self.outer = self.ledger.path, self.ledger.is_offline
+        self.ledger.path, self.ledger.is_offline = self.inner
+
+    def __exit__(self, *_):
+        self.ledger.path, self.ledger.is_offline = self.outer
 
 
 class Ledger:
     """All messages so far, in order, and how often each protocol was called.
 
-    `totals` are those of the whole run.
+    `totals` are those of the whole run, and `path` names the protocols that run now.
     """
 
     def __init__(self):
         self.messages, self.totals, self.calls = Messages(), Totals(), Counter()
-        self.round, self.path, self._offline = 0, (), False
+        self.round, self.path, self.is_offline = 0, "", False
 
     def step(self, name: str):
         """A context: messages and coins inside belong to the protocol `name`."""
-        self.calls[self.label(name)] += 1
-        return self._within((*self.path, name), self._offline)
+        path = intern(self.label(name))
+        self.calls[path] += 1
+        return Stretch(self, path, self.is_offline)
 
     def offline(self):
         """A context: messages inside depend on nobody's input (preprocessing)."""
-        return self._within(self.path, True)
-
-    @contextmanager
-    def _within(self, path, offline):
-        outer = self.path, self._offline
-        self.path, self._offline = path, offline
-        try:
-            yield
-        finally:
-            self.path, self._offline = outer
+        return Stretch(self, self.path, True)
 
     def label(self, name: str) -> str:
         """The full name of a coin or message `name` at this point of the program."""
-        return "/".join((*self.path, name))
+        return f"{self.path}/{name}" if self.path else name
 
     def add_round(self, counter: int, messages: list[tuple]):
         """Record one round of (src, dst, name, ring, shape, nbytes)."""
         if not messages:
             return
         self.round += 1
-        path = intern("/".join(self.path))
-        sent = [Message(counter, self.round, path, name, src, dst, intern(ring), shape,
-                        nbytes, self._offline)
-                for src, dst, name, ring, shape, nbytes in messages]
-        for message in sent:
-            self.messages.append(message)
+        sent = [(counter, self.round, self.path, name, src, dst, ring, shape, nbytes,
+                 self.is_offline) for src, dst, name, ring, shape, nbytes in messages]
+        self.messages.add(sent)
         self.totals.add(sent)
 
     def cost(self, since: int | slice = 0, path: str = "") -> Cost:
@@ -239,9 +238,10 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
         if not isinstance(x, Share):
             raise TypeError(f"{name} takes a Share, not a {type(x).__name__}; of a "
                             "FixedPoint pass .value; use plus(), times() if public")
-        check_pair(operands[0], x, name)
+        if x is not operands[0]:
+            check_pair(operands[0], x, name)
     if not isinstance(x.ring, over):
         raise ValueError(f"{name}: {x.ring} is the wrong ring; {REMEDIES[over]}")
-    if workers not in (None, n := len(x.world.workers)):
+    if workers and workers != (n := len(x.world.workers)):
         raise ValueError(f"{name}: a protocol of two workers, not {n}; make the World "
                          "with two, or with the carry tree and truncation='provider'")

@@ -55,8 +55,8 @@ class Use(NamedTuple):
 
 def moved(masks: dict, *how) -> dict:
     """The elements in other places; `how` tells one move from others."""
-    return {mask: use._replace(order=hash((use.order, *how)))
-            for mask, use in masks.items()}
+    return masks and {mask: Use(use.factor, hash((use.order, *how)), use.whole)
+                      for mask, use in masks.items()}
 
 
 def scaled(masks: dict, n: int | None, ring) -> dict:
@@ -64,8 +64,9 @@ def scaled(masks: dict, n: int | None, ring) -> dict:
 
     Factors 0 and None stay: such a coin hides nothing.
     """
-    return {mask: use._replace(factor=n and use.factor * n % ring.characteristic)
-            if use.factor else use for mask, use in masks.items()}
+    return masks and {
+        mask: Use(n and use.factor * n % ring.characteristic, use.order, use.whole)
+        if use.factor else use for mask, use in masks.items()}
 
 
 def spoilt(masks: dict) -> dict:
@@ -75,13 +76,15 @@ def spoilt(masks: dict) -> dict:
 
 def spread(masks: dict, shape: tuple, wider: tuple) -> dict:
     """The elements broadcast to a `wider` shape; new axes of size 1 repeat none."""
-    return masks if (1,) * (len(wider) - len(shape)) + shape == wider else spoilt(masks)
+    same = shape == wider or (1,) * (len(wider) - len(shape)) + shape == wider
+    return masks if same else spoilt(masks)
 
 
-def added(x, y, shape: tuple) -> dict:
-    """The masks of ``x + y``, of this `shape`."""
-    masks, others = (spread(v.masks, v.shape, shape) for v in (x, y))
-    return masks | {mask: _sum(masks.get(mask, Use(0)), use, x.ring)
+def added(x, y, shape: tuple, sign: int = 1) -> dict:
+    """The masks of ``x + sign * y``, of this `shape`."""
+    masks = spread(x.masks, x.shape, shape)
+    others = scaled(spread(y.masks, y.shape, shape), sign, x.ring)
+    return masks | {mask: _sum(masks[mask], use, x.ring) if mask in masks else use
                     for mask, use in others.items()}
 
 

@@ -111,12 +111,12 @@ def scaled(x: RingArray, factor: Fraction) -> RingArray:
     if views:
         return reduce(lambda q, view: q._view(*view), views, scaled(original, factor))
     quotients = _quotients[x] or {}
-    if factor not in quotients:
+    if (n, d) not in quotients:
         multiple = x if n == 1 else x.times(n)
-        quotients[factor] = (truncate(multiple, d) if isinstance(multiple, Share)
-                             else _rounded(multiple, d))
+        quotients[n, d] = (truncate(multiple, d) if isinstance(multiple, Share)
+                           else _rounded(multiple, d))
         _quotients[x] = quotients
-    return quotients[factor]
+    return quotients[n, d]
 
 
 def _rounded(x, d):

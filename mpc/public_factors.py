@@ -24,8 +24,9 @@ from mpc.ring import raw_limit
 
 def times_number(x, c: Fraction):
     """The FixedPoint `x` times the public number `c`."""
-    check_size(x, abs(c))
-    if abs(c) * raw_limit(x.ring) < 1:          # nothing is left even of large values
+    size = abs(float(c))
+    check_size(x, size)
+    if size * raw_limit(x.ring) < 1:            # nothing is left even of large values
         return x._with(x._number.times(0))
     p, q = as_fraction(c).as_integer_ratio()
     part, most = min(abs(p), q), x.unit * max(x.ring.modulus // 64, 1)
@@ -42,7 +43,7 @@ def times_number(x, c: Fraction):
 
 def times_array(x, c: np.ndarray, op):
     """`op` of the FixedPoint `x` and public numbers: a product, of matrices or not."""
-    check_size(x, np.abs(c.astype(float)))
+    check_size(x, np.abs(c.astype(float)).max(initial=0))
     c = np.where(np.abs(c) * raw_limit(x.ring) < 1, 0, c)
     if are_whole(c):
         x = x._for_sum()
@@ -74,9 +75,10 @@ def _by_digits(x, c, op):
     return x._with(total, x.scale * base)
 
 
-def check_size(x, size):
+def check_size(x, size: float):
+    """Raise unless public factors may be of this size."""
     largest = min(1e9, raw_limit(x.ring) / (2 * digit_base(x.unit)))
-    if not np.all(size <= largest * 1.001):     # a float may be just above the bound
+    if not size <= largest * 1.001:             # a float may be just above the bound
         raise ValueError(f"fixed point: take public factors of size up to {largest:g}")
 
 

@@ -43,4 +43,4 @@ def stream(key: bytes, label: str, counter: int) -> Callable[[int], bytes]:
     names the coins, so two programs that count alike do not share one either.
     """
     seed = key + counter.to_bytes(8, "little") + label.encode()
-    return lambda nbytes: hashlib.shake_128(seed).digest(nbytes)
+    return hashlib.shake_128(seed).digest

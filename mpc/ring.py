@@ -13,7 +13,7 @@ nothing about parties: the first axis of an array may run over holders, and ofte
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from math import prod
 
 import numpy as np
@@ -29,10 +29,11 @@ class Ring:
     dtype: np.dtype = np.dtype("<u8")
     wide: np.dtype = dtype
     one = 1
-    width = property(lambda self: (self.bits + 7) // 8)     # bytes on the wire
-    order = property(lambda self: self.modulus)             # the number of elements
-    characteristic = property(lambda self: self.order)      # so many ones add up to 0
+    width = cached_property(lambda self: (self.bits + 7) // 8)  # bytes on the wire
+    order = cached_property(lambda self: self.modulus)      # the number of elements
+    characteristic = cached_property(lambda self: self.order)   # so many ones are 0
     values = property(lambda self: self)                    # the ring of the values
+    name = cached_property(str)
 
     def reduce(self, x: np.ndarray) -> np.ndarray:
         """Elements of the ring from any words."""
@@ -135,8 +136,8 @@ class Z2k(_OfWords):
     """
 
     spare: int = 0
-    width = property(lambda self: (self.bits + self.spare + 7) // 8)
-    order = property(lambda self: 1 << self.bits + self.spare)
+    width = cached_property(lambda self: (self.bits + self.spare + 7) // 8)
+    order = cached_property(lambda self: 1 << self.bits + self.spare)
     values = property(lambda self: Z2k(self.bits) if self.spare else self)
 
     def __post_init__(self):
@@ -155,6 +156,9 @@ class Z2k(_OfWords):
     def value(self, x: np.ndarray) -> np.ndarray:
         """The values of elements: without the spare bits."""
         return x & self.modulus - 1 if self.spare else x
+
+    def sub(self, x, y):
+        return self.reduce(np.subtract(x, y, dtype=self.wide))
 
     def sum(self, x, axis, keepdims=False):
         return self.reduce(np.sum(x, axis=axis, keepdims=keepdims, dtype=self.dtype))
@@ -261,11 +265,16 @@ class Bits(Ring):
     def add(self, x, y):
         return x ^ y
 
+    sub = add
+
     def mul(self, x, y):
         return x & y
 
     def neg(self, x):
         return x
+
+    def sum(self, x, axis, keepdims=False):
+        return np.bitwise_xor.reduce(x, axis=axis, keepdims=keepdims)
 
 
 def pack_bits(bits: np.ndarray) -> np.ndarray:
@@ -281,7 +290,8 @@ def unpack_bits(packed: np.ndarray, n: int) -> np.ndarray:
 def packed_bits_of(x: np.ndarray, bits: int) -> np.ndarray:
     """``pack_bits(bits_of(x, bits))``, from the bytes of the words (h, ..., n)."""
     octets = np.moveaxis(x.copy()[..., None].view(np.uint8), -1, 1).copy()
-    planes = np.stack([pack_bits(octets & (1 << i)) for i in range(8)], axis=2)
+    places = (1 << np.arange(8, dtype=np.uint8)).reshape(8, *(1,) * (x.ndim - 1))
+    planes = pack_bits(octets[:, :, None] & places)
     return planes.reshape(len(x), 64, *planes.shape[3:])[:, :bits]
 
 

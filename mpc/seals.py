@@ -106,22 +106,15 @@ class Seals:
         """Shares of the keys, (workers_here, number), and at the provider their sum."""
         if ring not in self._keys:
             rows, known = self.world._deal(ring, (self.number(ring),), "alpha")
-            self._keys[ring] = self._here(rows), ring.sum(known, axis=1)
+            self._keys[ring] = self.world._rows_here(rows), ring.sum(known, axis=1)
         return self._keys[ring]
 
-    def _here(self, rows):
-        world = self.world
-        return np.concatenate([row[:w.name in world.here] for w, row in
-                               zip(world.workers, rows, strict=True)])
-
-    def one(self, ring: Ring, shape: tuple) -> np.ndarray:
-        """Shares of 1 with their seals, with as many axes as a value of this shape."""
+    def one(self, ring: Ring, first: np.ndarray, shape: tuple) -> np.ndarray:
+        """Shares of 1, `first`, with their seals, for a value of this shape."""
         alpha, _ = self._key(ring)
-        own = [ring.one * (w == self.world.workers[0].name)
-               for w in self.world.workers_here]
-        first = np.array(own, ring.dtype).reshape(-1, *(1,) * (alpha.ndim - 1))
-        first = np.broadcast_to(first, (len(first), 1, *alpha.shape[2:]))
-        rows = self._beside(np.concatenate([first, alpha], axis=1), shape, ring)
+        seals = self._beside(alpha, shape, ring)
+        first = np.broadcast_to(first[:, None], (len(first), 1, *seals.shape[2:]))
+        rows = np.concatenate([first, seals], axis=1)
         return rows.reshape(len(rows) * rows.shape[1], *rows.shape[2:])
 
     def _beside(self, keys, shape, ring):
@@ -340,7 +333,7 @@ class Seals:
         """Random bytes of each worker, that nobody else knows: (workers_here, size)."""
         world = self.world
         groups = [frozenset((w.name,)) for w in world.workers]
-        return self._here(world._draw(groups, BITS, (size,), name))
+        return world._rows_here(world._draw(groups, BITS, (size,), name))
 
     def _shown(self, name, own, same=b""):
         """All workers show each other bytes, which a hash has fixed before.

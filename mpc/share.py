@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import weakref
 from math import prod
+from operator import attrgetter
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from mpc import masks
 from mpc.ring import Bits, Ring, Z2k, is_integer
 
 SHARE, COMMON = "share", "common"       # kinds of value; the third is `local(role)`
+PLACES = int, np.integer, list, np.ndarray      # in an index, beside slices, None, ...
 
 # The counterparts of NumPy functions, where they have other names.
 INSTEAD = {"add": "x + y, or x.plus(value)", "matmul": "mpc.matmul(x, y)",
@@ -43,11 +45,11 @@ class RingArray:
                             f"of {ring} ({ring.dtype}) with an axis of holders")
         self.world, self.ring, self.masks = world, ring, masks or {}
         self.shape, self.ndim = rows.shape[1:], rows.ndim - 1
-        self._rows = rows.view() if rows.flags.writeable else rows
-        self._rows.flags.writeable = False
+        self._rows = rows
+        rows.flags.writeable = False
         self.view_of = None, ()     # the array whose elements these are, after moves
 
-    rows = property(lambda self: self._rows)        # not to be replaced
+    rows = property(attrgetter("_rows"))            # not to be replaced
 
     def _with(self, rows, masks=None):
         return type(self)(self.world, self.ring, rows, masks)
@@ -65,13 +67,16 @@ class RingArray:
     # ---- sums, and operands that all workers know: (1, *shape), for all holders
 
     def __add__(self, other: RingArray):
-        check_pair(self, other, "a sum")
-        check_broadcast(self.shape, other.shape, "a sum")
-        rows = self.ring.add(*matched(self.rows, other.rows))
-        return self._with(rows, masks.added(self, other, rows.shape[1:]))
+        return self._sum(other, self.ring.add)
 
     def __sub__(self, other: RingArray):
-        return self + -other
+        return self._sum(other, self.ring.sub, -1)
+
+    def _sum(self, other, operation, sign=1):
+        check_pair(self, other, "a sum")
+        check_broadcast(self.shape, other.shape, "a sum")
+        rows = operation(*matched(self.rows, other.rows))
+        return self._with(rows, masks.added(self, other, rows.shape[1:], sign))
 
     def __neg__(self):
         rows = self.ring.neg(self.rows)
@@ -87,7 +92,7 @@ class RingArray:
     def times(self, value: int | np.ndarray):
         """Multiply by a value that all workers know."""
         rows = self.ring.mul(*matched(self.rows, self._known(value, "times")))
-        n = int(value) if is_integer(value) and self.ring != Bits() else None
+        n = None if isinstance(self.ring, Bits) or not is_integer(value) else int(value)
         return self._with(rows, masks.scaled(self.masks, n, self.ring))
 
     def _known(self, value, name):
@@ -136,14 +141,14 @@ class RingArray:
     def __getitem__(self, key):
         """By public integers, slices, None, ..., and arrays of integers or of bools."""
         parts = key if isinstance(key, tuple) else (key,)
-        arrays = any(isinstance(k, (list, np.ndarray)) for k in parts)
-        ends = [n for k in parts if not isinstance(k, (list, np.ndarray)) for n in
-                ((k.start, k.stop, k.step) if isinstance(k, slice) else (k,))]
-        if not all(n is None or n is ... or is_integer(n) for n in ends):
+        ends = [n for k in parts for n in
+                ((k.start, k.stop, k.step) if type(k) is slice else (k,))]
+        kinds = {*map(type, ends)} - {int, type(None), type(...)}
+        if bool in kinds or [k for k in kinds if not issubclass(k, PLACES)]:
             raise TypeError(f"index: {shown(parts)} is no public position; take "
                             "integers or slices, and select by a secret with a product")
         try:
-            if arrays:
+            if [k for k in kinds if issubclass(k, (list, np.ndarray))]:
                 where = np.arange(prod(self.shape)).reshape(self.shape)
                 return self._taken(where[tuple(map(_positions, parts))])
             rows = self.rows[(slice(None),) + parts]
@@ -241,12 +246,11 @@ class Notes(dict):
     """
 
     def __getitem__(self, x):
-        return self.get(id(x))
+        return self.get(id(x), (None,))[0]
 
     def __setitem__(self, x, note):
-        if id(x) not in self:
-            weakref.finalize(x, self.pop, id(x))
-        super().__setitem__(id(x), note)
+        key = id(x)
+        super().__setitem__(key, (note, weakref.ref(x, lambda _: self.pop(key))))
 
 
 def concatenate(shares: list, axis: int = 0):
@@ -276,7 +280,7 @@ def _positions(key):
 
 def matched(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Two held arrays with equally many axes, so that they broadcast as the values."""
-    return lead(x, y.ndim), lead(y, x.ndim)
+    return (x, y) if x.ndim == y.ndim else (lead(x, y.ndim), lead(y, x.ndim))
 
 
 def lead(rows: np.ndarray, ndim: int) -> np.ndarray:
@@ -309,11 +313,9 @@ def check_pair(x: RingArray, y: RingArray, name: str) -> None:
 
 def check_broadcast(x: tuple, y: tuple, name: str) -> None:
     """Raise unless the shapes `x` and `y` broadcast."""
-    try:
-        if x != y:                  # NumPy takes its time
-            np.broadcast_shapes(x, y)
-    except ValueError:
-        raise ValueError(f"{name}: {x} and {y} do not broadcast; reshape one") from None
+    pairs = zip(x[::-1], y[::-1], strict=False)
+    if [1 for m, n in pairs if m != n and 1 not in (m, n)]:
+        raise ValueError(f"{name}: {x} and {y} do not broadcast; reshape one")
 
 
 def check_matmul(x: tuple, y: tuple) -> None:

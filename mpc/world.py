@@ -92,8 +92,11 @@ class World:
         self.truncation = _chosen(truncation, ["provider"] + ["local"] * two, abort)
         self.server, *workers, self.crypto_provider = (Role(self, n) for n in names)
         self.workers, self._workers = tuple(workers), names[1:-1]
+        self._dealt = [group(w, names[-1]) for w in self._workers]
         self.here = names if here is None else tuple(here)
         self.workers_here = tuple(w for w in self._workers if w in self.here)
+        self._row = dict.fromkeys(self._workers, slice(0)) | {      # of a share
+            w: slice(i, i + 1) for i, w in enumerate(self.workers_here)}
         if checked and self.here != names:
             raise ValueError("World: checked=True needs all roles here; leave it out")
         self.checked, self.coins, self._link = bool(checked), coins, link
@@ -141,10 +144,9 @@ class World:
 
     def one(self, ring: Ring, shape: tuple) -> np.ndarray:
         """Shares of 1 without a message, with as many axes as a value of this shape."""
-        if self.seals:
-            return self._wrap(self.seals.one(ring, shape), SHARE)
         first = [ring.one * (w == self._workers[0]) for w in self.workers_here]
         rows = np.array(first, ring.dtype).reshape(-1, *(1,) * len(shape))
+        rows = self.seals.one(ring, rows, shape) if self.seals else rows
         return self._wrap(rows, SHARE)
 
     def party_index(self, like: np.ndarray) -> np.ndarray:
@@ -156,14 +158,16 @@ class World:
 
     def _draw(self, groups, ring, shape, name):
         """Fresh coins for each group: (1, *shape), or (0, *shape) without its key."""
+        self._check_home()
         self._tick()
         label = self.ledger.label(name)
         given = self.coins and self.coins(label, ring, (len(groups), *shape))
         if given is not None:
             return list(given[:, None])
-        purpose, absent = f"{label} {ring}", np.zeros((0, *shape), ring.dtype)
-        return [ring.uniform(stream(self._keys[g], purpose, self.counter), (1, *shape))
-                if g in self._keys else absent for g in groups]
+        label = f"{label} {ring.name}"
+        return [ring.uniform(stream(self._keys[g], label, self.counter), (1, *shape))
+                if g in self._keys else np.zeros((0, *shape), ring.dtype)
+                for g in groups]
 
     def common_coins(self, ring: Ring, shape: tuple, name: str) -> np.ndarray:
         """Coins known to all workers and nobody else, (1 or 0, *shape). No message."""
@@ -184,7 +188,7 @@ class World:
         derives its share from its key with the provider, which holds all these keys.
         With seals, the provider sends the last worker its share of them, offline.
         """
-        dealer = str(self.crypto_provider)
+        dealer = self.roles[-1]
         rows, known = self._deal(ring, shape, name)
         mask = Mask(self.ledger.label(name), self.counter)
         if self.seals:
@@ -197,9 +201,9 @@ class World:
 
     def _deal(self, ring, shape, name):
         """The workers' rows of a random number, and all of them at the provider."""
-        dealer = str(self.crypto_provider)
-        rows = self._draw([group(w, dealer) for w in self._workers], ring, shape, name)
-        return rows, np.stack([row[:self.has(dealer)] for row in rows], axis=1)
+        dealer = self.roles[-1]
+        rows, here = self._draw(self._dealt, ring, shape, name), dealer in self.here
+        return rows, np.concatenate([row[:here, None] for row in rows], axis=1)
 
     def zero_share(self, ring: Ring, shape: tuple, name: str) -> Share:
         """A fresh Share of zero, uniform to any coalition that leaves out two workers.
@@ -239,7 +243,7 @@ class World:
         """
         owner, held = self._named(owner), {}
         for name, (value, ring) in values.items():
-            value, n = self._unwrap(value, local(owner)), int(self.has(owner))
+            value, n = self._unwrap(value, local(owner)), int(owner in self.here)
             typed = isinstance(value, np.ndarray) and isinstance(ring, Ring)
             if not typed or value.shape[:1] != (n,) or value.dtype != ring.dtype:
                 raise ValueError(f"share: {shown((value, ring))} came; pass a ring and "
@@ -250,22 +254,22 @@ class World:
         if self.seals:
             held = {name: (self.seals.attach(*pair), pair[1])
                     for name, pair in held.items()}
-        return tuple(self._share(ring, rows) for (_, ring), rows in
-                     zip(held.values(), self._split(owner, held), strict=True))
+        return tuple([self._share(ring, rows) for (_, ring), rows in
+                      zip(held.values(), self._split(owner, held), strict=True)])
 
     def _split(self, owner, held):
         """The workers' shares of an owner's values, (worker_here, *shape) each."""
         last = owner if owner in self._workers else self._workers[-1]
         groups = [group(w, owner) for w in self._workers if w != last]
         place = self._workers.index(last)
-        split, messages = [], []
-        for name, (value, ring) in held.items():
-            rows = self._draw(groups, ring, value.shape[1:], name)
-            split.append(rows)
-            messages.append((owner, last, name, ring, reduce(ring.sub, rows, value)))
-        for rows, rest in zip(split, self._exchange(messages).values(), strict=True):
-            rows.insert(place, rest)
-        return split
+        split = {name: self._draw(groups, ring, value.shape[1:], name)
+                 for name, (value, ring) in held.items()}
+        rest = self._exchange(
+            [(owner, last, name, ring, reduce(ring.sub, split[name], value))
+             for name, (value, ring) in held.items()])
+        for name, rows in split.items():
+            rows.insert(place, rest[owner, last, name])
+        return split.values()
 
     def open(self, /, **shares: Share) -> tuple[np.ndarray, ...]:
         """Reveal secrets to all workers: a tuple of common arrays (1 or 0, *shape).
@@ -283,7 +287,7 @@ class World:
         if self.seals:
             for share, y in zip(shares.values(), opened, strict=True):
                 self.seals.remember(self._unwrap(share.rows, SHARE), y, share.ring)
-        return tuple(self._wrap(y, COMMON) for y in opened)
+        return tuple([self._wrap(y, COMMON) for y in opened])
 
     def gather(self, role: Role | str, /, **shares: Share) -> tuple[np.ndarray, ...]:
         """Send all shares to one `role`: a tuple of (role_here, n_workers, *shape).
@@ -321,12 +325,11 @@ class World:
             rows = self.values_in(self._unwrap(share.rows, SHARE), share.ring)
             if share.world is not self or len(rows) != len(self.workers_here):
                 raise ValueError("no Share of this World's workers; share it here")
-            own = dict(zip(self.workers_here, rows[:, None], strict=True))
-            messages += [(src, dst, name, share.ring, own.get(src, rows[:0]))
+            messages += [(src, dst, name, share.ring, rows[self._row[src]])
                          for src in self._workers for dst in receivers]
         spend([mask for share in shares.values() for mask in hiding(share)])
         received = self._exchange(messages)
-        me = next((r for r in receivers if r in self.here), receivers[0])
+        me, *_ = [r for r in receivers if r in self.here] or receivers
         return [(share.ring, [received[src, me, name] for src in self._workers])
                 for name, share in shares.items()]
 
@@ -363,7 +366,6 @@ class World:
                                "draw the same masks; make a World of its own here")
 
     def _tick(self):
-        self._check_home()
         if self.seals and self.seals.void:
             raise Cheated("a worker cheated in this World; make another one")
         self.counter += 1
@@ -389,32 +391,36 @@ class World:
         if sent:
             self._tick()
         self.ledger.add_round(self.counter, [
-            (src, dst, name, str(ring), rows.shape[1:], ring.nbytes(rows.shape[1:]))
+            (src, dst, name, ring.name, rows.shape[1:], ring.nbytes(rows.shape[1:]))
             for src, dst, name, ring, rows in sent])
-        names = dict.fromkeys(name for _, _, name, *_ in messages)
+        names = {name: None for _, _, name, *_ in messages}
         header = (self.counter, self.ledger.label(", ".join(names)))
-        for message in sent:
-            self._send(header, *message)
-        return {message[:3]: self._receive(header, *message) for message in messages}
+        self._send(header, sent)
+        return {(src, dst, name): rows if src in self.here and dst in self.here else
+                self._receive(header, src, dst, ring, rows.shape[1:])
+                for src, dst, name, ring, rows in messages}
 
-    def _send(self, header, src, dst, _, ring, rows):
-        if src in self.here and dst not in self.here:
-            self._link.put(src, dst, header, ring.pack(rows))
+    def _send(self, header, messages):
+        for src, dst, _, ring, rows in messages:
+            if src in self.here and dst not in self.here:
+                self._link.put(src, dst, header, ring.pack(rows))
 
-    def _receive(self, header, src, dst, _, ring, rows):
+    def _receive(self, header, src, dst, ring, shape):
         if dst not in self.here:
-            return np.zeros((0, *rows.shape[1:]), ring.dtype)
-        if src in self.here:
-            return rows
-        return self._link.receive(src, dst, header, ring, rows.shape[1:])[None]
+            return np.zeros((0, *shape), ring.dtype)
+        return self._link.receive(src, dst, header, ring, shape)[None]
 
     def _share(self, ring, rows, masks=None):
         """A Share from the rows of each worker; those of workers elsewhere are left."""
-        own = [r[:w in self.here] for w, r in zip(self._workers, rows, strict=True)]
-        own = np.concatenate(own)
+        own = self._rows_here(rows)
         if self.seals:              # (workers_here, 1 + seals, *shape)
             own = own.reshape(len(own) * own.shape[1], *own.shape[2:])
         return Share(self, ring, self._wrap(own, SHARE), masks)
+
+    def _rows_here(self, rows):
+        """Those of an array for each worker that belong to workers in this process."""
+        own = [r[:w in self.here] for w, r in zip(self._workers, rows, strict=True)]
+        return np.concatenate(own)
 
     def values_in(self, rows: np.ndarray, ring: Ring) -> np.ndarray:
         """The rows (workers_here, *shape) of a share, without those of its seals."""

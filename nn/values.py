@@ -55,9 +55,9 @@ def as_value(value: Any, caller: str = "Tensor") -> Value:
 
 def is_number(x: Any) -> bool:
     """Is `x` a single number, or an array without axes?"""
-    if not isinstance(x, (Number, np.generic, np.ndarray)):
+    if getattr(x, "ndim", 0) or isinstance(x, np.ma.MaskedArray):
         return False
-    return getattr(x, "ndim", 0) == 0 and not isinstance(x, np.ma.MaskedArray)
+    return isinstance(x, (Number, np.generic, np.ndarray))
 
 
 def as_number(x: Any, caller: str, finite: bool = False) -> int | float:
@@ -89,8 +89,9 @@ def exact(number: Any) -> Fraction | float:
     Sums of such fractions cancel exactly. The number stays a float if it is not finite,
     or if the fraction needs more than 128 bits.
     """
-    if not isfinite(number):
-        return number
-    number = Fraction(repr(float(number)) if isinstance(number, float) else number)
+    if not isinstance(number, Fraction):
+        if not isfinite(number):
+            return number
+        number = Fraction(repr(float(number)) if isinstance(number, float) else number)
     small = max(abs(number.numerator), number.denominator) < 2**128
     return number if small else float(number)

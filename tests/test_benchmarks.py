@@ -48,6 +48,13 @@ def test_a_role_by_itself_runs_the_batches_of_the_simulation(workers):
         runs["alice"]()
 
 
+def test_a_batch_takes_few_function_calls():
+    """Of Python and into C; they depend on no machine, and little on its versions."""
+    setting = batch.Setting("carry-tree")
+    tiny = batch.calls(batch.overhead(setting.world()))
+    assert tiny <= 17_200 and tiny == batch.calls(batch.batch(setting.world()))
+
+
 @pytest.mark.slow
 def test_all_commands_print_their_tables(capsys, monkeypatch):
     monkeypatch.setattr(scale, "ITEMS", (64, 128))

@@ -42,7 +42,7 @@ DRAWS, FASTER, MPI = {"matplotlib"}, {"threadpoolctl"}, {"mpi4py"}
 EXTRAS = {"mpc.course.graph": DRAWS, "mpc.course.pictures": DRAWS,
           "mpc.predict.pictures": DRAWS,
           "mpc.transport.blas": FASTER, "mpc.transport.mpi": MPI}
-MOST_CODE = 2320        # lines of code of the front room, without tiny and the library
+MOST_CODE = 2330        # lines of code of the front room, without tiny and the library
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,9 @@ class RecordedWorld(World):
         super().__init__(*args, **options)
         self.tape = []
 
-    def _send(self, header, src, dst, name, ring, rows):
-        self.tape.append(Parcel(src, dst, header, ring.pack(rows)))
+    def _send(self, header, messages):
+        self.tape += [Parcel(src, dst, header, ring.pack(rows))
+                      for src, dst, _, ring, rows in messages]
 
     def replay(self, role: Role | str, kind: type[World] = World, **options) -> World:
         """A World of class `kind` where `role` runs alone and receives from the tape.

@@ -185,7 +185,7 @@ class SealsOfEach(Seals):
         if ring not in self._keys:
             shape = self.number(ring), _batch(ring, self.world.n)
             rows, known = self.world._deal(ring, shape, "alpha")
-            self._keys[ring] = self._here(rows), ring.sum(known, axis=1)
+            self._keys[ring] = self.world._rows_here(rows), ring.sum(known, axis=1)
         return self._keys[ring]
 
     def _beside(self, keys, shape, ring):

@@ -109,8 +109,9 @@ def report(answers: Answers, names: list[str], owner: str) -> Iterator[str]:
     yield ""
     yield f"Rounds: {ledger.cost().rounds}"
     for role in answers.world.roles:
-        online, offline = (sum(n for kind, n in ledger.totals.nbytes.items()
-                               if (kind.src, kind.offline) == (role, flag))
+        online, offline = (sum(n for (_, _, src, _, offline), n
+                               in ledger.totals.nbytes.items()
+                               if (src, offline) == (role, flag))
                            for flag in (False, True))
         yield f"Bytes sent by {role}: {online:,}" + (
             f" and {offline:,} offline" * bool(offline))

@@ -216,9 +216,9 @@ def report(run: Run, options: Namespace) -> Iterator[str]:
     yield "Revealed, to the server alone:"
     for name, one, more in REVEALED:
         n = run.resumed.get(name, 0) + sum(
-            count for kind, count in ledger.totals.messages.items()
-            if kind.path.split("/")[0] == f"reveal {name}" and kind.name == "revealed"
-            and (kind.src, kind.dst) == (str(world.workers[0]), str(world.server)))
+            count for (path, *what, _), count in ledger.totals.messages.items()
+            if path.split("/")[0] == f"reveal {name}"
+            and what == ["revealed", str(world.workers[0]), str(world.server)])
         yield f"  {n:>5}  {one if n == 1 else more}"
     known = "Known to everybody: the shapes, the hyper-parameters"
     if options.initial_weights == "provider" and not options.reproducible:

@@ -22,7 +22,7 @@ from mpc.limbs import keep_large_blocks
 from mpc.train_mnist import console, forecast
 from mpc.train_mnist.arithmetics import Shared
 from mpc.train_mnist.options import Parser, parser
-from mpc.train_mnist.training import Net, make_step
+from mpc.train_mnist.training import SIZES, Net, make_step
 
 SETTINGS = (2, "securenn"), (2, "carry-tree"), (3, "carry-tree"), (5, "carry-tree")
 RELUS, BATCH = 8192, 64
@@ -55,18 +55,22 @@ def relus(world: mpc.World) -> Callable:
     return lambda: share(world, numbers).relu()
 
 
-def batch(world: mpc.World, size: int = BATCH, fresh: bool = True) -> Callable:
+def batch(world: mpc.World, size: int = BATCH, fresh: bool = True,
+          sizes: Sequence[tuple] = SIZES) -> Callable:
     """A function that runs one training batch of the network, as the command does.
 
     Pictures are shared anew each time, as in a first epoch, unless `fresh` is False.
+    The layers of another network have other `sizes`.
     """
     options = parser().parse_args(
         f"--workers {len(world.workers)} --ring-bits {world.ring.bits} "
         f"--security {world.security} "
         f"--truncation {world.truncation} --batch-size {size}".split())
     arithmetic, rng = Shared(options, world), np.random.default_rng(0)
-    model = arithmetic.model(Net(rng))
-    numbers = rng.normal(size=(size, 784)), np.eye(10)[rng.integers(0, 10, size)]
+    model = arithmetic.model(Net(rng, sizes=sizes))
+    (inputs, _), *_, (_, classes) = sizes
+    numbers = (rng.normal(size=(size, inputs)),
+               np.eye(classes)[rng.integers(0, classes, size)])
     step = make_step(arithmetic, model, options.lr)
     kept = None if fresh else [share(world, array) for array in numbers]
     return lambda: step(*kept or [share(world, array) for array in numbers])

@@ -92,8 +92,8 @@ def ledger_of(options: Namespace, **changes) -> np.ndarray:
     counted[0] = world.ledger.cost().rounds
     if world.seals:
         counted[-2:] = world.seals.waited, world.seals.checks
-    for kind, nbytes in world.ledger.totals.nbytes.items():
-        pair = world.roles.index(kind.src), world.roles.index(kind.dst)
+    for (_, _, src, dst, _), nbytes in world.ledger.totals.nbytes.items():
+        pair = world.roles.index(src), world.roles.index(dst)
         i = np.ravel_multi_index(pair, (len(world.roles),) * 2)
         counted[1 + i] += nbytes
     return counted
@@ -110,8 +110,8 @@ def with_checks(counted: np.ndarray, roles: tuple, seals: int) -> np.ndarray:
     assert world.seals
     world.seals.waiting = 1
     world.seals.check()
-    for kind, nbytes in world.ledger.totals.nbytes.items():
-        pair = roles.index(kind.src), roles.index(kind.dst)
+    for (_, _, src, dst, _), nbytes in world.ledger.totals.nbytes.items():
+        pair = roles.index(src), roles.index(dst)
         counted[1 + np.ravel_multi_index(pair, (len(roles),) * 2)] += more * nbytes
     counted[0] += more * world.ledger.cost().rounds
     return counted

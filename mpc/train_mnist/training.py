@@ -21,13 +21,13 @@ ACTIVATIONS = {"relu": nn.ReLU, "square": nn.Square}
 class Net(nn.Module):
     """784-128-64-10, fully connected. `rng` draws all weights, then all biases."""
 
-    def __init__(
-            self, rng: np.random.Generator | None = None, activation: str = "relu"):
+    def __init__(self, rng: np.random.Generator | None = None,
+                 activation: str = "relu", sizes: Sequence[tuple] = SIZES):
         rng = np.random.default_rng() if rng is None else rng
-        self.fc1, self.fc2, self.fc3 = layers = [nn.Linear(m, n) for m, n in SIZES]
+        self.fc1, self.fc2, self.fc3 = layers = [nn.Linear(m, n) for m, n in sizes]
         for parameters in ([layer.weight for layer in layers],
                            [layer.bias for layer in layers]):
-            for (fan_in, _), parameter in zip(SIZES, parameters, strict=True):
+            for (fan_in, _), parameter in zip(sizes, parameters, strict=True):
                 bound = 1 / np.sqrt(fan_in)
                 parameter.value = rng.uniform(-bound, bound, parameter.shape)
         self.activation = ACTIVATIONS[activation]()

@@ -309,9 +309,9 @@ class MpiWorld(World):
             self.seals.check()
         me, = self.here
         sent, received = Counter[str](), Counter[str]()
-        for kind, nbytes in self.ledger.totals.nbytes.items():
-            sent[kind.dst] += nbytes * (kind.src == me)
-            received[kind.src] += nbytes * (kind.dst == me)
+        for (_, _, src, dst, _), nbytes in self.ledger.totals.nbytes.items():
+            sent[dst] += nbytes * (src == me)
+            received[src] += nbytes * (dst == me)
         for verb, passed, counted in (("sent to", self._link.sent, sent),
                                       ("received from", self._link.received, received)):
             for role in self.roles:

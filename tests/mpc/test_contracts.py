@@ -178,7 +178,7 @@ REFUSED = [
 def test_operands_that_do_not_fit_are_refused_with_a_remedy(world, call, kind, message):
     with pytest.raises(kind, match=message):
         call(world, give(world, [1, 2, 3]))
-    assert world.ledger.path == ()
+    assert world.ledger.path == ""
 
 
 # ---- beside the paper

@@ -621,7 +621,7 @@ def test_the_rounding_of_public_products_repeats_with_a_seed_only():
     (-2 / 3, (-2, 3)), (0.1 + 0.2, (3, 10)), (1e-6, (1, 10**6)), (1e-9, (1, 10**9)),
     (-1e-9, (-1, 10**9)), (1e6, (10**6, 1)), (1e9, (10**9, 1)), (10**7, (10**7, 1)),
     (-10**7, (-10**7, 1)), (np.float32(0.1), (1, 10)), (np.float64(0.02), (1, 50)),
-    (np.int8(-3), (-3, 1)), (np.True_, (1, 1)), (np.array(0.25), (1, 4)),
+    (np.int8(-3), (-3, 1)), (np.True_, (1, 1)), (np.array(0.25)[()], (1, 4)),
     (Fraction(2, 7), (2, 7)),
 ])
 def test_a_factor_is_the_fraction_that_was_meant(number, fraction):

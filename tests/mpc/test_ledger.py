@@ -41,7 +41,7 @@ def test_a_message_knows_its_step_round_and_parties(ledger):
 
 def test_steps_nest_and_their_calls_are_counted(ledger):
     assert dict(ledger.calls) == {"layer": 1, "layer/multiply": 2, "layer/multiply2": 1}
-    assert ledger.path == () and ledger.label("x") == "x"
+    assert ledger.path == "" and ledger.label("x") == "x"
     with ledger.step("relu"), ledger.step("drelu"):
         assert ledger.label("x") == "relu/drelu/x"
 

@@ -171,7 +171,7 @@ def test_online_only_values_travel_and_offline_each_number_has_its_seals(
     for world in (honest, costly):
         x, world.since = signed(world, NUMBERS // 2**12), len(world.ledger.messages)
         if world.seals:             # the keys' first use sends nothing
-            world.seals.one(BITS, ()), world.seals.one(world.ring, ())
+            world.one(BITS, ()), world.one(world.ring, ())
         protocol(x)
     online = [elements(w.ledger, False, w.since) for w in (honest, costly)]
     assert online[0] == online[1]

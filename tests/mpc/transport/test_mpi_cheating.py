@@ -16,7 +16,7 @@ honest, seen = World._exchange, []
 
 def lying(self, messages):
     src, dst, name, ring, rows = messages[0]
-    if self.here == ("{cheat}",) and name == "{name}" and not self.ledger._offline:
+    if self.here == ("{cheat}",) and name == "{name}" and not self.ledger.is_offline:
         seen.append(name)
         if len(seen) == {which}:
             messages = [(src, dst, name, ring, ring.add(rows, 1) if len(rows) and (
