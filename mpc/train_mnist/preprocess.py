@@ -3,12 +3,13 @@
 On the carry tree the provider receives nothing, so it runs the training program alone
 (`mpc.transport.ahead`). With --preprocess the workers keep its messages in memory, and
 training starts once the last one has come. With --preprocess DIR they come from the
-files that --deal DIR wrote, one for each worker, and the provider takes no part.
+files that --deal DIR wrote, one for each other role, and the provider takes no part.
 
-A file holds the key that the worker shares with the provider, and all messages to this
-worker: its correlated randomness. It is as secret as the worker's shares, since with
-the files of all workers every message of the run can be read. Its masks hide one run
-only: a worker removes its file before the first message. Do not keep copies.
+A worker's file holds its correlated randomness: the key that it shares with the
+provider, and all messages of the provider to it. It is as secret as the worker's
+shares: with the files of all workers, the messages of the run reveal everything. Its
+masks hide one run only, so each role removes its file before the first message. A copy
+would repeat them, and the difference of two runs would leak.
 
 A file is a line with the format, a line with the SHA-256 of the rest, a line of JSON,
 and the messages. It is written as a `Draft`, so it is whole or missing.
@@ -16,7 +17,6 @@ and the messages. It is written as a `Draft`, so it is whole or missing.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import time
@@ -24,8 +24,9 @@ from argparse import Namespace
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from mpc.program import World
 from mpc.randomness import fresh_key
@@ -37,7 +38,7 @@ from mpc.train_mnist.options import roles_here
 from mpc.train_mnist.save import Draft
 from mpc.transport import handshake
 from mpc.transport.ahead import DEALT, Ahead, Outbox, used_up
-from mpc.transport.link import Disagreement, Parcel
+from mpc.transport.link import Parcel
 from mpc.transport.mpi import from_wire, to_wire
 from mpc.world import group, make_keys, role_names
 
@@ -52,19 +53,22 @@ AGAIN = "deal again, with --deal"
 
 
 class Dealt(NamedTuple):
-    """The file of one worker, open at its first message."""
+    """The file of one role."""
 
     path: Path
     session: str        # a random name, common to the files that were dealt together
-    key: bytes          # of this worker and the provider
-    file: BinaryIO
+    key: bytes          # of this worker and the provider; b"" for the server
+    start: int          # the place of the first message
 
-    def parcels(self, worker: str) -> Iterator[Parcel]:
-        """The messages to this worker, in order."""
-        with self.file:
-            while size := self.file.read(8):
-                message = self.file.read(int.from_bytes(size, "little"))
-                yield from_wire(DEALER, worker, message)
+    def take(self, role: str) -> Iterator[Parcel | None]:
+        """None, and then the messages to this `role`; the file is removed first."""
+        with self.path.open("rb") as file:
+            self.path.unlink()
+            yield None
+            file.seek(self.start)
+            while size := file.read(8):
+                message = file.read(int.from_bytes(size, "little"))
+                yield from_wire(DEALER, role, message)
 
 
 def run_provider(options: Namespace, keys: dict,
@@ -97,10 +101,10 @@ def prepared_world(options: Namespace, log: Callable = print) -> World | None:
     *others, _ = role_names(options.workers)
     here, files = [role for role in others if role in roles_here(options)], None
     if options.preprocess is True:
-        size = check_memory(options)
+        size = check_memory(options) if "server" in here else 0     # one asks for all
     else:
         files = {role: read(Path(options.preprocess), role, options)
-                 for role in here if role != "server"}
+                 for role in here}
     if options.world == "mpi":
         world = make_world(options, absent=(DEALER,))
         keys, link = world._keys, world._link
@@ -108,9 +112,9 @@ def prepared_world(options: Namespace, log: Callable = print) -> World | None:
         keys, link = _keys(options), None
     start = time.perf_counter()
     if files is not None:
-        claim(files, world if link else None)
-        keys |= {group(worker, DEALER): file.key for worker, file in files.items()}
-        dealt = {worker: file.parcels(worker) for worker, file in files.items()}
+        dealt = claim(files, world if link else None)
+        keys |= {group(role, DEALER): file.key for role, file in files.items()
+                 if file.key}
     else:
         kept = _deal_now(options, here, keys, link)
         dealt = {role: used_up(parcels) for role, parcels in kept.items()}
@@ -152,33 +156,36 @@ def _deal_now(options, here, keys, link):
 # ------------------------------------------------------------------ files
 
 
-def claim(files: dict[str, Dealt], world: World | None) -> None:
-    """Remove the files, which serve this run; raises ValueError if they do not match.
+def claim(files: dict[str, Dealt], world: World | None) -> dict:
+    """{role: its messages}; the files are removed, since they serve this run only.
 
-    Under MPI, `world` is that of this process.
+    Raises ValueError unless all were dealt together. Under MPI, `world` is that of this
+    process.
     """
-    sessions = {worker: file.session for worker, file in files.items()}
+    sessions = {role: file.session for role, file in files.items()}
     if world:
         me, = world.here
         sessions = handshake.meet(world, "dealt", {me: sessions.get(me)})
     if len(set(sessions.values()) - {None}) > 1:
-        raise Disagreement("--preprocess: the workers' files were not dealt together; "
-                           f"{AGAIN}")
-    for file in files.values():
+        raise ValueError("--preprocess: the files of the roles were not dealt "
+                         f"together; {AGAIN}")
+    taken = {role: file.take(role) for role, file in files.items()}
+    for role, parcels in taken.items():
         try:
-            file.path.unlink()
+            next(parcels)
         except OSError as error:
-            raise ValueError(f"--preprocess: {file.path}: cannot be removed "
-                             f"({error.strerror}), and a file serves one run; {AGAIN}"
-                             ) from None
+            raise ValueError(f"--preprocess: {files[role].path}: cannot be opened and "
+                             f"removed ({error.strerror}), and a file serves one run; "
+                             f"{AGAIN}") from None
+    return taken
 
 
-def file_name(worker: str) -> str:
-    return f"{worker}.dealt"
+def file_name(role: str) -> str:
+    return f"{role}.dealt"
 
 
 def deal(options: Namespace, log: Callable = print) -> None:
-    """Run the provider alone, and write a file for each worker: all of them or none."""
+    """Run the provider alone, and write a file for each other role: all or none."""
     folder, start = Path(options.deal), time.perf_counter()
     try:
         size = _write_files(options, folder)
@@ -191,10 +198,10 @@ def deal(options: Namespace, log: Callable = print) -> None:
 
 def _write_files(options, folder):
     """Write the files; the bytes of their messages."""
-    workers, keys = role_names(options.workers)[1:-1], _keys(options)
+    roles, keys = role_names(options.workers)[:-1], _keys(options)
     size, session = bytes_dealt(options), fresh_key().hex()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if any((folder / file_name(worker)).exists() for worker in workers):
+    if any((folder / file_name(role)).exists() for role in roles):
         raise ValueError(f"--deal {folder}: has files that no run has used; use or "
                          "remove them, or name another folder")
     free = shutil.disk_usage(folder).free
@@ -202,27 +209,28 @@ def _write_files(options, folder):
         raise ValueError(f"--deal {folder}: {size / 1e6:,.0f} MB are to be dealt, and "
                          f"{free / 1e6:,.0f} MB are free; name another folder")
     with ExitStack() as stack:
-        drafts = {worker: stack.enter_context(Draft(folder / file_name(worker), 0o600))
-                  for worker in workers}
-        hashes = {worker: hashlib.sha256() for worker in workers}
+        drafts = {role: stack.enter_context(Draft(folder / file_name(role), 0o600))
+                  for role in roles}
+        hashes = {role: sha256() for role in roles}
 
-        def write(worker, part):
-            hashes[worker].update(part)
-            drafts[worker].file.write(part)
+        def write(role, part):
+            hashes[role].update(part)
+            drafts[role].file.write(part)
 
         def keep(parcel):
             message = to_wire(parcel.header, parcel.payload)
             write(parcel.dst, len(message).to_bytes(8, "little") + message)
 
-        for worker, draft in drafts.items():
+        parameters = parameters_of(options)
+        for role, draft in drafts.items():
             draft.file.write(FORMAT + bytes(DIGITS) + b"\n")     # the hash comes last
-            head = {"role": worker, "session": session, "parameters":
-                    parameters_of(options), "key": keys[group(worker, DEALER)].hex()}
-            write(worker, json.dumps(head).encode() + b"\n")
+            head = {"role": role, "session": session, "parameters": parameters,
+                    "key": keys.get(group(role, DEALER), b"").hex()}
+            write(role, json.dumps(head).encode() + b"\n")
         run_provider(options, keys, keep)
-        for worker, draft in drafts.items():
+        for role, draft in drafts.items():
             draft.file.seek(len(FORMAT))
-            draft.file.write(hashes[worker].hexdigest().encode())
+            draft.file.write(hashes[role].hexdigest().encode())
             draft.file.seek(0, 2)
         _publish([*drafts.values()])
     return size
@@ -239,39 +247,37 @@ def _publish(drafts):
             raise
 
 
-def read(folder: Path, worker: str, options: Namespace) -> Dealt:
-    """The file of a `worker`; raises ValueError unless it is whole and of this run."""
-    path = folder / file_name(worker)
+def read(folder: Path, role: str, options: Namespace) -> Dealt:
+    """The file of a `role`; raises ValueError unless it is whole and of this run."""
+    path = folder / file_name(role)
     try:
-        file = path.open("rb")
+        with path.open("rb") as file:
+            form, checksum, whole = file.readline(99), file.read(DIGITS + 1), sha256()
+            start = file.tell()
+            while part := file.read(CHUNK):
+                whole.update(part)
+            file.seek(start)
+            head, start = file.readline(CHUNK), file.tell()
     except FileNotFoundError:
         raise ValueError(f"--preprocess {folder}: has no {path.name}, and a file "
                          f"serves one run; {AGAIN}") from None
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror}); correct its "
                          "permissions") from None
-    with ExitStack() as held:
-        held.enter_context(file)
-        if file.read(len(FORMAT)) != FORMAT:
-            raise ValueError(f"{path}: no file of --deal of this version; {AGAIN}")
-        checksum, whole = file.read(DIGITS + 1)[:-1], hashlib.sha256()
-        start = file.tell()
-        while part := file.read(CHUNK):
-            whole.update(part)
-        if whole.hexdigest().encode() != checksum:
-            raise ValueError(f"{path}: damaged, its checksum is wrong; {AGAIN}")
-        file.seek(start)
-        try:
-            head = json.loads(file.readline(CHUNK))
-            role, parameters = head["role"], dict(head["parameters"])
-            found = Dealt(path, str(head["session"]), bytes.fromhex(head["key"]), file)
-            if not all(isinstance(text, str) and text.isprintable()
-                       for text in (role, *parameters, *parameters.values())):
-                raise ValueError
-        except (ValueError, TypeError, KeyError, RecursionError):
-            raise ValueError(f"{path}: malformed; {AGAIN}") from None
-        if role != worker:
-            raise ValueError(f"{path}: is of {role}; give it back its name")
-        check_parameters(path, parameters, parameters_of(options), "train")
-        held.pop_all()
-    return found
+    if form != FORMAT:
+        raise ValueError(f"{path}: no file of --deal of this version; {AGAIN}")
+    if checksum != whole.hexdigest().encode() + b"\n":
+        raise ValueError(f"{path}: damaged, its checksum is wrong; {AGAIN}")
+    try:
+        found = json.loads(head)
+        named, parameters = found["role"], dict(found["parameters"])
+        dealt = Dealt(path, str(found["session"]), bytes.fromhex(found["key"]), start)
+        if not all(isinstance(text, str) and text.isprintable()
+                   for text in (named, *parameters, *parameters.values())):
+            raise ValueError
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ValueError(f"{path}: malformed; {AGAIN}") from None
+    if named != role:
+        raise ValueError(f"{path}: is of {named}; give it back its name")
+    check_parameters(path, parameters, parameters_of(options), "train")
+    return dealt
