@@ -8,7 +8,7 @@ files that --deal DIR wrote, one for each other role, and the provider takes no 
 A worker's file holds its correlated randomness: the key that it shares with the
 provider, and all messages of the provider to it. It is as secret as the worker's
 shares: with the files of all workers, the messages of the run reveal everything. Its
-masks hide one run only, so each role removes its file before the first message. A copy
+masks hide one run only, so each role removes its file before anything is shared. A copy
 would repeat them, and the difference of two runs would leak.
 
 A file is a line with the format, a line with the SHA-256 of the rest, a line of JSON,
