@@ -287,17 +287,17 @@ def run(options: Namespace) -> int:
         raise ValueError(problem)
     keep_large_blocks()
     log, world = functools.partial(print, flush=True), None
-    if options.deal or options.preprocess is not None:
+    if options.deal or options.preprocess:
         from mpc.train_mnist import preprocess  # it imports this module
-
-        if options.deal:
-            preprocess.deal(options, log)
-            return 0
-        world = preprocess.prepared_world(options, log)
-        if world is None:
-            return 0
+    if options.deal:
+        preprocess.deal(options, log)
+        return 0
     saves, status = options.save is not None and is_server(options), 0
     with reserved(options.save, Net()) if saves else nullcontext() as draft:
+        if options.preprocess:
+            world = preprocess.prepared_world(options, log)
+            if world is None:
+                return 0
         done = train(options, log, world, console.progress)
         if draft:
             try:

@@ -39,8 +39,7 @@ VALUES = {
     "--comparison": (("securenn", "carry-tree"), ("x",)),
     "--truncation": (("local", "provider"), ("",)),
     "--world": (("simulation", "mpi"), ("x",)),
-    **dict.fromkeys(("--save", "--checkpoint", "--resume", "--data-dir", "--deal",
-                     "--preprocess"), (PATHS,)),
+    **dict.fromkeys(("--save", "--checkpoint", "--resume", "--data-dir"), (PATHS,)),
     **dict.fromkeys(("--stream", "--ledger", "--reproducible", "--checked", "--help",
                      "--nonsense", "word"), None)}
 TINY = {"--train-items": "4", "--test-items": "4", "--epochs": "1"}
