@@ -50,8 +50,6 @@ DEALER = "crypto_provider"
 AGAIN = "deal again, with --deal"
 
 
-
-
 class Dealt(NamedTuple):
     """The file of one role."""
 
