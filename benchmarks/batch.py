@@ -4,10 +4,11 @@ Everything is measured in one process by interleaved repetitions. (In a fresh pr
 plain NumPy would take twice as long, and flatter us.) "plain" is the same network,
 loss and optimiser on float64 arrays. "all roles" is the simulation: all workers and
 the provider. A worker alone and the provider alone are replays of one role, which
-derives all its streams itself. Pictures stay shared and masked, as in every epoch
-except the first. "overhead" is the same batch of a 2-2-2-2 network on two items, whose
-arrays cost nothing: the time of Python, and the number of function calls, which depends
-on no machine.
+derives all its streams itself. "online" is the simulation without the provider, which
+has dealt ahead. Pictures stay shared and masked, as in every epoch except the first.
+"overhead" is the same batch of a 2-2-2-2 network on two items, whose arrays cost
+nothing: the time of Python, and the number of function calls, which depends on no
+machine.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import platform
 import pstats
 import subprocess
 import sys
+from collections import defaultdict, deque
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +32,8 @@ from mpc.audit.replay import RecordedWorld
 from mpc.limbs import keep_large_blocks
 from mpc.train_mnist import Net, costs, train, train_batch
 from mpc.train_mnist.options import parser
+from mpc.transport.ahead import Ahead, Outbox, used_up
+from mpc.world import make_keys, role_names
 
 
 class Setting(NamedTuple):
@@ -45,9 +49,9 @@ class Setting(NamedTuple):
         return [word for name, value in self._asdict().items()
                 for word in (f"--{name.replace('_', '-')}", str(value))]
 
-    def world(self, kind=mpc.World):
+    def world(self, kind=mpc.World, **more):
         return kind(self.workers, comparison=self.comparison, ring_bits=self.ring_bits,
-                    truncation=self.truncation)
+                    truncation=self.truncation, **more)
 
     def __str__(self):
         return " | ".join(map(str, self))
@@ -56,6 +60,7 @@ class Setting(NamedTuple):
 SETTINGS = [Setting(comparison, *ring) for comparison in ("carry-tree", "securenn")
             for ring in ((64, "provider"), (64, "local"), (44, "provider"))]
 SETTINGS.append(Setting("carry-tree", workers=3))
+WARM_UP = 3         # repetitions that do not count
 NAMES = "comparison", "bits", "truncation", "workers"
 
 
@@ -92,6 +97,18 @@ def alone(setting, batches):
     for _ in range(batches):
         run()
     return {role: batch(recorded.replay(role)) for role in ("alice", "crypto_provider")}
+
+
+def online(setting, batches):
+    """A function that runs the next batch, for which the provider has dealt ahead."""
+    *others, dealer = role_names(setting.workers)
+    keys, dealt = make_keys(role_names(setting.workers)), defaultdict(deque)
+    provider = batch(setting.world(here=(dealer,), keys=keys, link=Outbox(
+        lambda parcel: dealt[parcel.dst].append(parcel))))
+    for _ in range(batches):
+        provider()
+    link = Ahead(dealer, {role: used_up(dealt[role]) for role in others})
+    return batch(setting.world(here=others, keys=keys, link=link))
 
 
 def traffic(setting):
@@ -179,10 +196,12 @@ def show_batches(options):
     for setting in SETTINGS:
         tasks[setting] = batch(setting.world()), 1
         tasks["overhead", setting] = overhead(setting.world()), 1
+        if setting.comparison == "carry-tree":
+            tasks["online", setting] = online(setting, options.repeat + WARM_UP), 1
     with contextlib.ExitStack() as stack:
         if options.crypten:
             tasks["CrypTen"] = stack.enter_context(crypten(options.crypten)), 0
-        medians = interleaved(tasks, options.repeat)
+        medians = interleaved(tasks, options.repeat, WARM_UP)
     unit = medians["plain"]
     print(f"Python {platform.python_version()}, NumPy {np.__version__}, {kernels()}, "
           f"{options.threads} BLAS thread(s), {options.repeat} repetitions")
@@ -211,6 +230,14 @@ def show_batches(options):
         rounds, *sent = traffic(setting)
         cells += [str(rounds), *(f"{n / 1e6:.2f}" for n in sent), str(peak(setting))]
         print(f"| {setting} | {' | '.join(cells)} |", flush=True)
+    print_header(*NAMES, "online CPU ms, all but the provider", "x plain",
+                 "of all roles", "wall ms", "x plain")
+    for setting in SETTINGS:
+        if setting.comparison == "carry-tree":
+            cpu, wall = medians["online", setting]
+            print(f"| {setting} | {1e3 * cpu:.1f} | {cpu / unit[0]:.0f} | "
+                  f"{cpu / medians[setting][0]:.2f} | {1e3 * wall:.1f} | "
+                  f"{wall / unit[1]:.0f} |")
 
 
 def kernels():

@@ -1,8 +1,9 @@
 """One process per role and the simulation: ``python -m benchmarks.processes``.
 
-Both run in turn, so that a machine that changes its speed changes it for both; medians
+All run in turn, so that a machine that changes its speed changes it for all; medians
 are shown. Needs the extra mpi. Waiting roles should cost next to nothing: on fewer
 cores than roles, a role that polls while it waits would starve those that compute.
+"online" is four processes for which the provider has dealt ahead (`--preprocess`).
 """
 
 import argparse
@@ -38,16 +39,21 @@ def main():
     repetitions = options.parse_args().repetitions
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before, "
           f"{repetitions} repetitions; seconds a batch, median (minimum to maximum)\n")
-    print("| comparison | one process | four processes | ratio |\n"
+    print("| comparison | processes | seconds a batch | of one process |\n"
           "| --- | --- | --- | --- |")
     for name, words in SETTINGS.items():
-        ways = [*COMMAND, *words], [mpiexec(), "-n", "4", *COMMAND, *words]
-        pairs = [[seconds(way) for way in ways] for _ in range(repetitions)]
-        taken = list(zip(*pairs, strict=True))
-        one, four = map(statistics.median, taken)
-        shown = " | ".join(
-            f"{statistics.median(t):.3f} ({min(t):.3f} to {max(t):.3f})" for t in taken)
-        print(f"| {name} | {shown} | {four / one:.2f} |", flush=True)
+        one = [*COMMAND, *words]
+        four = [mpiexec(), "-n", "4", *one]
+        ways = {"one": one, "four": four}
+        if "carry-tree" in words:
+            ways |= {"one, online": [*one, "--preprocess"],
+                     "four, online": [*four, "--preprocess"]}
+        runs = [[seconds(way) for way in ways.values()] for _ in range(repetitions)]
+        taken = dict(zip(ways, zip(*runs, strict=True), strict=True))
+        for way, t in taken.items():
+            ratio = statistics.median(t) / statistics.median(taken["one"])
+            print(f"| {name} | {way} | {statistics.median(t):.3f} ({min(t):.3f} to "
+                  f"{max(t):.3f}) | {ratio:.2f} |", flush=True)
     print(f"\nload {os.getloadavg()[0]:.1f} after")
 
 

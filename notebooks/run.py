@@ -124,7 +124,7 @@ def execute(path, timeout=300):
     """Run the notebook at `path`: (the notebook with fresh outputs, all attempts)."""
     notebook = nbformat.read(path, as_version=4)
     attempts, (right, not_yet) = [], replies(path)
-    translated = not_yet != "Not yet: "         # then `due`, which is English, is of no use
+    translated = not_yet != "Not yet: "             # and `due` is English
     client = NotebookClient(
         notebook, timeout=timeout, kernel_name="python3", coalesce_streams=True,
         extra_arguments=["--log-level=ERROR"],

@@ -58,7 +58,7 @@ def check(function: Callable[[Any], str | None]) -> Callable[[Any], None]:
     def run(answer):
         wrong = mistake(answer)
         print(f"Not yet: {wrong}." if wrong else f"Right. {function.__doc__}")
-    run.mistake = mistake                       # exercises_de prints it in German
+    run.mistake = mistake       # type: ignore[attr-defined]    # for exercises_de
     return run
 
 

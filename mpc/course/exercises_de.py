@@ -156,9 +156,10 @@ SENTENCES = {
     "the orange piece, a b, is missing": "das orange Teil, a b, fehlt",
     "epsilon goes with b, and delta with a; look at the rectangle":
         "epsilon gehört zu b und delta zu a; sieh dir das Rechteck an",
-    "{}'s share depends on the other worker's shares: each worker computes with its own":
-        "der Anteil von {} hängt von Anteilen des anderen Workers ab: Jeder rechnet mit "
-        "seinen eigenen",
+    "{}'s share depends on the other worker's shares: each worker computes with its "
+    "own":
+        "der Anteil von {} hängt von Anteilen des anderen Workers ab: Jeder rechnet "
+        "mit seinen eigenen",
     "1,204,224 bytes: a worker sends the factors, of 50,176 and 100,352 elements.":
         "1 204 224 Bytes: Ein Worker schickt die Faktoren, mit 50 176 und 100 352 "
         "Elementen.",
@@ -228,7 +229,8 @@ SENTENCES = {
         "mit 32 Bits kann c gleich {} sein, und das ist 0 mod {}",
     "{} is {} times {}: a product of non-zero numbers can be 0":
         "{} ist {} mal {}: Ein Produkt von Zahlen, die nicht 0 sind, kann 0 sein",
-    "{} works, but so does a smaller one": "mit {} geht es, aber auch mit einem kleineren",
+    "{} works, but so does a smaller one":
+        "mit {} geht es, aber auch mit einem kleineren",
     "2 times 8 is 16, the first number of the upper half: the limit is 2^(l-2).":
         "2 mal 8 ist 16, die erste Zahl der oberen Hälfte: Die Grenze ist 2^(l-2).",
     "{} is not a positive number of this ring: they go from 1 to 15":
@@ -291,8 +293,8 @@ SENTENCES = {
         "und niemand kann es erkennen.",
     "the biases are noise now: alice does not know bob's share, so she can add to her "
     "own but not replace it":
-        "die Biase sind jetzt Rauschen: Alice kennt bobs Anteil nicht, also kann sie zu "
-        "ihrem etwas addieren, ihn aber nicht ersetzen",
+        "die Biase sind jetzt Rauschen: Alice kennt bobs Anteil nicht, also kann sie "
+        "zu ihrem etwas addieren, ihn aber nicht ersetzen",
     "the 7 gains only {} over the others, not 5; shares are in thousandths":
         "die 7 gewinnt nur {} gegenüber den anderen, nicht 5; Anteile zählen "
         "Tausendstel",

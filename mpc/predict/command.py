@@ -34,7 +34,8 @@ AT_ONCE = 64        # pictures
 WITHOUT_EFFECT = ("train_items", "test_items", "stream", "epochs", "batch_size", "lr",
                   "seed", "initial_weights", "arithmetic", "log_interval", "save",
                   "checkpoint", "resume", "every", "dp_epsilon", "dp_noise",
-                  "dp_delta", "dp_clip", "dp_noise_by", "dp_lesson")
+                  "dp_delta", "dp_clip", "dp_noise_by", "dp_lesson", "preprocess",
+                  "deal")
 DESCRIPTION = """\
 Ask a trained model about pictures of digits, on secret shares. The server owns the
 model and a worker the pictures; only this worker learns the answers. One process

@@ -145,13 +145,16 @@ class Shared(Fixed):
             return super().reveal_model(model)
 
 
-def make_world(options: Namespace) -> mpc.World:
-    """The World of `options`: a simulation, or this process's role under MPI."""
+def make_world(options: Namespace, **more) -> mpc.World:
+    """The World of `options`: a simulation, or this process's role under MPI.
+
+    With `keys`, a World of some roles in this process. `more` are arguments of a World.
+    """
     settings = {"seed": options.seed if options.reproducible else None,
                 "ring_bits": options.ring_bits, "comparison": options.comparison,
                 "truncation": options.truncation, "security": options.security,
-                "seals": options.seals}
-    if options.world == "mpi":
+                "seals": options.seals, **more}
+    if options.world == "mpi" and "keys" not in more:
         return MpiWorld(options.workers, public=common_options(options), **settings)
     return mpc.World(options.workers, checked=options.checked, **settings)
 

@@ -48,7 +48,8 @@ from nn import Module
 FORMAT = b"mpc-numpy checkpoint 1"
 MOST_BYTES = 10**8          # of a file; the shares of the network take a hundredth
 EARLIER = "delete it to go on from an earlier checkpoint"
-SCHEDULE = "checkpoint", "resume", "every"      # do not change the result
+# These do not change the result.
+SCHEDULE = "checkpoint", "resume", "every", "preprocess", "deal"
 
 
 class Point(NamedTuple):
@@ -383,15 +384,20 @@ def _checked(path, role, done, parameters, own):
                          "back its name")
     if not _is_sound(saved.point):
         raise ValueError(f"{path}: malformed; {EARLIER}")
-    for name in sorted(parameters.keys() | theirs.keys()):
-        our, their = (v.get(name, "nothing") for v in (parameters, theirs))
-        if our != their:
-            raise ValueError(f"{path}: was written with {name} {their}, not {our}; "
-                             "resume with the options and the version of that run")
+    check_parameters(path, theirs, parameters, "resume")
     if saved.data != own:
         raise ValueError(f"{path}: {role} had other data; with --reproducible, the "
                          "masks of those data must not hide others")
     return saved
+
+
+def check_parameters(path: Path, theirs: dict, ours: dict, go_on: str) -> None:
+    """Raise ValueError unless a file has these parameters; `go_on` is a verb."""
+    for name in sorted(ours.keys() | theirs.keys()):
+        our, their = (values.get(name, "nothing") for values in (ours, theirs))
+        if our != their:
+            raise ValueError(f"{path}: was written with {name} {their}, not {our}; "
+                             f"{go_on} with the options and the version of that run")
 
 
 def _is_sound(point):

@@ -126,7 +126,7 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
             test()
     step = (private_step(arithmetic, model, options) if options.dp else
             make_step(arithmetic, model, options.lr))
-    simulated = world is None or world.here == world.roles
+    simulated = world is None or len(world.here) > 1
     messages = world.ledger.messages if world else Messages()
     least, most = losses_in_range(options)
     warned = not all(least <= loss <= most for loss in losses)     # before a resume
@@ -286,10 +286,19 @@ def run(options: Namespace) -> int:
     if problem:
         raise ValueError(problem)
     keep_large_blocks()
-    log = functools.partial(print, flush=True)
+    log, world = functools.partial(print, flush=True), None
+    if options.deal or options.preprocess:
+        from mpc.train_mnist import preprocess  # it imports this module
+    if options.deal:
+        preprocess.deal(options, log)
+        return 0
     saves, status = options.save is not None and is_server(options), 0
     with reserved(options.save, Net()) if saves else nullcontext() as draft:
-        done = train(options, log, progress=console.progress)
+        if options.preprocess:
+            world = preprocess.prepared_world(options, log)
+            if world is None:
+                return 0
+        done = train(options, log, world, console.progress)
         if draft:
             try:
                 write_model(draft, done.model, options.save)

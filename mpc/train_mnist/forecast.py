@@ -31,7 +31,8 @@ from mpc.train_mnist.options import Parser, check_options, flag, parser, whole
 NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
 TIMED = 256         # the most items of a batch that is timed
 WITHOUT_EFFECT = ("arithmetic", "seed", "reproducible", "data_dir", "save", "ledger",
-                  "checked", "world", "checkpoint", "resume", "every", "dp_lesson")
+                  "checked", "world", "checkpoint", "resume", "every", "dp_lesson",
+                  "preprocess", "deal")
 DESCRIPTION = """\
 Predict the cost of a training run on a network: the exact rounds and bytes, and the
 time, estimated as the sum of waiting, moving bytes and computing."""

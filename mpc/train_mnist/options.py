@@ -268,6 +268,16 @@ def _checkpoints(add):
         help=f"write a checkpoint after every N-th batch (default {EVERY})")
 
 
+def _preprocessing(add):
+    add("--preprocess", nargs="?", const=True, type=path_name, metavar="DIR",
+        help="let the crypto provider deal for the whole run before training starts, "
+        "so that training is online work only; the workers keep it in memory, or take "
+        "it from the files of --deal DIR, which serve one run (not with SecureNN)")
+    add("--deal", type=path_name, metavar="DIR",
+        help="run the crypto provider alone, write to DIR a file for each other role, "
+        "which no other user may read, and end; give the other options as for training")
+
+
 def _processes(add):
     add("--world", choices=("simulation", "mpi"),
         help="run all roles in this process, or each role in an MPI process (default: "
@@ -277,7 +287,8 @@ def _processes(add):
 GROUPS = {"data": _data, "training": _training,
           "arithmetic and protocol": _arithmetic,
           "differential privacy": _privacy, "output": _output,
-          "checkpoints": _checkpoints, "processes": _processes}
+          "checkpoints": _checkpoints, "preprocessing": _preprocessing,
+          "processes": _processes}
 
 
 def reveals_loss(options: Namespace, n_items: int) -> bool:
@@ -292,9 +303,11 @@ def reveals_loss(options: Namespace, n_items: int) -> bool:
 
 def common_options(options: Namespace) -> dict:
     """The options that must be the same for all roles."""
-    given = {name: bool(getattr(options, name)) for name in ("checkpoint", "resume")}
-    return {name: value for name, value in (vars(options) | given).items()
-            if name not in LOCAL}
+    found = vars(options) | {name: bool(getattr(options, name))
+                             for name in ("checkpoint", "resume")}
+    if isinstance(options.preprocess, str):
+        found["preprocess"] = "DIR"
+    return {name: value for name, value in found.items() if name not in LOCAL}
 
 
 def roles_here(options: Namespace) -> tuple[str, ...]:
@@ -338,6 +351,9 @@ def check_options(options: Namespace, command: str = "train_mnist") -> str | Non
     if mpi and options.checked:
         return ("--checked: the comparison needs all shares in one process; leave it "
                 "out, or start the command without mpiexec")
+    problem = check_preprocessing(options)
+    if problem:
+        return problem
     sealed = options.security == "abort"
     if sealed and options.ring_bits > 64 - SPARE:
         return (f"--ring-bits {options.ring_bits}: --security abort needs {SPARE} bits "
@@ -361,6 +377,34 @@ def check_options(options: Namespace, command: str = "train_mnist") -> str | Non
                     f"{options.workers} workers owns at least one item; take "
                     f"{options.workers} or more")
     return check_range(options) if options.arithmetic != "float" else None
+
+
+def check_preprocessing(options: Namespace) -> str | None:
+    """Why the provider cannot deal ahead as these options say, or None."""
+    name = "--deal" if options.deal else "--preprocess"
+    if options.deal is None and options.preprocess is None:
+        return None
+    if options.deal and options.preprocess is not None:
+        return "--deal and --preprocess: deal first and train later; give one of them"
+    if options.arithmetic != "shared":
+        return (f"{name}: --arithmetic {options.arithmetic} has no provider; leave one "
+                "of them out")
+    if options.checkpoint or options.resume:
+        return (f"{name}: not with --checkpoint or --resume, whose runs start again "
+                "with other masks; leave one of them out")
+    if options.checked:
+        return (f"{name}: --checked needs all roles at once; leave one of them out")
+    if options.security == "semi-honest" and (
+            options.comparison or ("securenn" if options.workers == 2 else "")
+            ) == "securenn":
+        return (f"{name}: with SecureNN the provider also works online; add "
+                "--comparison carry-tree, where it works offline only")
+    if options.deal and options.world == "mpi":
+        return "--deal: the provider deals alone; start it without mpiexec"
+    for other in ("save", "ledger"):
+        if options.deal and getattr(options, other):
+            return f"--{other} has no effect with --deal; leave it out"
+    return None
 
 
 def check_dp(options: Namespace) -> str | None:

@@ -26,7 +26,8 @@ def test_help_names_the_defaults_and_its_example_works(capsys):
         assert getattr(options(""), name.replace("-", "_")) == int(default), name
     titles = re.findall(r"^(\w.*):\n  \S", out[:out.index("example:")], re.M)
     assert titles == ["options", "data", "training", "arithmetic and protocol",
-                      "differential privacy", "output", "checkpoints", "processes"]
+                      "differential privacy", "output", "checkpoints", "preprocessing",
+                      "processes"]
     example = re.search(r"^  python -m mpc.train_mnist (.*)$", out, re.M)[1]
     assert options(example).workers == 3
 
@@ -82,6 +83,22 @@ FOR_TWO = "a protocol for two workers, wrong for"
     ("--seals 2", "--seals has no effect without --security abort", "leave it out"),
     ("--security abort --checkpoint {tmp}/run", "--checkpoint and --resume: not with "
      "--security abort, whose seals no later run can check", "leave them out"),
+    ("--preprocess", "--preprocess: with SecureNN the provider also works online",
+     "add --comparison carry-tree"),
+    ("--deal {tmp}/d --comparison securenn", "--deal: with SecureNN", "carry-tree"),
+    ("--workers 3 --preprocess --deal {tmp}/d", "--deal and --preprocess: deal first",
+     "give one of them"),
+    ("--preprocess --arithmetic float", "--preprocess: --arithmetic float has no "
+     "provider", "leave one of them out"),
+    ("--workers 3 --preprocess --checkpoint {tmp}/run", "--preprocess: not with "
+     "--checkpoint or --resume", "leave one of them out"),
+    ("--workers 3 --preprocess --checked", "--preprocess: --checked needs all roles",
+     "leave one of them out"),
+    ("--workers 3 --deal {tmp}/d --save {tmp}/m", "--save has no effect with --deal",
+     "leave it out"),
+    ("--workers 3 --preprocess --train-items 60000 --epochs 1", "--preprocess: the "
+     "provider would deal 2,", "or --deal DIR and --preprocess DIR"),
+    ("--deal --workers 3", "--deal: expected one argument", "--help"),
     ("--dp-epsilon 3 --dp-noise 1", "--dp-epsilon and --dp-noise: one follows from",
      "give one of them"),
     ("--dp-clip 1", "--dp-clip has no effect without --dp-epsilon or --dp-noise", ""),
