@@ -571,18 +571,18 @@ def truncated(text):
     return found
 
 
-@pytest.mark.parametrize("text, coarse", [
-    ("", 0), ("--comparison carry-tree", 0), ("--workers 3", 0), ("--workers 5", 0),
-    ("--lr 0.1", 0), ("--precision-fractional 4", 0),
-    ("--base 2 --precision-fractional 10", 0),
-    # with less room, or for a rate that is no 1 / n, errors are rounded once more
-    ("--ring-bits 48", 1), ("--ring-bits 48 --workers 3", 1), ("--ring-bits 44", 1),
-    ("--lr 0.03", 1), ("--lr 0.0213", 1), ("--lr 0.0213 --ring-bits 44", 1),
-    ("--workers 3 --lr 0.03 --ring-bits 48", 1)])
+@pytest.mark.parametrize("text", [
+    "", "--comparison carry-tree", "--workers 3", "--workers 5", "--lr 0.1",
+    "--precision-fractional 4", "--base 2 --precision-fractional 10", "--ring-bits 48",
+    "--ring-bits 48 --workers 3", "--ring-bits 44", "--lr 0.03", "--lr 0.0213",
+    "--lr 0.0213 --ring-bits 44", "--workers 3 --lr 0.03 --ring-bits 48"])
 @pytest.mark.parametrize("batch", [8, 64])
-def test_a_batch_truncates_no_update_of_a_finer_weight(text, coarse, batch):
-    """Only each item's outputs of three layers, and its gradients of two."""
-    due = [*LAYERS, *LAYERS[:2], *LAYERS[2:] * coarse]
+def test_a_batch_truncates_no_update_of_a_finer_weight(text, batch):
+    """Only each item's outputs of three layers, and its gradients of all three.
+
+    The last gradient is a second quotient of the last output.
+    """
+    due = [*LAYERS, *LAYERS]
     found, = truncated(f"{text} --batch-size {batch} --train-items {batch}")
     assert found == sorted((batch, *shape) for shape in due)
 
@@ -593,16 +593,15 @@ def test_a_batch_truncates_no_update_of_a_finer_weight(text, coarse, batch):
 @pytest.mark.parametrize("batch, last", [
     (64, 36), (60, 7), (7, 6), (96, 64), (100, 57), (33, 4), (4, 3)])
 def test_a_smaller_last_batch_truncates_no_update_either(text, batch, last):
-    """Except, in a small ring, those of the last bias."""
+    """Except, in a small ring and for a rate that does not suit, of the last bias."""
     found = truncated(f"{text} --batch-size {batch} --train-items {batch + last}")
     bias = "ring-bits" in text and (10,)
     for n, shapes in zip((batch, last), found, strict=True):
-        shapes = [shape for shape in shapes if shape != bias]
-        outputs = [(n, *shape) for shape in (*LAYERS, *LAYERS[:2])]
-        assert shapes in (sorted(outputs), sorted([*outputs, (n, 10)]))
+        assert [shape for shape in shapes if shape != bias] == sorted(
+            (n, *shape) for shape in (*LAYERS, *LAYERS))
 
 
-@pytest.mark.parametrize("text", ["--lr 0.123457", "--ring-bits 31"])
+@pytest.mark.parametrize("text", ["--ring-bits 40", "--ring-bits 31"])
 def test_the_updates_of_ordinary_weights_are_truncated(text):
     found, = truncated(f"{text} --batch-size 8 --train-items 8")
     assert set(PARAMETERS.values()) <= set(found)
