@@ -28,7 +28,7 @@ is truncated to the scale that makes the update a multiple of the weight's raw v
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import partial, wraps
+from functools import lru_cache, partial, wraps
 from math import ceil, prod
 
 import numpy as np
@@ -606,6 +606,7 @@ def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
     return values[0]._with(joined, boolean=boolean)
 
 
+@lru_cache
 def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
     """The largest scale up to the unit of a g for an update by ``x.T @ g * c``.
 
@@ -618,6 +619,7 @@ def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
                    d / (1 << (ceil(d) - 1).bit_length()))
 
 
+@lru_cache
 def _near(ratio, largest):
     """`ratio` to within a millionth of it: a whole number if one is so near.
 

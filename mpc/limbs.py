@@ -70,7 +70,8 @@ def split_limbs(x: np.ndarray, bits: int = 64) -> list[np.ndarray]:
     |a| <= 2^(b-1) for all.
     """
     unused, limbs = 64 - bits, []
-    rest = (x << unused).view(np.int64) >> unused       # with the sign of the word
+    rest = (x << unused).view(np.int64)
+    rest >>= unused                             # with the sign of the word
     for size in limb_sizes(bits)[:-1]:
         limb = rest << 64 - size
         limb >>= 64 - size

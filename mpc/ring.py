@@ -59,6 +59,11 @@ class Ring:
     def mul(self, x: np.ndarray | int, y: np.ndarray | int) -> np.ndarray:
         return self._reduced(np.multiply(x, y, dtype=self.wide))
 
+    def add_multiple(self, x: np.ndarray, k: int, y: np.ndarray) -> np.ndarray:
+        """``x + k y``."""
+        total = np.multiply(y, k % self.order, dtype=self.wide)
+        return self._reduced(np.add(x, total, out=total))
+
     def sum(self, x: np.ndarray, axis: int | tuple, keepdims=False) -> np.ndarray:
         for a in np.atleast_1d(axis):
             x = reduce(self.add, np.split(x, max(x.shape[a], 1), axis=a))
@@ -164,6 +169,14 @@ class Z2k(_OfWords):
 
     def sub(self, x, y):
         return self._reduced(np.subtract(x, y, dtype=self.dtype))
+
+    def uniform(self, take, shape):
+        """In one pass over the stream, of which a few more bytes are read."""
+        n, width = prod(shape), self.width
+        payload = take(n * width + self.dtype.itemsize - width)
+        words = np.ndarray(n, self.dtype, payload, strides=width)
+        whole = self.bits + self.spare == 64
+        return (words if whole else self._reduced(words.copy())).reshape(shape)
 
     def value(self, x: np.ndarray) -> np.ndarray:
         """The values of elements: without the spare bits."""
