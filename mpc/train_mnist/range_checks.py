@@ -50,6 +50,13 @@ def weight_scale(options: Namespace) -> int:
     return factor if coarsest >= COARSEST and factor >= unit else 1
 
 
+def suits(options: Namespace, bits: int) -> bool:
+    """Do numbers fit a ring of so many bits, and do updates need no truncation?"""
+    options = Namespace(**vars(options) | {"ring_bits": bits})
+    return (not options.dp and not check_range(options)
+            and weight_scale(options) > 1)
+
+
 def private_weight_scale(options: Namespace) -> int:
     """The largest power of two for which a layer's product has room.
 

@@ -13,6 +13,7 @@ from training_runs import command, options, trained
 from mpc import truncation
 from mpc.encoding import as_fraction
 from mpc.fixed_point import gradient_scale
+from mpc.predict.command import predict_parser
 from mpc.ring import Z2k, raw_limit
 from mpc.train_mnist import range_checks, training
 from mpc.train_mnist.range_checks import weight_scale
@@ -190,13 +191,14 @@ def test_the_process_ends_with_the_status_and_the_line():
 
 @pytest.mark.parametrize("text, factor, coarsest", [
     # room for outputs 40 times as large, and zeros that a comparison skips
-    ("", 4 << 27, 655), ("--workers 3", 5 << 26, 546), ("--workers 5", 6 << 25, 786),
-    ("--arithmetic fixed", 4 << 28, 655), ("--ring-bits 60", 4 << 23, 655),
-    ("--lr 0.0213", 4 << 27, 697), ("--lr 0.123457", 4 << 27, 505),
-    ("--train-items 100", 4 << 27, 582),
+    ("--ring-bits 64", 4 << 27, 655), ("--ring-bits 64 --workers 3", 5 << 26, 546),
+    ("--ring-bits 64 --workers 5", 6 << 25, 786), ("--ring-bits 60", 4 << 23, 655),
+    ("--ring-bits 64 --lr 0.0213", 4 << 27, 697), ("--lr 0.001", 4 << 27, 655),
+    ("--ring-bits 64 --train-items 100", 4 << 27, 582),
     # no more room than for outputs up to 100: gradients are coarser
-    ("--ring-bits 48", 5 << 16, 102), ("--ring-bits 48 --workers 3", 6 << 15, 40),
-    ("--ring-bits 48 --lr 0.1", 5 << 16, 512), ("--security abort", 5 << 13, 25),
+    ("", 5 << 16, 102), ("--workers 3", 6 << 15, 40), ("--lr 0.1", 5 << 16, 512),
+    ("--lr 0.123457", 5 << 16, 632), ("--train-items 100", 5 << 16, 102),
+    ("--arithmetic fixed", 5 << 17, 409), ("--security abort", 5 << 13, 25),
     ("--ring-bits 44", 5 << 12, 6), ("--ring-bits 44 --lr 0.0213", 5 << 12, 6),
     ("--ring-bits 44 --batch-size 61 --train-items 610", 5 << 12, 6)])
 def test_weights_are_as_fine_as_updates_need_and_the_ring_has_room_for(
@@ -210,6 +212,17 @@ def test_weights_are_as_fine_as_updates_need_and_the_ring_has_room_for(
     if chosen.batch_size == 64:
         assert int(min(found)) == coarsest
     assert 1000**2 * k * factor * 100 <= raw_limit(Z2k(chosen.ring_bits))
+
+
+@pytest.mark.parametrize("text, bits", [
+    ("", 48), ("--workers 5", 48), ("--workers 10", 64), ("--lr 0.1", 48),
+    ("--lr 0.001", 64), ("--precision-fractional 2", 48),
+    ("--precision-fractional 4", 64), ("--precision-fractional 7", 64),
+    ("--truncation local", 64), ("--security abort", 44), ("--dp-epsilon 8", 64),
+    ("--ring-bits 52", 52), ("--arithmetic fixed", 48)])
+def test_the_default_ring_has_48_bits_if_they_suit_and_else_64(text, bits):
+    assert options(text).ring_bits == bits
+    assert predict_parser().parse_args([]).ring_bits == 64
 
 
 @pytest.mark.parametrize("text", [
