@@ -21,8 +21,9 @@ truncated first. A checked World detects overflows that depend on the values.
 
 Updates are far smaller than their weights. So the scale of a weight may be larger by a
 whole factor, `weight_scale`, which narrows its ranges by the same factor. Its gradient
-is truncated to the scale that makes the update a multiple of the weight's raw values
-(`rescaled_for`), so that the update is subtracted as it is (`updated`).
+is truncated straight to the scale that makes the update a multiple of the weight's raw
+values (`rescaled_for`), so that the update is subtracted as it is (`updated`). A bias
+and a label at the scale of the product (`finer`) need no truncation either.
 """
 
 from __future__ import annotations
