@@ -119,19 +119,20 @@ def test_the_price_of_a_batch():
     run, _ = trained("--train-items 64 --test-items 2 --epochs 1")
     cost = run.world.ledger.cost(run.batch_messages)
     assert cost.rounds == 29
-    assert (cost.nbytes, cost.offline_bytes) == (8_566_784, 2_860_032)
+    assert (cost.nbytes, cost.offline_bytes) == (6_425_088, 2_164_224)
 
 
-@pytest.mark.parametrize("workers, comparison, truncation, rounds, sent, ahead", [
-    (2, "carry-tree", "provider", 22, 1.35e6, 2.3e6),
-    (2, "carry-tree", "local", 20, 1.35e6, 2.3e6),
-    (3, "carry-tree", "provider", 22, 2.7e6, 2.3e6),
-    (2, "securenn", "provider", 29, 3.4e6, 3e6)])
+@pytest.mark.parametrize("workers, comparison, bits, truncation, rounds, sent, ahead", [
+    (2, "carry-tree", 48, "provider", 19, 0.99e6, 1.7e6),
+    (2, "carry-tree", 64, "provider", 19, 1.32e6, 2.3e6),
+    (2, "carry-tree", 64, "local", 20, 1.35e6, 2.3e6),
+    (3, "carry-tree", 48, "provider", 19, 1.98e6, 1.7e6),
+    (2, "securenn", 48, "provider", 29, 2.6e6, 2.2e6)])
 def test_a_batch_of_opened_pictures_costs_no_more_than_this(
-        workers, comparison, truncation, rounds, sent, ahead):
+        workers, comparison, bits, truncation, rounds, sent, ahead):
     """From the second epoch on. A comparison opens at most 6 bytes of tree bits."""
     world = mpc.World(workers, comparison=comparison, truncation=truncation, here=(),
-                      keys={})
+                      keys={}, ring_bits=bits)
     run = costs.batch(world, fresh=False)
     run()
     mark = len(world.ledger.messages)
@@ -365,11 +366,11 @@ DIVERGES = "--train-items 8 --batch-size 2 --test-items 2 --epochs 3 --lr 10"
 
 
 @pytest.mark.parametrize("how, more", [
-    ("", ""), ("--ring-bits 36 --comparison carry-tree", " or more --ring-bits"),
-    ("--ring-bits 44", " or more --ring-bits"),
+    ("", " or more --ring-bits"), ("--ring-bits 64", ""),
+    ("--ring-bits 36 --comparison carry-tree", " or more --ring-bits"),
     ("--ring-bits 50 --precision-fractional 5",
      " or more --ring-bits or fewer --precision-fractional digits"),
-    ("--base 2", ""), ("--base 2 --precision-fractional 10", ""),
+    ("--base 2", " or more --ring-bits"), ("--base 2 --ring-bits 64", ""),
     ("--base 2 --precision-fractional 16", " or fewer --precision-fractional digits"),
     ("--arithmetic float", "")])
 def test_values_that_leave_the_ring_cause_one_warning_on_the_error_output(
@@ -675,10 +676,10 @@ def test_the_default_run_reaches_73_percent_in_10_epochs(capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("other", [
     "--workers 3", "--comparison carry-tree", "--truncation local",
-    "--ring-bits 44 --comparison carry-tree"])
+    "--ring-bits 64", "--comparison carry-tree --lr 0.1", "--ring-bits 44"])
 def test_other_protocols_are_as_accurate_as_training_on_floats(other):
     run, _ = trained(f"{other} --reproducible")
-    floats, _ = trained("--arithmetic float")
+    floats, _ = trained("--arithmetic float" + " --lr 0.1" * ("--lr" in other))
     assert abs(run.accuracies[-1] - floats.accuracies[-1]) <= 0.02 * 640
     coarse = "--ring-bits 44" in other          # gradients are
     np.testing.assert_allclose(
