@@ -676,10 +676,10 @@ def test_the_default_run_reaches_73_percent_in_10_epochs(capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("other", [
     "--workers 3", "--comparison carry-tree", "--truncation local",
-    "--ring-bits 64", "--comparison carry-tree --lr 0.1", "--ring-bits 44"])
+    "--ring-bits 64", "--ring-bits 44"])
 def test_other_protocols_are_as_accurate_as_training_on_floats(other):
     run, _ = trained(f"{other} --reproducible")
-    floats, _ = trained("--arithmetic float" + " --lr 0.1" * ("--lr" in other))
+    floats, _ = trained("--arithmetic float")
     assert abs(run.accuracies[-1] - floats.accuracies[-1]) <= 0.02 * 640
     coarse = "--ring-bits 44" in other          # gradients are
     np.testing.assert_allclose(
