@@ -14,7 +14,8 @@ from mpc.transport.mpi import launched
 from mpc.world import role_names
 
 # The parser leaves these at None to show which were given; defaults are set later.
-DEFAULTS = {"workers": 2, "comparison": None, "truncation": "provider", "ring_bits": None,
+DEFAULTS = {"workers": 2, "comparison": None, "truncation": "provider",
+            "ring_bits": None,
             "ledger": False, "precision_fractional": 3, "base": 10,
             "reproducible": False, "checked": False, "world": None,
             "initial_weights": "seed",
