@@ -58,8 +58,8 @@ class Setting(NamedTuple):
 
 
 SETTINGS = [Setting(comparison, *ring) for comparison in ("carry-tree", "securenn")
-            for ring in ((64, "provider"), (64, "local"), (44, "provider"))]
-SETTINGS.append(Setting("carry-tree", workers=3))
+            for ring in ((48, "provider"), (64, "provider"), (64, "local"))]
+SETTINGS.append(Setting("carry-tree", 48, workers=3))
 WARM_UP = 3         # repetitions that do not count
 NAMES = "comparison", "bits", "truncation", "workers"
 

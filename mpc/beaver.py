@@ -84,11 +84,11 @@ def matmul(x: Share, y: Share) -> Share:
                  ring.matmul(*matched(a.rows, right.constant))]
         return c._with(reduce(ring.add, parts, c.rows), spoilt(x.masks | y.masks))
     brackets = [ring.matmul(*matched(ring.sub(a_j, left.parts[-1]),
-                                     ring.sub(b_sum, ring.mul(b_j, k))))
+                                     ring.add_multiple(b_sum, -k, b_j)))
                 for a_j, b_j in zip(left.parts[:-1], right.parts, strict=False)]
     c, = share_offline(x.world, c=(ring.mul(reduce(ring.add, brackets), k), ring))
-    z = ring.matmul(*matched(ring.add(left.constant, ring.mul(a.rows, k)),
-                             ring.add(right.constant, ring.mul(b.rows, k))))
+    z = ring.matmul(*matched(ring.add_multiple(left.constant, k, a.rows),
+                             ring.add_multiple(right.constant, k, b.rows)))
     return c._with(ring.add(c.rows, z), spoilt(x.masks | y.masks))
 
 

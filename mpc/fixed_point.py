@@ -21,14 +21,15 @@ truncated first. A checked World detects overflows that depend on the values.
 
 Updates are far smaller than their weights. So the scale of a weight may be larger by a
 whole factor, `weight_scale`, which narrows its ranges by the same factor. Its gradient
-is truncated to the scale that makes the update a multiple of the weight's raw values
-(`rescaled_for`), so that the update is subtracted as it is (`updated`).
+is truncated straight to the scale that makes the update a multiple of the weight's raw
+values (`rescaled_for`), so that the update is subtracted as it is (`updated`). A bias
+and a label at the scale of the product (`finer`) need no truncation either.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import partial, wraps
+from functools import lru_cache, partial, wraps
 from math import ceil, prod
 from operator import attrgetter
 
@@ -92,6 +93,7 @@ class FixedPoint(ArrayFunctions):
         self.scale = scale or self.unit * weight_scale      # of the raw values
         self.rest = rest or self.scale      # the scale of an operand, once truncated
         self.boolean = boolean
+        self.source: FixedPoint | None = None       # of which this is a quotient
 
     shape = property(attrgetter("value.shape"))
     ndim = property(attrgetter("value.ndim"))
@@ -138,8 +140,12 @@ class FixedPoint(ArrayFunctions):
 
     def _at(self, scale):
         """The same number at another scale: multiplied for free, or truncated."""
-        value = public.scaled(self._number, Fraction(scale, self.scale))
-        return self._with(value, scale, 1, scale)
+        return self._quotient(Fraction(scale) / self.scale, scale)
+
+    def _quotient(self, factor, scale):
+        result = self._with(public.scaled(self._number, factor), scale, 1, scale)
+        result.source = self if factor.denominator > 1 else None
+        return result
 
     def operand(self):
         """Ready for a product: truncated, if that is pending or 1 * 1 had no room."""
@@ -152,13 +158,21 @@ class FixedPoint(ArrayFunctions):
         fits = self.scale <= self.unit**2 * self.weight_scale
         return self if fits else self._at(self.unit)
 
+    def finer(self, weight_scale: int) -> FixedPoint:
+        """The same numbers at the scale of a weight, in whose range they must be."""
+        scale = self.unit * weight_scale
+        raw = public.scaled(self._number, scale / Fraction(self.scale))
+        return self._with(raw, scale, weight_scale, scale)
+
     @partial(compared, "rescaled")
     def rescaled_for(self, weight, x, c=1) -> FixedPoint:
         """A gradient at the scale for an update of `weight` by ``x.T @ self * c``.
 
-        The update is then a whole multiple of the weight's raw values and needs no
-        truncation. Unchanged if the weight is no finer than other numbers, if there is
-        no room, or if the scale would be below `COARSEST`.
+        The update is then a whole multiple of the weight's raw values, to within a
+        millionth of it, and needs no truncation. Unchanged if the weight is no finer
+        than others, if there is no room, or if the scale would be below `COARSEST`.
+        A gradient that has been truncated is rounded from its source: once, not twice,
+        and without a message, since the source is open.
         """
         fixed = isinstance(weight, FixedPoint) and isinstance(x, FixedPoint)
         if not fixed or weight.weight_scale == 1 or not c:
@@ -166,9 +180,11 @@ class FixedPoint(ArrayFunctions):
         factor = public.matmul_factor(x.value, self.value) * self.unit
         scale = gradient_scale(Fraction(weight.scale) / min(x.scale, x.rest) / factor,
                                encoding.as_fraction(c), self.unit)
-        largest = self.scale * (scale / self.scale).numerator
-        has_room = largest <= self.unit**2 * self.weight_scale
-        return self._at(scale) if has_room and scale >= COARSEST else self
+        source = self if self.source is None else self.source
+        divisor = _near(source.scale / scale, self.unit) if scale >= COARSEST else 0
+        has_room = (source.scale * Fraction(divisor).denominator
+                    <= self.unit**2 * source.weight_scale)
+        return source._quotient(1 / divisor, scale) if divisor and has_room else self
 
     def _encoded(self, numbers, scale):
         """Public `numbers` at a `scale`, as an operand of this value."""
@@ -212,13 +228,18 @@ class FixedPoint(ArrayFunctions):
 
     @partial(compared, "updated")
     def updated(self, gradient: FixedPoint, rate=1) -> FixedPoint:
-        """``self - rate * gradient``, at the scale of self, which may be a weight's."""
+        """``self - rate * gradient``, at the scale of self, which may be a weight's.
+
+        Without a truncation, if the rate is that of a whole number of raw values, to
+        within a millionth.
+        """
         if not isinstance(gradient, FixedPoint) or not encoding.is_number(rate):
             raise TypeError("updated: pass a FixedPoint and a public number")
         _same_format(self, gradient)
-        n, d = encoding.as_fraction(rate).as_integer_ratio()
-        check_size(gradient, abs(n / d))
-        factor = Fraction(self.scale * n, gradient.scale * d)
+        ratio = encoding.as_fraction(rate)
+        check_size(gradient, abs(float(ratio)))
+        factor = Fraction(self.scale) / gradient.scale * ratio
+        factor = _near(factor, 1) or factor
         if factor.denominator == 1:
             change = public.scaled(gradient.value, factor)
         else:
@@ -590,19 +611,27 @@ def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
     return values[0]._with(joined, boolean=boolean)
 
 
+@lru_cache
 def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
-    """The largest scale up to the unit of a g for an update by ``x.T @ g * c``, or 0.
+    """The largest scale up to the unit of a g for an update by ``x.T @ g * c``.
 
     The weight's raw values are `finer` times as fine as those of ``x.T @ g`` with a g
-    at the unit. A g of scale |c| unit finer / d, for a whole number d, makes the update
-    a d-th of that, and a factor c for which there is room (`mpc.public_factors`). Round
-    numbers d are tried, for which a g at the unit has room to be multiplied first.
+    at the unit. A g of scale |c| unit finer / d makes the update a d-th of that; d is a
+    power of two, unless another number gives the unit itself.
     """
-    least = max(1, ceil(finer * abs(c)))
-    step = 2 ** max(least.bit_length() - 12, 0)
-    parts = (finer / d for d in range(-(-least // step) * step, 2 * least, step))
-    return unit * next((abs(c) * n for n in parts if n.denominator == 1
-                        and (c * n).numerator <= unit), Fraction(0))
+    d = finer * abs(c)
+    return unit * (Fraction(1) if d.denominator == 1 and d else
+                   d / (1 << (ceil(d) - 1).bit_length()))
+
+
+@lru_cache
+def _near(ratio, largest):
+    """`ratio` to within a millionth of it: a whole number if one is so near.
+
+    Else a fraction whose denominator is up to `largest`, or 0 if there is none.
+    """
+    found = (Fraction(ratio).limit_denominator(most) for most in (1, largest))
+    return next((n for n in found if 10**6 * abs(n - ratio) <= abs(ratio)), 0)
 
 
 def _alike(values):

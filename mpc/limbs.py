@@ -1,61 +1,83 @@
 """Exact matrix products mod 2^l by the floating-point unit.
 
 NumPy has no fast product of integer matrices, but a product of float64 matrices of
-whole numbers is exact as long as every sum stays below 2^53. So each word is split into
-*limbs*, signed numbers of 22 bits, x = a0 + 2^22 a1 + 2^44 a2 and y likewise, and
+whole numbers is exact as long as every sum stays within 2^53. So each word is split
+into *limbs*, signed numbers of at most 24 bits. Words of 64 bits take three limbs of
+22, 22 and 20 bits, x = a0 + 2^22 a1 + 2^44 a2 and y likewise, and
 
     x @ y = a0@b0 + 2^22 (a0@b1 + a1@b0) + 2^44 (a0@b2 + a1@b1 + a2@b0)   mod 2^64
 
-The other three products have weight 2^66 and more. Words of up to 44 bits need two
-limbs and no last bracket, words of up to 22 bits one limb.
+The other three products have weight 2^66 and more. Words of up to 48 bits need two
+limbs and no last bracket, words of up to 24 bits one limb.
 """
+
+from functools import reduce
+from operator import iadd
 
 import numpy as np
 
-LIMB = 22               # bits of a limb
-INNER_LIMIT = 1024      # the longest inner dimension whose sums stay below 2^53
+LARGEST = 24            # bits of a limb
+EXACT = 2**53           # float64 represents every integer up to here
 
 
 def matmul_mod(x: np.ndarray, y: np.ndarray, bits: int = 64) -> np.ndarray:
-    """``x @ y`` mod 2^bits; bits above these are arbitrary.
+    """``x @ y`` mod 2^bits; bits above these are arbitrary, also in operands.
 
-    The sums of the middle bracket are the largest: 2 K 2^21 2^21 <= 2^53 for an inner
-    dimension K <= 1024; those of the last reach 1.5 K 2^42 for 45 to 64 bits. Longer
-    products are the sum of two halves.
+    A product of two limbs of 24 bits is at most 2^46, so a sum of 128 of them is at
+    most 2^53. Longer products are the sum of two halves. A bracket is added up in
+    floats if that stays within 2^53, too: for an inner dimension of up to 64 with 48
+    bits, and of up to 1024 with 64 bits.
     """
     if not x.size or not y.size:        # nor does NumPy loop over arrays without rows
         return np.matmul(x, y)
     if x.shape[-2] == y.shape[-1] == 1:     # of a row and a column: words are as fast
         return np.add.reduce(x.swapaxes(-1, -2) * y, axis=-2, keepdims=True)
-    if x.shape[-1] > INNER_LIMIT:
-        half = x.shape[-1] // 2
-        left = matmul_mod(x[..., :half], y[..., :half, :], bits)
-        return left + matmul_mod(x[..., half:], y[..., half:, :], bits)
-    a, b, total = split_limbs(x, bits), split_limbs(y, bits), np.zeros((), np.int64)
+    a, b = split_limbs(x, bits), split_limbs(y, bits)
+    return _product(a, b, limb_sizes(bits)).view(np.uint64)
+
+
+def _product(a, b, sizes):
+    """The product mod 2^64 of the numbers with limbs `a` and `b`, as int64."""
+    inner, total = a[0].shape[-1], np.zeros((), np.int64)
+    if inner * 4 ** (sizes[0] - 1) > EXACT:
+        halves = (_product([v[..., end] for v in a], [v[..., end, :] for v in b], sizes)
+                  for end in (slice(inner // 2), slice(inner // 2, None)))
+        return reduce(iadd, halves)
     for n in reversed(range(len(a))):
-        bracket = a[0] @ b[n]
-        for i in range(n):
-            bracket += a[i + 1] @ b[n - i - 1]
-        part = bracket.astype(np.int64)
-        part += np.left_shift(total, LIMB, out=total)
-        total = part
-    return total.view(np.uint64)
+        parts = [a[i] @ b[n - i] for i in range(n + 1)]
+        largest = sum(2 ** (sizes[i] + sizes[n - i] - 2) for i in range(n + 1))
+        if inner * largest <= EXACT:
+            parts = [reduce(iadd, parts)]
+        total = np.left_shift(total, sizes[0], out=total)
+        for part in parts:
+            whole = part.astype(np.int64)
+            whole += total
+            total = whole
+    return total
+
+
+def limb_sizes(bits: int) -> list[int]:
+    """The bits of each limb of a word, equally many but for the last."""
+    n = -(-bits // LARGEST)
+    size = -(-bits // n)
+    return [size] * (n - 1) + [bits - size * (n - 1)]
 
 
 def split_limbs(x: np.ndarray, bits: int = 64) -> list[np.ndarray]:
     """Words of Z_2^bits as float64 arrays of signed limbs, the lowest first.
 
-    Each limb takes the low 22 bits as a signed number, |a| <= 2^21, and leaves the rest
-    to the next; the last one of a 64-bit word has |c| <= 2^19.
+    A limb takes the low b bits as a signed number and leaves the rest to the next, so
+    |a| <= 2^(b-1) for all.
     """
     unused, limbs = 64 - bits, []
-    rest = (x << unused).view(np.int64) >> unused       # with the sign of the word
-    for _ in range((bits - 1) // LIMB):
-        limb = rest << 64 - LIMB
-        limb >>= 64 - LIMB
+    rest = (x << unused).view(np.int64)
+    rest >>= unused                             # with the sign of the word
+    for size in limb_sizes(bits)[:-1]:
+        limb = rest << 64 - size
+        limb >>= 64 - size
         limbs.append(limb.astype(np.float64))
         rest = np.subtract(rest, limb, out=limb)
-        rest >>= LIMB
+        rest >>= size
     return [*limbs, rest.astype(np.float64)]
 
 

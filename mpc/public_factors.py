@@ -26,6 +26,8 @@ def times_number(x, c: Fraction):
     """The FixedPoint `x` times the public number `c`."""
     size = abs(float(c))
     check_size(x, size)
+    if c == 1 and not x.boolean:
+        return x
     if size * raw_limit(x.ring) < 1:            # nothing is left even of large values
         return x._with(x._number.times(0))
     p, q = as_fraction(c).as_integer_ratio()
@@ -88,9 +90,14 @@ def _widest(x):
 
 
 def _free_scale(x, p, q, most):
-    """The scale at which the raw value of `x` is x p / q, up to `most`; else None."""
+    """The scale at which the raw value of `x` is x p / q, up to `most`; else None.
+
+    It is a multiple of the unit, or x comes from a gradient at a scale of its own
+    (`rescaled_for`).
+    """
     scale = x.scale * Fraction(q, abs(p))
-    return scale.numerator if scale % x.unit == 0 and scale <= most else None
+    free = (scale % x.unit == 0 or x.rest % x.unit) and scale <= most
+    return (scale if scale.denominator > 1 else scale.numerator) if free else None
 
 
 def _at_least_unit(x, most=0):

@@ -39,22 +39,31 @@ class Ring:
         """Elements of the ring from any words."""
         return x
 
+    def _reduced(self, x: np.ndarray) -> np.ndarray:
+        """`reduce` for words that nobody else has, which may be overwritten."""
+        return self.reduce(x)
+
     def value(self, x: np.ndarray) -> np.ndarray:
         """The values of elements, in the ring `values`."""
         return x
 
     def add(self, x: np.ndarray | int, y: np.ndarray | int) -> np.ndarray:
-        return self.reduce(np.add(x, y, dtype=self.wide))
+        return self._reduced(np.add(x, y, dtype=self.wide))
 
     def sub(self, x: np.ndarray | int, y: np.ndarray | int) -> np.ndarray:
         return self.add(x, self.neg(y))
 
     def neg(self, x: np.ndarray | int) -> np.ndarray:
         # the order minus x; 2^64 is 0 in words
-        return self.reduce(np.subtract(self.order % 2**64, x, dtype=self.wide))
+        return self._reduced(np.subtract(self.order % 2**64, x, dtype=self.wide))
 
     def mul(self, x: np.ndarray | int, y: np.ndarray | int) -> np.ndarray:
-        return self.reduce(np.multiply(x, y, dtype=self.wide))
+        return self._reduced(np.multiply(x, y, dtype=self.wide))
+
+    def add_multiple(self, x: np.ndarray, k: int, y: np.ndarray) -> np.ndarray:
+        """``x + k y``."""
+        total = np.multiply(y, k % self.order, dtype=self.wide)
+        return self._reduced(np.add(x, total, out=total))
 
     def sum(self, x: np.ndarray, axis: int | tuple, keepdims=False) -> np.ndarray:
         for a in np.atleast_1d(axis):
@@ -86,8 +95,9 @@ class Ring:
         if self.width == self.dtype.itemsize:
             return np.frombuffer(payload, self.dtype).reshape(shape)
         padded = bytes(payload) + bytes(self.dtype.itemsize - self.width)
-        words = np.ndarray(prod(shape), self.dtype, padded, strides=self.width)
-        return (words & 256**self.width - 1).reshape(shape)     # less the next bytes
+        words = np.ndarray(prod(shape), self.dtype, padded, strides=self.width).copy()
+        words &= 256**self.width - 1                            # less the next bytes
+        return words.reshape(shape)
 
 
 def is_integer(n: object) -> bool:
@@ -153,18 +163,31 @@ class Z2k(_OfWords):
         word = self.bits + self.spare
         return x if word == 64 else x & self.order - 1
 
+    def _reduced(self, x):
+        if self.bits + self.spare < 64:
+            x &= self.order - 1         # in place: half the time of a new array
+        return x
+
+    def sub(self, x, y):
+        return self._reduced(np.subtract(x, y, dtype=self.dtype))
+
+    def uniform(self, take, shape):
+        """In one pass over the stream, of which a few more bytes are read."""
+        n, width = prod(shape), self.width
+        payload = take(n * width + self.dtype.itemsize - width)
+        words = np.ndarray(n, self.dtype, payload, strides=width)
+        whole = self.bits + self.spare == 64
+        return (words if whole else self._reduced(words.copy())).reshape(shape)
+
     def value(self, x: np.ndarray) -> np.ndarray:
         """The values of elements: without the spare bits."""
         return x & self.modulus - 1 if self.spare else x
 
-    def sub(self, x, y):
-        return self.reduce(np.subtract(x, y, dtype=self.wide))
-
     def sum(self, x, axis, keepdims=False):
-        return self.reduce(np.sum(x, axis=axis, keepdims=keepdims, dtype=self.dtype))
+        return self._reduced(np.sum(x, axis=axis, keepdims=keepdims, dtype=self.dtype))
 
     def matmul(self, x, y):
-        return self.reduce(matmul_mod(x, y, self.bits + self.spare))
+        return self._reduced(matmul_mod(x, y, self.bits + self.spare))
 
     def from_int(self, x: np.ndarray) -> np.ndarray:
         """Elements from signed integers."""

@@ -62,7 +62,8 @@ class World:
     seals        how many seals a number has, each of `spare` bits: with "abort" only
     seed         makes every mask repeatable, and known to anyone who knows the seed; by
                  default, keys come from the operating system
-    ring_bits    values are shared in Z_2^ring_bits: 64, or with seals 64 - spare
+    ring_bits    values are shared in Z_2^ring_bits: 64, or with seals 64 - spare. Up to
+                 48 halve the floating-point products, and narrow the range
     comparison   "securenn", for two workers only and their default, or "carry-tree"
     truncation   "provider", without errors for values in range, or "local", without
                  messages and for two workers only

@@ -56,7 +56,7 @@ def batches(world, b):
     """
     options = parser().parse_args(
         f"--train-items {2 * b} --test-items 2 --batch-size {b} --epochs 2 "
-        f"--truncation {world.truncation}".split())
+        f"--truncation {world.truncation} --ring-bits {world.ring.bits}".split())
     train_batch, sent, rounds = training.train_batch, [], []
 
     def watched(*args):
@@ -75,28 +75,29 @@ def batches(world, b):
     return sent, rounds
 
 
-def without_roles(workers=2, **options):
-    return World(workers, comparison="carry-tree", here=(), keys={}, **options)
+def without_roles(workers=2, ring_bits=48, **options):
+    return World(workers, comparison="carry-tree", here=(), keys={},
+                 ring_bits=ring_bits, **options)
 
 
 @pytest.mark.parametrize("b", [16, 64])
 def test_the_bytes_of_a_batch_are_those_of_the_formula(b):
     n0, n1, n2, n3 = 784, 128, 64, 10
-    weights = 8 * (n0 * n1 + n1 * n2 + n2 * n3)
-    online = {"8 (n0 n1 + n1 n2 + n2 n3)": weights,
-              "8 B (4 n1 + 4 n2 + 2 n3)": 8 * b * (4 * n1 + 4 * n2 + 2 * n3),
-              "3.875 B (n1 + n2)": 3.875 * b * (n1 + n2)}
-    ahead = {"8 (n0 n1 + n1 n2 + n2 n3)": weights,
-             "8 B (11 n1 + 11 n2 + 4 n3)": 8 * b * (11 * n1 + 11 * n2 + 4 * n3),
-             "23.25 B (n1 + n2)": 23.25 * b * (n1 + n2)}
-    line = "  +  ".join([*online, "8 B n0 when the pictures are new"])
+    weights = 6 * (n0 * n1 + n1 * n2 + n2 * n3)
+    online = {"6 (n0 n1 + n1 n2 + n2 n3)": weights,
+              "6 B (4 n1 + 4 n2 + 2 n3)": 6 * b * (4 * n1 + 4 * n2 + 2 * n3),
+              "2.375 B (n1 + n2)": 2.375 * b * (n1 + n2)}
+    ahead = {"6 (n0 n1 + n1 n2 + n2 n3)": weights,
+             "6 B (11 n1 + 11 n2 + 9 n3)": 6 * b * (11 * n1 + 11 * n2 + 9 * n3),
+             "14.75 B (n1 + n2)": 14.75 * b * (n1 + n2)}
+    line = "  +  ".join([*online, "6 B n0 when the pictures are new"])
     assert f"      {line}\n" in PAGE
     assert f"      {'  +  '.join(ahead)}\n" in PAGE
     sent, rounds = batches(without_roles(), b)
     each = sum(online.values())
     assert [batch["alice", False] for batch in sent] == [
-        each + 8 * b * n0, each + 8 * b * n0, each - weights, each]
-    assert rounds == [21, 21, 20, 21]       # the test of an epoch opens the weights
+        each + 6 * b * n0, each + 6 * b * n0, each - weights, each]
+    assert rounds == [19, 19, 18, 19]       # the test of an epoch opens the weights
     assert [batch["bob", False] for batch in sent] == [
         batch["alice", False] for batch in sent]
     assert {batch["crypto_provider", True] for batch in sent} == {sum(ahead.values())}
@@ -106,16 +107,17 @@ def test_the_bytes_of_a_batch_are_those_of_the_formula(b):
         average = (first + 9 * later) / 10
         assert (f"With B = 64 that is {later / 1e6:.2f} MB a batch, and "
                 f"{first / 1e6:.2f} MB in the first epoch: {average / 1e6:.2f} MB on "
-                "average over ten epochs, in 21 rounds.") in WORDS
+                "average over ten epochs, in 19 rounds.") in WORDS
         assert f"With B = 64 that is {sum(ahead.values()) / 1e6:.2f} MB." in WORDS
 
 
-def test_local_truncation_saves_a_round_and_preprocessing():
-    sent, rounds = batches(without_roles(truncation="local"), 64)
+@pytest.mark.parametrize("truncation, what", [("provider", "exact"),
+                                              ("local", "local")])
+def test_truncations_at_64_bits_cost_what_the_page_says(truncation, what):
+    sent, rounds = batches(without_roles(ring_bits=64, truncation=truncation), 64)
     ahead, online = sent[-1]["crypto_provider", True], sent[-1]["alice", False]
-    assert (f"a batch then takes {rounds[-1]} rounds, and the provider sends "
-            f"{ahead / 1e6:.2f} MB. Each worker sends a little more, "
-            f"{online / 1e6:.2f} MB, because") in WORDS
+    assert (f"{what}: {rounds[-1]} rounds, {online / 1e6:.2f} MB from each worker and "
+            f"{ahead / 1e6:.2f} MB from the provider") in WORDS
 
 
 def test_weights_of_the_ordinary_scale_would_cost_more(monkeypatch):

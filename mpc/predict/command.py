@@ -127,7 +127,7 @@ def report(answers: Answers, names: list[str], owner: str) -> Iterator[str]:
 def predict_parser() -> Parser:
     """The options of the training command that matter here, and the pictures."""
     return parser("predict", DESCRIPTION, EXAMPLE, hidden=WITHOUT_EFFECT,
-                  own={"model and pictures": _model_and_pictures})
+                  own={"model and pictures": _model_and_pictures}, rings=(64,))
 
 
 def _model_and_pictures(add):

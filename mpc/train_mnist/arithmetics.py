@@ -41,6 +41,10 @@ class Float:
         """A batch; each of its `parts` is (owner, slice of items)."""
         return load(slice(parts[0][1].start, parts[-1][1].stop))
 
+    def targets(self, labels):
+        """The labels, as the loss of a training batch takes them."""
+        return labels
+
     def reveal(self, value, name: str) -> np.ndarray:
         return np.asarray(value)
 
@@ -71,11 +75,22 @@ class Fixed(Float):
 
     def model(self, model: nn.Module) -> nn.Module:
         """The parameters in fixed point: a bias has the scale of a layer's product."""
-        product = self.weight_scale * self.encode(0).unit
-        if self.world:
-            product *= self.world.matmul_factor
         return model.map(lambda p: self.encode(
-            p, self.weight_scale if p.ndim > 1 or self.weight_scale == 1 else product))
+            p, self.weight_scale if p.ndim > 1 else self.product_scale))
+
+    def targets(self, labels):
+        """At the scale of a layer's product, so that their difference has all digits.
+
+        The loss and the error of an output are then quotients of one opening.
+        """
+        return labels.finer(self.product_scale)
+
+    @property
+    def product_scale(self) -> int:
+        """The scale of a layer's product, relative to that of other numbers."""
+        factor = self.world.matmul_factor if self.world else 1
+        unit = self.encode(0).unit
+        return 1 if self.weight_scale == 1 else self.weight_scale * unit * factor
 
     def batch(self, load: Callable, shape: tuple, parts: Sequence):
         return self.encode(super().batch(load, shape, parts))

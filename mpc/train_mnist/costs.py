@@ -84,8 +84,12 @@ def share(world: mpc.World, numbers: np.ndarray) -> mpc.FixedPoint:
 
 
 def measure(n_workers: int, comparison: str, task: Callable, runs: int = 3) -> Measured:
-    """The cost of a task in a World with this comparison and the default truncation."""
-    world = mpc.World(n_workers, comparison=comparison)
+    """The cost of a task with this comparison and the default truncation.
+
+    ReLUs in the ring of a World, a batch in that of the training command.
+    """
+    bits = parser().parse_args([]).ring_bits if task is batch else None
+    world = mpc.World(n_workers, comparison=comparison, ring_bits=bits)
     run, seconds = task(world), []
     for _ in range(runs):
         mark, start = len(world.ledger.messages), time.perf_counter()

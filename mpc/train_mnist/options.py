@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterable
 
 from mpc.seals import SEALS, SPARE
 from mpc.train_mnist import console
-from mpc.train_mnist.range_checks import check_range
+from mpc.train_mnist.range_checks import check_range, suits
 from mpc.train_mnist.save import check_place
 from mpc.transport.mpi import launched
 from mpc.world import role_names
 
 # The parser leaves these at None to show which were given; defaults are set later.
-DEFAULTS = {"workers": 2, "comparison": None, "truncation": "provider", "ring_bits": 64,
+DEFAULTS = {"workers": 2, "comparison": None, "truncation": "provider",
+            "ring_bits": None,
             "ledger": False, "precision_fractional": 3, "base": 10,
             "reproducible": False, "checked": False, "world": None,
             "initial_weights": "seed",
             "security": "semi-honest", "seals": SEALS}
-SEALED = {"ring_bits": 64 - SPARE}      # the defaults that --security abort changes
+RINGS: tuple[int, ...] = (48, 64)  # bits: the default is the smaller ring if it suits
 SEED = 1
 DP = {"dp_delta": 1e-5, "dp_clip": 0.5, "dp_noise_by": "provider", "dp_lesson": False}
 EVERY = 50          # batches: about four seconds
@@ -59,14 +60,18 @@ class Parser(argparse.ArgumentParser):
 
 
 class TrainingParser(Parser):
-    """Adds the late defaults, and refuses options that would have no effect."""
+    """Adds the late defaults, and refuses options that would have no effect.
+
+    The default ring is the first of the `rings` that suits (`suits`), or the last.
+    """
+
+    rings = RINGS
 
     def parse_args(self, args=None, namespace=None):
         options = super().parse_args(args, namespace)
         if options.security != "abort" and options.seals is not None:
             self.error("--seals has no effect without --security abort; leave it out")
-        sealed = SEALED if options.security == "abort" else {}
-        for name, default in (DEFAULTS | sealed).items():
+        for name, default in DEFAULTS.items():
             if getattr(options, name) is None:
                 setattr(options, name, default)
             elif name in WITHOUT_EFFECT[options.arithmetic]:
@@ -78,6 +83,10 @@ class TrainingParser(Parser):
             self.error("--seed has no effect with --initial-weights provider; leave "
                        "one of them out")
         _differential_privacy(self, options)
+        if options.ring_bits is None:
+            rings = (64 - SPARE,) if options.security == "abort" else self.rings
+            options.ring_bits = next(
+                (bits for bits in rings if suits(options, bits)), rings[-1])
         if options.every is None:
             options.every = EVERY
         elif not (options.checkpoint or options.resume):
@@ -140,13 +149,16 @@ def path_name(text: str) -> str:
 
 def parser(command: str = "train_mnist", description: str = DESCRIPTION,
            epilog: str = EXAMPLE, hidden: Iterable[str] = (),
-           own: dict[str, Callable] | None = None) -> Parser:
+           own: dict[str, Callable] | None = None,
+           rings: tuple[int, ...] = RINGS) -> Parser:
     """All options, with the tutorial's defaults; the help omits the `hidden` ones.
 
-    A command's `own` groups come first: {title: function of ``add_argument``}.
+    A command's `own` groups come first: {title: function of ``add_argument``}. The
+    default ring is one of the `rings`, in bits.
     """
     p = TrainingParser(prog=f"python -m mpc.{command}", description=description,
                        epilog=epilog)
+    p.rings = rings
     for title, add_options in {**(own or {}), **GROUPS}.items():
         add_options(p.add_argument_group(title).add_argument)
     p.hide(hidden)
@@ -198,9 +210,10 @@ def _arithmetic(add):
     add("--base", type=int, choices=(10, 2),
         help="the base of these digits (default 10)")
     add("--ring-bits", type=whole(8, 64), metavar="L",
-        help="compute in the integers mod 2^L (default 64); 44 bits are enough, with "
-        "shorter messages and half the floating-point products, and are the default "
-        "and the most with --security abort")
+        help="compute in the integers mod 2^L: the default is 48, with outputs of a "
+        "layer up to 100, or 64, if 48 bits leave no room for the digits and the "
+        "learning rate or with --truncation local; with --security abort 44, which "
+        "are the most")
     add("--workers", type=whole(2, 1000), metavar="N",
         help="number of workers, which own the data and compute on shares (default 2)")
     add("--security", choices=("semi-honest", "abort"),

@@ -28,11 +28,11 @@ def weight_scale(options: Namespace) -> int:
     """The factor by which weights have a larger scale, so updates need no truncation.
 
     An update is x.T @ g * rate, g being the gradient of a layer's output. Weights that
-    are 1 / rate times as fine as the product x.T @ g take it as it is
-    (`FixedPoint.updated`). With room to spare they are finer by a power of two: a
-    ReLU's comparison skips as many bits. With less room, g must be coarser
-    (`gradient_scale`); if its scale had to be below `COARSEST`, accuracy would suffer,
-    and weights keep the ordinary scale.
+    are k unit / rate times as fine as other numbers take it as it is
+    (`FixedPoint.updated`). With room to spare they are finer. With less room, g must be
+    coarser (`gradient_scale`); if its scale had to be below `COARSEST`, accuracy would
+    suffer, and weights keep the ordinary scale. The factor has three binary digits and
+    zeros: a ReLU's comparison skips as many bits.
     """
     rates = [as_fraction(options.lr) * as_fraction(2 / size)
              for size in _batch_sizes(options)]
@@ -41,17 +41,20 @@ def weight_scale(options: Namespace) -> int:
     if truncates_locally(options) or min(rates) < 1e-9:
         return 1
     unit, workers = options.base ** options.precision_fractional, _workers(options)
-    room = int(raw_limit(Z2k(options.ring_bits))) // (unit**3 * workers**2 * OUTPUT)
-    full = math.lcm(*(rate.denominator for rate in rates))
-    near = range(room, max(room - 10_000, 0), -1)
-    finer = [n for n in near if full % n == 0] + [*near[:1]]
-    if full <= room:
-        finer = [full << max((room // SPARE // full).bit_length() - 1, 0)]
+    room = int(raw_limit(Z2k(options.ring_bits))) // (unit**2 * workers * OUTPUT)
+    most = min(room, max(room // SPARE, math.ceil(workers * unit / min(rates))))
+    zeros = max(most.bit_length() - 3, 0)
+    factor = most >> zeros << zeros
+    coarsest = min(gradient_scale(Fraction(factor, workers * unit), rate, unit)
+                   for rate in rates) if factor else 0
+    return factor if coarsest >= COARSEST and factor >= unit else 1
 
-    def coarsest(n):
-        return min(gradient_scale(Fraction(n), rate, unit) for rate in rates)
 
-    return next((n * unit * workers for n in finer if coarsest(n) >= COARSEST), 1)
+def suits(options: Namespace, bits: int) -> bool:
+    """Do numbers fit a ring of so many bits, and do updates need no truncation?"""
+    options = Namespace(**vars(options) | {"ring_bits": bits})
+    return (not options.dp and not check_range(options)
+            and weight_scale(options) > 1)
 
 
 def private_weight_scale(options: Namespace) -> int:

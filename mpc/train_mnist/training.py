@@ -97,7 +97,7 @@ def make_step(arithmetic: Float, model: nn.Module, lr: float) -> Callable:
     backward_rate, step_rate = (lr, 1) if arithmetic.weight_scale > 1 else (1, lr)
     optimiser = nn.SGD(model.parameters(), step_rate)
     return lambda pictures, labels: train_batch(
-        model, optimiser, pictures, labels, backward_rate)
+        model, optimiser, pictures, arithmetic.targets(labels), backward_rate)
 
 
 def private_step(arithmetic: Float, model: nn.Module, options: Namespace) -> Callable:

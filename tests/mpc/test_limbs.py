@@ -83,34 +83,56 @@ def test_every_view_of_an_operand_multiplies_as_it_is(view):
     assert ring.matmul(left, right).tolist() == (left @ right).tolist()
 
 
-@pytest.mark.parametrize("bits", [1, 3, 21, 22, 23, 43, 44, 45, 63, 64])
-@pytest.mark.parametrize("inner", [1, 1024, 1025])
-def test_products_of_every_word_size_are_exact_at_the_extremes(bits, inner):
-    """One limb up to 22 bits, two up to 44, three beyond."""
-    n = (bits + 21) // 22
-    assert len(split_limbs(np.zeros(1, np.uint64), bits)) == n
-    room = [22] * (n - 1) + [bits - 22 * (n - 1)]
-    ends = [[-2**(b - 1) for b in room], [2**(b - 1) - 1 for b in room],
-            [2**(b - 1) - 1 for b in room[:-1]] + [-2**(room[-1] - 1)]]
-    words = [sum(limb << 22 * i for i, limb in enumerate(limbs)) % 2**bits
+@pytest.mark.parametrize("bits, sizes", [
+    (1, [1]), (24, [24]), (25, [13, 12]), (44, [22, 22]), (45, [23, 22]),
+    (48, [24, 24]), (49, [17, 17, 15]), (64, [22, 22, 20])])
+def test_a_word_has_as_few_limbs_as_24_bits_allow(bits, sizes):
+    assert limbs.limb_sizes(bits) == sizes
+    assert len(split_limbs(np.zeros(1, np.uint64), bits)) == len(sizes)
+
+
+@pytest.mark.parametrize("bits", [1, 3, 23, 24, 25, 44, 45, 47, 48, 49, 63, 64])
+def test_products_of_every_word_size_are_exact_at_the_extremes(bits):
+    """With inner dimensions at both ends of all bounds: of a sum, and of a bracket."""
+    sizes = limbs.limb_sizes(bits)
+    inner = 1, 64, 65, 128, 129, 784, 1024, 1025, 2048, 2049
+    ends = [[-2**(b - 1) for b in sizes], [2**(b - 1) - 1 for b in sizes],
+            [1 - 2**(b - 1) for b in sizes],
+            [2**(b - 1) - 1 for b in sizes[:-1]] + [-2**(sizes[-1] - 1)]]
+    words = [sum(limb << sizes[0] * i for i, limb in enumerate(limbs)) % 2**bits
              for limbs in ends]
-    for a, b in product(words, repeat=2):
-        x, y = np.full((1, inner), a, np.uint64), np.full((inner, 1), b, np.uint64)
-        assert int(Z2k(bits).matmul(x, y)[0, 0]) == inner * a * b % 2**bits
+    for n, a, b in product(inner, words, words):
+        x, y = np.full((1, n), a, np.uint64), np.full((n, 2), b, np.uint64)
+        assert Z2k(bits).matmul(x, y).tolist() == [2 * [n * a * b % 2**bits]]
 
 
-def test_an_undivided_long_product_would_be_wrong(monkeypatch):
-    x = np.broadcast_to(compose(*LIMBS[3]), (2, 4097)).copy()
-    expected = 4097 * int(x[0, 0]) ** 2 % 2**64
-    assert int(matmul_mod(x, x.T)[0, 0]) == expected
-    monkeypatch.setattr(limbs, "INNER_LIMIT", 8192)
-    assert int(matmul_mod(x, x.T)[0, 0]) != expected
+def test_sums_of_128_products_of_24_bits_reach_the_last_exact_float():
+    lowest = np.full((1, 128), 2**47 - 2**23, np.uint64)
+    assert [int(limb[0, 0]) for limb in split_limbs(lowest, 48)] == [-2**23, 2**23]
+    reached = split_limbs(lowest, 48)[0] @ split_limbs(lowest.T, 48)[0]
+    assert int(reached[0, 0]) == limbs.EXACT
+    odd = lowest.copy()
+    odd[0, 0] += 1                                      # then the sum has a lowest bit
+    assert int(Z2k(48).matmul(odd, np.repeat(lowest.T, 2, 1))[0, 0]) == (
+        sum(map(int, odd[0])) * int(lowest[0, 0]) % 2**48)
+
+
+@pytest.mark.parametrize("bits, inner", [(48, 784), (64, 8191)])
+def test_an_undivided_long_product_would_be_wrong(monkeypatch, bits, inner):
+    take = stream(lesson_key(0, "long"), "x", 0)
+    low = Z2k(bits).uniform(take, (2, inner)) | np.uint64(2**(limbs.limb_sizes(bits)[
+        0] - 1) - 1)                                    # the largest limbs
+    expected = [[sum(int(a) * int(b) for a, b in zip(x, y, strict=True)) % 2**bits
+                 for y in low] for x in low]
+    assert Z2k(bits).matmul(low, low.T).tolist() == expected
+    monkeypatch.setattr(limbs, "EXACT", 2**60)
+    assert Z2k(bits).matmul(low, low.T).tolist() != expected
 
 
 def test_a_product_leaves_its_operands_as_they_are():
     x = Z2k(64).uniform(stream(lesson_key(0, "kept"), "x", 0), (3, 3)).copy()
     before = x.copy()
-    for bits in (22, 44, 64):
+    for bits in (22, 48, 64):
         matmul_mod(x, x, bits)
     np.testing.assert_array_equal(x, before)
 

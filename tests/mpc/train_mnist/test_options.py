@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from training_runs import command, options, trained
 
 from mpc import truncation
 from mpc.encoding import as_fraction
+from mpc.fixed_point import gradient_scale
+from mpc.predict.command import predict_parser
+from mpc.ring import Z2k, raw_limit
 from mpc.train_mnist import range_checks, training
 from mpc.train_mnist.range_checks import weight_scale
 
@@ -202,26 +206,45 @@ def test_the_process_ends_with_the_status_and_the_line():
 # ------------------------------------------------------------------ scales and ranges
 
 
-@pytest.mark.parametrize("text, times, finer", [
-    # 1 / rate = 64 / 2 / 0.02 times as fine as a product, and by a power of two finer
-    ("", 2, 1600 * 128), ("--workers 3", 3, 1600 * 64), ("--workers 5", 5, 1600 * 16),
-    ("--arithmetic fixed", 1, 1600 * 512), ("--ring-bits 60", 2, 1600 * 8),
-    ("--lr 0.0213", 2, 320_000), ("--batch-size 100", 2, 2500 * 64),
-    # a multiple of 1600 and of 900, for the last batch of 36
-    ("--train-items 100", 2, 14400 * 16),
-    # a divisor of 1600; the error of an output has steps of 1/100 and 1/6.25
-    ("--ring-bits 48", 2, 160), ("--ring-bits 44", 2, 10),
-    ("--ring-bits 44 --lr 0.0213", 2, 10),
-    # a divisor of 1525 would be too coarse
-    ("--ring-bits 44 --batch-size 61 --train-items 610", 2, 10)])
+@pytest.mark.parametrize("text, factor, coarsest", [
+    # room for outputs 40 times as large, and zeros that a comparison skips
+    ("--ring-bits 64", 4 << 27, 655), ("--ring-bits 64 --workers 3", 5 << 26, 546),
+    ("--ring-bits 64 --workers 5", 6 << 25, 786), ("--ring-bits 60", 4 << 23, 655),
+    ("--ring-bits 64 --lr 0.0213", 4 << 27, 697), ("--lr 0.001", 4 << 27, 655),
+    ("--ring-bits 64 --train-items 100", 4 << 27, 582),
+    # no more room than for outputs up to 100: gradients are coarser
+    ("", 5 << 16, 102), ("--workers 3", 6 << 15, 40), ("--lr 0.1", 5 << 16, 512),
+    ("--lr 0.123457", 5 << 16, 632), ("--train-items 100", 5 << 16, 102),
+    ("--arithmetic fixed", 5 << 17, 409), ("--security abort", 5 << 13, 25),
+    ("--ring-bits 44", 5 << 12, 6), ("--ring-bits 44 --lr 0.0213", 5 << 12, 6),
+    ("--ring-bits 44 --batch-size 61 --train-items 610", 5 << 12, 6)])
 def test_weights_are_as_fine_as_updates_need_and_the_ring_has_room_for(
-        text, times, finer):
-    assert weight_scale(options(text)) == 1000 * times * finer
+        text, factor, coarsest):
+    chosen = options(text)
+    assert weight_scale(chosen) == factor
+    k = 1 if "fixed" in text or "abort" in text else chosen.workers
+    found = [gradient_scale(Fraction(factor, 1000 * k),
+                            Fraction(str(chosen.lr)) * Fraction(2, size), 1000)
+             for size in {64, chosen.train_items % 64 or 64}]
+    if chosen.batch_size == 64:
+        assert int(min(found)) == coarsest
+    assert 1000**2 * k * factor * 100 <= raw_limit(Z2k(chosen.ring_bits))
+
+
+@pytest.mark.parametrize("text, bits", [
+    ("", 48), ("--workers 5", 48), ("--workers 10", 64), ("--lr 0.1", 48),
+    ("--lr 0.001", 64), ("--precision-fractional 2", 48),
+    ("--precision-fractional 4", 64), ("--precision-fractional 7", 64),
+    ("--truncation local", 64), ("--security abort", 44), ("--dp-epsilon 8", 64),
+    ("--ring-bits 52", 52), ("--arithmetic fixed", 48)])
+def test_the_default_ring_has_48_bits_if_they_suit_and_else_64(text, bits):
+    assert options(text).ring_bits == bits
+    assert predict_parser().parse_args([]).ring_bits == 64
 
 
 @pytest.mark.parametrize("text", [
     "--truncation local", "--ring-bits 43", "--ring-bits 44 --workers 3",
-    "--precision-fractional 6", "--lr 0.123457",
+    "--precision-fractional 6", "--ring-bits 48 --lr 0.001",
     "--workers 3 --lr 1e-6 --batch-size 6400 --train-items 6400",
     "--base 2 --precision-fractional 1 --lr 10 --batch-size 2"])
 def test_weights_are_ordinary_numbers_if_their_gradients_would_be_coarse(text):
