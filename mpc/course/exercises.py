@@ -729,6 +729,33 @@ def _of_a_product(bits, mutants):
 
 
 @check
+def simulator(function):
+    """Its table equals the real one: alice could have written her view by herself."""
+    z, *coins = (n.ravel().astype(np.uint64) for n in np.indices((4,) * 5))
+    names, ring, real = ("a", "b", "epsilon", "delta", "c"), Z2k(2), _of_a_product(2, {})
+    for own in ((1, 2), (3, 0)):
+        x, y = (np.full_like(z, n) for n in own)
+        view = function(x, y, z, coins, ring)
+        if len(view) != len(names):
+            return f"alice's view has five numbers, {', '.join(names)}; not {len(view)}"
+        columns = [ring.reduce(n) for n in np.broadcast_arrays(*view, z)]
+        words = functools.reduce(lambda word, n: 4 * word + n.astype(int), columns, 0)
+        for others in ((0, 0), (3, 1)):
+            x, y = zip(own, others, strict=True)
+            due = real.tables(["alice"], x=x, y=y)["alice"][:, 0]
+            if np.array_equal(np.sort(words), due):
+                continue
+            for name, n in zip(names, columns, strict=False):
+                if np.ptp(np.bincount(n.astype(int), minlength=4)):
+                    return f"in alice's view, {name} is uniform, and in yours it is not"
+            if np.array_equal(np.sort(words // 4), np.sort(due // 4)):
+                return ("the five numbers are right, but do not fit z: from her view "
+                        "alice computes epsilon y + delta a + c, and gets another share")
+            return ("each number is uniform, but your five together are not: some of "
+                    "them depend on each other")
+
+
+@check
 def one_mask_for_two(function):
     """Each mask alone is perfect, but the difference of the opened values is x - x'."""
     v = np.arange(2 * 2 * 5, dtype=np.uint64).reshape(2, 2, 5)
