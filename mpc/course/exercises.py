@@ -77,6 +77,13 @@ def _watched(answer):
     return call
 
 
+def expect(holds: Any) -> None:
+    """Say if a number of the text does not hold in this run, and go on."""
+    if not holds:
+        print("The text describes another result here. It is that of the stored run: "
+              "with other parameters, or a change of the program, yours may differ.")
+
+
 def whole(answer: Any) -> int:
     """A whole number, however it is written: 7, 7.0, "7" or an array of one number."""
     try:
@@ -732,7 +739,8 @@ def _of_a_product(bits, mutants):
 def simulator(function):
     """Its table equals the real one: alice could have written her view by herself."""
     z, *coins = (n.ravel().astype(np.uint64) for n in np.indices((4,) * 5))
-    names, ring, real = ("a", "b", "epsilon", "delta", "c"), Z2k(2), _of_a_product(2, {})
+    names, ring = ("a", "b", "epsilon", "delta", "c"), Z2k(2)
+    real = _of_a_product(ring.bits, {})
     for own in ((1, 2), (3, 0)):
         x, y = (np.full_like(z, n) for n in own)
         view = function(x, y, z, coins, ring)
@@ -749,8 +757,8 @@ def simulator(function):
                 if np.ptp(np.bincount(n.astype(int), minlength=4)):
                     return f"in alice's view, {name} is uniform, and in yours it is not"
             if np.array_equal(np.sort(words // 4), np.sort(due // 4)):
-                return ("the five numbers are right, but do not fit z: from her view "
-                        "alice computes epsilon y + delta a + c, and gets another share")
+                return ("the five numbers are right, but do not fit z: alice computes "
+                        "epsilon y + delta a + c from her view, and gets another share")
             return ("each number is uniform, but your five together are not: some of "
                     "them depend on each other")
 
