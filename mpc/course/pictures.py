@@ -130,7 +130,7 @@ def _draw_curves(axis, lines, xlabel, ylabel, log="", title="", markers=True):
              yscale="log" if "y" in log else "linear")
     if "x" in log:
         _tick_at_the_data(axis, {float(v) for line in axis.lines
-                                 for v in line.get_xdata()})
+                                 for v in line.get_xdata() if v > 0})
     axis.grid(color="#DDDDDD", linewidth=0.6)
     axis.legend(frameon=False)
 
