@@ -965,15 +965,15 @@ def sabotage(function):
 def membership(answer):
     """Over half of the guesses are correct: the model reveals its training data."""
     threshold, inside, outside = answer
-    threshold = float(np.asarray(threshold))
-    inside, outside = np.asarray(inside)[1::2], np.asarray(outside)[1::2]
+    threshold = np.asarray(threshold, float).item()
+    inside, outside = np.asarray(inside)[::2], np.asarray(outside)[::2]
 
     def rates(t):
         return np.mean(inside < t), np.mean(outside >= t)
 
     found = rates(threshold)
     best = max(np.mean(rates(t)) for t in np.concatenate([inside, outside]))
-    if np.mean(found) < best - 0.05:
+    if np.mean(found) < best - 0.02:
         return (f"with {threshold:g}, {100 * found[0]:.0f} % of the members and "
                 f"{100 * found[1]:.0f} % of the others are guessed correctly; a better "
                 "threshold is where the two histograms cross")

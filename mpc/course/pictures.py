@@ -232,9 +232,10 @@ def setting(model: str, data: str, deals: str, masked: str, results: str) -> Fig
         _party_arrow(axis, places, worker, "crypto_provider",
                      bend if worker == "bob" else turn, ":")
     _party_arrow(axis, places, "alice", "bob", straight, "-", "<|-|>")
-    for x, y, text in ((0.5, 0.74, model), (0.5, 0.62, results), (0.5, 0.50, data),
-                       (0.5, 0.34, deals), (0.5, 0.22, masked)):
-        axis.text(x, y, text, ha="center", va="center", size=10, bbox={
+    for y, text, colour in ((0.74, model, ROLES["server"]), (0.62, results, "black"),
+                            (0.50, data, "black"), (0.22, masked, "black"),
+                            (0.34, deals, ROLES["crypto_provider"])):
+        axis.text(0.5, y, text, ha="center", va="center", color=colour, bbox={
             "facecolor": "white", "edgecolor": "none", "pad": 1.5})
     axis.set(xlim=(0, 1), ylim=(0, 1))
     axis.set_axis_off()
