@@ -139,7 +139,8 @@ class _Unseen:
 
     __bool__ = __int__ = __float__ = __index__ = __str__ = _refuse
     __abs__ = __invert__ = _refuse
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse   # type: ignore[assignment]
+    __eq__ = __ne__ = _refuse           # type: ignore[assignment]
+    __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __neg__ = _refuse
     __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = _refuse
     __mod__ = __rmod__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _refuse
