@@ -19,6 +19,7 @@ from notebooks import run
 each_chapter = pytest.mark.parametrize(
     "path", run.chapters(), ids=lambda path: path.stem)
 NUMBER = re.compile(r"\*\*[^\w\s*]*(\d[\d,.]*\d|\d)[^*\n]*\*\*")
+CLAIM = re.compile(r"^ *(?:assert |exercises\.expect\().*", re.M)
 TIME = re.compile(r"\*\*(?:Time|Zeit):\*\* (\d+) [a-zA-Z ]+, (\d+) ")
 SOURCES = re.compile(r"^## (?:Further reading|Zum Weiterlesen)\n(.*)", re.M | re.S)
 
@@ -156,7 +157,7 @@ def test_bold_numbers_of_the_text_are_asserted_in_the_next_code_cell(path):
     for i, cell in enumerate(cells):
         if cell.cell_type == "markdown":
             after = next((c.source for c in cells[i:] if c.cell_type == "code"), "")
-            claims = "\n".join(re.findall(r"^ *assert .*", after, re.M))
+            claims = "\n".join(CLAIM.findall(after))
             for number in NUMBER.findall(run.DETAILS.sub("", cell.source)):
                 digits = re.escape(number.replace(",", ""))
                 found = re.search(
@@ -214,10 +215,15 @@ def test_a_translation_has_the_code_and_the_numbers_of_its_original(path):
             assert german == english, f"cell {i}"
 
 
-def test_the_map_names_every_chapter_in_order():
+def test_the_map_names_every_chapter_in_order_and_its_minutes():
     text = (run.FOLDER / "README.md").read_text(encoding="utf-8")
     linked = re.findall(r"\]\((\d\d_\w+(?:\.de)?\.ipynb)\)", text)
     assert linked == [path.name for path in run.chapters()]
+    rows = re.findall(r"^\| \[.*?\]\((\S+)\).*\| (\d+) \+ (\d+) \|$", text, re.M)
+    assert [name for name, *_ in rows] == [n for n in linked if ".de." not in n]
+    for name, to_read, for_exercises in rows:
+        due = run.minutes(read(run.FOLDER / name))
+        assert (int(to_read), int(for_exercises)) == due, name
 
 
 # ------------------------------------------------------------------ words
