@@ -123,7 +123,8 @@ def clean(notebook):
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     used = set()
     for cell in notebook.cells:
-        keep = {k: cell.metadata[k] for k in ("tags", "wrong") if cell.metadata.get(k)}
+        keep = {k: cell.metadata[k] for k in ("tags", "wrong", "right")
+                if cell.metadata.get(k)}
         cell.metadata = nbformat.from_dict(keep)
         name = hashlib.sha256(cell.source.encode()).hexdigest()[:8]
         while name in used:

@@ -784,3 +784,94 @@ def before_or_behind(answer):
         return f"{product:,} for the product: it has the shape of the weights"
     if gradient != 64 * 128:
         return f"{gradient:,} for d: it has 64 rows of 128"
+
+
+# ------------------------------------------------------------ 10. Whoever cheats
+
+
+@check
+def share_of_a_seal(answer):
+    """173 times 11 is 1,903, which is 111; and 200 + 167 = 367, which is 111, too."""
+    known = {111: "that is the whole seal; alice has 200 of it",
+             184: "a seal is the secret times the key, not plus",
+             7: "the ring wraps around at 256, not at 16"}
+    if not 0 <= answer < 256 or answer != int(answer):
+        return (f"{answer} does not exist: the elements of Z_2^8 are 0 to 255, so it "
+                "wraps around at 256")
+    if (answer + 200) % 256 != 111:
+        return known.get(int(answer), f"alice's 200 and this {answer} add up to "
+                                      f"{(int(answer) + 200) % 256}, not to the seal")
+
+
+@check
+def forged_seal(answer):
+    """Half of the keys are even, and then 8 alpha is 0: a coin toss decides."""
+    e, guess = (int(number) for number in answer)
+    if e % 16 == 0:
+        return f"an error of {e} changes nothing: it is 0 in Z_2^4"
+    right = sum((alpha * e - guess) % 16 == 0 for alpha in range(16))
+    if right != 8:
+        return f"{right} of 16 keys let this pass"
+
+
+@check
+def spare_bits(answer):
+    """15 in 16,384: two bits more than the ten that a thousand seems to ask for."""
+    if answer != int(answer) or not 0 <= answer < 64:
+        return f"{answer}: give a whole number of bits"
+    p = (answer + 3) / 2.0 ** (answer + 2)
+    if p >= 1 / 1000:
+        return f"with {answer} it passes more often than once in 1,000: {p:.2g}"
+    if answer > 12:
+        return f"with {answer} it passes once in {1 / p:,.0f} runs; fewer are enough"
+
+
+@check
+def lies_that_cancel(answer):
+    """The sum is 0 times alpha, for every key: no luck is needed."""
+    one, other = (int(number) for number in answer)
+    for name, e in (("e0", one), ("e1", other)):
+        if e % 16 == 0:
+            return f"{name} = {e} changes no value: it is a multiple of 16"
+    total = (3 * one + 5 * other) % 256
+    if total:
+        return f"3 e0 + 5 e1 is {total}, so the check finds {total} times the key"
+
+
+@check
+def order_of_a_reveal(answer):
+    """First all is opened, then it is checked, and only then a result leaves."""
+    steps = "ocshwp"
+    if sorted(answer) != sorted(steps):
+        return f"give a string with each letter once: {', '.join(steps)}"
+    at = {letter: list(answer).index(letter) for letter in steps}
+    if at["p"] < at["w"]:
+        return ("a pad leaves before the check is over: a cheat who receives the "
+                "result would know it, and be caught too late")
+    if at["s"] < at["c"]:
+        return "a seed is shown before all are committed: bob could choose his last"
+    if at["s"] < at["o"]:
+        return ("the coefficients are known before everything is opened: bob can "
+                "choose errors that cancel")
+    if at["h"] < at["s"]:
+        return "no sigma can be computed before the seeds are known"
+    if at["w"] < at["h"]:
+        return "sigma is shown before all are committed: bob could choose his last"
+
+
+@check
+def caught_or_not(answer):
+    """A seal vouches for the computation, as long as no cheat knows the key."""
+    missed = {2: "they are her own data, and their seals fit",
+              3: "the seal fits the wrong c, since the provider knows the key",
+              6: "together they know the key, and can forge any seal"}
+    for number in answer:
+        if number not in range(1, 7):
+            return f"there is no number {number} in the list"
+        if number in missed:
+            return f"number {number} is not noticed: {missed[number]}"
+    for number, why in ((1, "the opened number does not fit its seal"),
+                        (4, "the server has a hash of it from the provider"),
+                        (5, "it does not fit the seal of the new number")):
+        if number not in answer:
+            return f"number {number} is noticed: {why}"

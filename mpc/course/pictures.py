@@ -212,6 +212,16 @@ CARRY_TREE_NOTES = {
     "multiply/c": "bob: a random share of a b",
 }
 
+# The same for the end of a sealed program, and its check.
+SEALED_NOTES = {
+    "revealed": "alice and bob: the result under a mask",
+    "check/hash of seed": "nothing yet; and a hash of all that was heard",
+    "check/seed": "the coefficients: all is opened now",
+    "check/hash of sigma": "nothing yet",
+    "check/sigma": "do the seals fit?",
+    "pad of revealed": "server: a part of the mask, from each",
+}
+
 
 def sequence(messages: Sequence[Message],
              notes: dict[str, str] | None = None) -> Figure:
