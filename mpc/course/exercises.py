@@ -875,3 +875,130 @@ def caught_or_not(answer):
                         (5, "it does not fit the seal of the new number")):
         if number not in answer:
             return f"number {number} is noticed: {why}"
+
+
+# ------------------------------------------------------------ 12. Who is the provider?
+
+
+@check
+def a_word_for_a_choice(function):
+    """g^b is uniform in the group, and so is its product with anything in it."""
+    p, g = 23, 2
+    for a, b, choice in ((3, 5, 0), (3, 5, 1), (7, 4, 1), (7, 9, 0)):
+        offer = pow(g, a, p)
+        found, due = function(offer, b, choice, p, g), pow(g, b, p)
+        due = due * offer % p if choice else due
+        if found == due:
+            continue
+        said = f"offer {offer}, b = {b}, choice {choice}: {found} came"
+        if found % p == due:
+            return f"{said}, which is no element modulo 23: wrap around"
+        if found == (offer if choice else 1):
+            return f"{said}, without b: the sender would see the choice"
+        if found == pow(g, b, p):
+            return f"{said}, the same as for choice 0: it must fit message 1"
+        if found == pow(g, b, p) * offer % p:
+            return f"{said}: the offer belongs to choice 1 alone"
+        return f"{said}, and {due} is expected"
+
+
+@check
+def messages_of_bob(function):
+    """Both have the same mask, so alice gets r plus her bit times 2^i y."""
+    for i, y, r, modulus in ((0, 5, 9, 16), (2, 3, 7, 16), (3, 3, 1, 16)):
+        found = [int(m) % modulus for m in function(i, y, r, modulus)]
+        due = [r % modulus, (r + 2**i * y) % modulus]
+        if found == due:
+            continue
+        said = f"i = {i}, y = {y}, r = {r}: {tuple(found)}"
+        if found == [0, 2**i * y % modulus]:
+            return f"{said} has no mask: alice would read y"
+        if found == [due[0], 2**i * y % modulus]:
+            return f"{said}: the second message has no mask"
+        if found == due[::-1]:
+            return f"{said} is the wrong way round: message 0 is for a bit of 0"
+        if found == [due[0], (r + y) % modulus]:
+            return f"{said}: bit i of x counts 2^i"
+        return f"{said}, and {tuple(due)} is expected"
+
+
+@check
+def transfers_of_a_triple(answer):
+    """Two mixed products, a transfer for each of 64 bits: 128 for one triple."""
+    known = {64: "that is one product of two numbers, and a triple needs two",
+             256: "each worker makes one product on its own, without a message",
+             4096: "one transfer serves a bit of x and all bits of y",
+             32: "each bit of a number takes a transfer"}
+    if answer != 128:
+        return known.get(answer, f"{answer} is not correct: count the mixed products")
+
+
+@check
+def under_encryption(function):
+    """Bob computes on numbers that he cannot read, and hides his own under a mask."""
+    from mpc.course.dealers import decrypt, encrypt, paillier
+
+    key = paillier(1009, 1013)
+    n = key.n
+    for a_0, b_0, a_1, b_1, mask in ((2, 3, 5, 7, 100), (9, 4, 1, 8, 77)):
+        of_a, of_b, of_mask = (encrypt(n, v, r) for v, r in
+                               ((a_0, 17), (b_0, 23), (mask, 31)))
+        found = int(function(of_a, of_b, a_1, b_1, of_mask, n))
+        read, due = decrypt(key, found % n**2), a_0 * b_1 + b_0 * a_1 + mask
+        if read == due and 0 <= found < n**2:
+            continue
+        said = f"alice reads {read} instead of {due}"
+        if read == due:
+            return "this is correct, but it grows too long: reduce it modulo n^2"
+        if read == due - mask:
+            return f"{said}: without the mask she learns about bob's shares"
+        if read == (a_0 * a_1 + b_0 * b_1 + mask) % n:
+            return f"{said}: the shares belong crosswise"
+        if found % n**2 == (pow(of_a, b_1, n**2) + pow(of_b, a_1, n**2)
+                            + of_mask) % n**2:
+            return f"{said}: to add numbers, multiply their ciphertexts"
+        if read == (a_0 + b_1 + b_0 + a_1 + mask) % n:
+            return f"{said}: to multiply by a number, take a power"
+        return said
+
+
+@check
+def more_than(function):
+    """The line of the carry tree's table, from a point function, by XOR alone."""
+    for v in (0, 3, 9, 15):
+        found = function([_SharedBit(int(x == v)) for x in range(16)])
+        bits = [bit.bit for bit in found]
+        if len(bits) != 15:
+            return f"{len(bits)} bits came, and 15 are expected: i from 0 to 14"
+        if bits == [int(v > i) for i in range(15)]:
+            continue
+        said = f"v = {v}: "
+        if bits == [int(v >= i) for i in range(15)]:
+            return said + "this is [v >= i]; begin after i"
+        if bits == [int(v <= i) for i in range(15)]:
+            return said + "this is [v <= i], the other side of i"
+        if bits == [int(v < i) for i in range(15)]:
+            return said + "this is [v < i], the other side of i"
+        return said + f"{bits} came"
+
+
+@check
+def which_way(answer):
+    """Count those who compute, how often they can talk, and who must be trusted."""
+    words = [str(word).upper() for word in answer]
+    if len(words) != 3 or not set(words) <= {"MPC", "FHE", "TEE", "FL"}:
+        return "give three of MPC, FHE, TEE and FL"
+    reasons = {
+        "FHE": "one of two that can both compute need not do all of it, at 10,000 times"
+               " the cost or more",
+        "TEE": "a chip asks for trust in its maker",
+        "FL": "federated learning trains a model, and updates would be seen",
+        "MPC": "a second party must compute and talk in rounds"}
+    if words[0] != "MPC":
+        return f"(1) {reasons[words[0]]}"
+    if words[1] != "FHE":
+        more = ", and there is no second server" if words[1] == "MPC" else ""
+        return f"(2) {reasons[words[1]]}{more}"
+    if words[2] != "FL":
+        return (f"(3) with {words[2]} the text of a million phones would be encrypted "
+                "or shared, and moved")
