@@ -798,9 +798,10 @@ def share_of_a_seal(answer):
     if not 0 <= answer < 256 or answer != int(answer):
         return (f"{answer} does not exist: the elements of Z_2^8 are 0 to 255, so it "
                 "wraps around at 256")
-    if (answer + 200) % 256 != 111:
+    total = (int(answer) + 200) % 256
+    if total != 111:
         return known.get(int(answer), f"alice's 200 and this {answer} add up to "
-                                      f"{(int(answer) + 200) % 256}, not to the seal")
+                                      f"{total}, not to the seal")
 
 
 @check
@@ -1002,3 +1003,99 @@ def which_way(answer):
     if words[2] != "FL":
         return (f"(3) with {words[2]} the text of a million phones would be encrypted "
                 "or shared, and moved")
+
+
+# ------------------------------------------------------------ 11. What results tell
+
+
+@check
+def threshold_for_few_alarms(function):
+    """Chosen on models that the attacker has trained, and then used on the target."""
+    rng = np.random.default_rng(11)
+    for others in (rng.gamma(2, 0.3, 1000), rng.gamma(1, 1, 5000), np.arange(1.0, 501)):
+        threshold = float(function(others.copy()))
+        rate = np.mean(others < threshold)
+        if rate > 0.01:
+            return (f"{100 * rate:.3g} % of those who were never in the training are "
+                    "accused; 1 % at most")
+        if rate < 0.007:
+            return (f"{100 * rate:.2g} % are accused, so fewer members are found than "
+                    "1 % allows: a larger threshold")
+
+
+@check
+def label_of_a_loss(function):
+    """The printed loss is rounded, so the nearest one wins."""
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        ten = np.round(rng.uniform(0.9, 1.1), 4) + rng.permutation(10) * 0.004
+        label = int(rng.integers(10))
+        for off in (0.001, -0.001):
+            shown = ten[label] + off
+            found = function(ten.copy(), float(shown))
+            if np.shape(found) != () or found not in range(10):
+                return f"{found} is not a label from 0 to 9: the losses are rounded"
+            if found != label:
+                said = f"the loss shown is {shown:.3f}, and label {found} would give "
+                return f"{said}{ten[int(found)]:.3f}; another one is nearer"
+
+
+@check
+def odds_of_an_answer(answer):
+    """log 3, about 1.1: each answer is at most 3 times as likely for a yes as for a no.
+    """
+    known = ((3, "that is the ratio e^epsilon; epsilon is its logarithm"),
+             (np.log(3 / 4), "compare two people, not a person and its answer"),
+             (0.75, "that is the chance of a true answer"),
+             (np.log10(3), "that is a logarithm to base 10; take the natural one"),
+             (np.log2(3), "that is a logarithm to base 2; take the natural one"))
+    if abs(answer - np.log(3)) < 0.005:
+        return None
+    for number, why in known:
+        if abs(answer - number) < 0.005:
+            return why
+    return f"e^{answer:.3g} is {np.exp(answer):.3g}; what is the largest ratio?"
+
+
+@check
+def clipped(function):
+    """Long gradients become as long as the bound, and short ones stay what they are."""
+    for gradient, bound in (([3.0, 4.0], 1.0), ([0.3, -0.4], 1.0), ([6.0, 8.0], 5.0),
+                            ([0.0, 0.0], 1.0)):
+        g = np.array(gradient)
+        with np.errstate(all="ignore"):
+            found = np.asarray(function(g.copy(), bound), float)
+        if found.shape != g.shape:
+            return differs(found, g)
+        length, due = np.linalg.norm(g), min(np.linalg.norm(g), bound)
+        said = f"{gradient} with bound {bound:g} becomes {found.round(3).tolist()}"
+        if not np.isfinite(found).all():
+            return f"{said}: a gradient of length 0 must stay as it is"
+        if np.linalg.norm(found) > bound + 1e-9:
+            return f"{said}, of length {np.linalg.norm(found):.3g}: too long"
+        if np.allclose(found, g * (due / length if length else 1)):
+            continue
+        if length <= bound:
+            return f"{said}, but it was short enough"
+        return f"{said}: only the length may change, not the direction"
+
+
+@check
+def excess(function):
+    """What e^epsilon times the other distribution does not cover, summed up."""
+    p, q = np.array([0.5, 0.3, 0.2, 0.0]), np.array([0.2, 0.1, 0.4, 0.3])
+    for epsilon in (0.0, 0.3, 0.9):
+        found = float(function(p.copy(), q.copy(), epsilon))
+        due = np.maximum(p - np.exp(epsilon) * q, 0).sum()
+        if abs(found - due) < 1e-9:
+            continue
+        said = f"epsilon = {epsilon:g}: {found:.4g} instead of {due:.4g}"
+        if abs(found - (p - np.exp(epsilon) * q).sum()) < 1e-9:
+            return f"{said}; negative differences must count as 0"
+        if abs(found - p[p > np.exp(epsilon) * q].sum()) < 1e-9:
+            return f"{said}; only the part of P above e^epsilon Q counts"
+        if abs(found - np.maximum(p - epsilon * q, 0).sum()) < 1e-9:
+            return f"{said}; the factor is e^epsilon"
+        if abs(found - np.maximum(p - np.exp(epsilon) * q, 0).max()) < 1e-9:
+            return f"{said}; add up all results, not the largest alone"
+        return said
