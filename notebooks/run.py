@@ -1,11 +1,12 @@
 """Run the notebooks of the course from a clean kernel; `scripts/notebooks` stores them.
 
 `execute` also tries each exercise: after its cell it runs the collapsed solution and
-the wrong answers of the cell's metadata in place of the placeholder. Each runs in a
-forked child of the kernel, so that it leaves no trace for the following cells.
+the answers `right` and `wrong` of the cell's metadata in place of the placeholder. Each
+runs in a forked child of the kernel and so leaves no trace for the following cells.
 """
 
 import hashlib
+import math
 import re
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).resolve().parent
 SOLUTION = re.compile(r"<details><summary>(?:Solution|Lösung)</summary>\s*"
                       r"```python\n(.*?)\n```\s*</details>", re.S)
+DETAILS = re.compile(r"<details>.*?</details>", re.S)
+FIGURE = re.compile(r"^\*(?:Figure|Bild): (.{20,}?)\*$", re.M | re.S)
 TRY = """\
 def _try(code):
     import contextlib, io, os, traceback, warnings
@@ -48,7 +51,7 @@ class Attempt(NamedTuple):
     """The reply of an exercise's check to an answer."""
 
     cell: int           # its index in the notebook
-    kind: str           # "empty", "solution" or "wrong"
+    kind: str           # "empty", "solution", "right" or "wrong"
     answer: str
     due: str            # a text that the reply must contain
     said: str
@@ -82,8 +85,33 @@ def answers(notebook, i):
     found = SOLUTION.search(notebook.cells[i - 1].source)
     if found:
         yield "solution", found[1], "Right. "
+    for answer in notebook.cells[i].metadata.get("right", ()):
+        yield "right", answer, "Right. "
     for answer, due in notebook.cells[i].metadata.get("wrong", ()):
         yield "wrong", answer, due
+
+
+def minutes(notebook):
+    """The time for a chapter: (to read its text and code, for its exercises).
+
+    A minute is 200 words or 10 lines of code; an exercise takes 5. Both are rounded up
+    to the next 5 minutes.
+    """
+    texts = [DETAILS.sub("", c.source) for c in notebook.cells
+             if c.cell_type == "markdown"]
+    codes = [c.source for c in notebook.cells if c.cell_type == "code"]
+    words = sum(len(text.split()) for text in texts)
+    lines = sum(bool(line.strip()) for text in codes for line in text.splitlines())
+    exercises = sum(has_tag(cell, "exercise") for cell in notebook.cells)
+    return 5 * math.ceil((words / 200 + lines / 10) / 5), 5 * exercises
+
+
+def caption(notebook, i):
+    """The description of the picture of cell `i`, from the text beside it, or None."""
+    for cell in notebook.cells[i + 1:i + 2] + notebook.cells[max(i - 1, 0):i]:
+        found = cell.cell_type == "markdown" and FIGURE.search(cell.source)
+        if found:
+            return " ".join(found[1].split())
 
 
 def execute(path, timeout=300):
@@ -122,8 +150,8 @@ def clean(notebook):
         "kernelspec": kernel, "language_info": {"name": "python"}})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     used = set()
-    for cell in notebook.cells:
-        keep = {k: cell.metadata[k] for k in ("tags", "wrong", "right")
+    for i, cell in enumerate(notebook.cells):
+        keep = {k: cell.metadata[k] for k in ("tags", "right", "wrong")
                 if cell.metadata.get(k)}
         cell.metadata = nbformat.from_dict(keep)
         name = hashlib.sha256(cell.source.encode()).hexdigest()[:8]
@@ -133,7 +161,10 @@ def clean(notebook):
         used.add(name)
         for output in cell.get("outputs", ()):
             if "metadata" in output:
-                output.metadata = nbformat.from_dict({})
+                alt = caption(notebook, i)      # for readers who cannot see it
+                known = {kind: {"alt": alt} for kind in output.get("data", ())
+                         if kind.startswith("image/") and alt}
+                output.metadata = nbformat.from_dict(known)
             output.pop("transient", None)
     return notebook
 

@@ -966,11 +966,16 @@ def under_encryption(function):
 @check
 def more_than(function):
     """The line of the carry tree's table, from a point function, by XOR alone."""
+    rng = np.random.default_rng(12)
     for v in (0, 3, 9, 15):
-        found = function([_SharedBit(int(x == v)) for x in range(16)])
-        bits = [bit.bit for bit in found]
-        if len(bits) != 15:
-            return f"{len(bits)} bits came, and 15 are expected: i from 0 to 14"
+        alice = [int(bit) for bit in rng.integers(0, 2, 16)]
+        bob = [bit ^ (x == v) for x, bit in enumerate(alice)]
+        found = [[int(bit) for bit in function(list(own))] for own in (alice, bob)]
+        if {len(line) for line in found} != {15}:
+            return f"{len(found[0])} bits came, and 15 are expected: i from 0 to 14"
+        if any(bit not in (0, 1) for line in found for bit in line):
+            return f"{max(found[0])} is no bit: a sum is the XOR only modulo 2"
+        bits = [one ^ other for one, other in zip(*found, strict=True)]
         if bits == [int(v > i) for i in range(15)]:
             continue
         said = f"v = {v}: "
@@ -980,7 +985,8 @@ def more_than(function):
             return said + "this is [v <= i], the other side of i"
         if bits == [int(v < i) for i in range(15)]:
             return said + "this is [v < i], the other side of i"
-        return said + f"{bits} came"
+        return said + ("the XOR of both workers' lines is wrong; nothing can be decided "
+                       "by a look at one worker's shares alone")
 
 
 @check
@@ -1033,8 +1039,10 @@ def label_of_a_loss(function):
         for off in (0.001, -0.001):
             shown = ten[label] + off
             found = function(ten.copy(), float(shown))
-            if np.shape(found) != () or found not in range(10):
-                return f"{found} is not a label from 0 to 9: the losses are rounded"
+            if np.shape(found):
+                return "a list came: no loss may be equal, since the losses are rounded"
+            if found not in range(10):
+                return f"{found} is no label from 0 to 9"
             if found != label:
                 said = f"the loss shown is {shown:.3f}, and label {found} would give "
                 return f"{said}{ten[int(found)]:.3f}; another one is nearer"
