@@ -985,8 +985,8 @@ def more_than(function):
             return said + "this is [v <= i], the other side of i"
         if bits == [int(v < i) for i in range(15)]:
             return said + "this is [v < i], the other side of i"
-        return said + ("the XOR of both workers' lines is wrong; nothing can be decided "
-                       "by a look at one worker's shares alone")
+        return said + ("the XOR of both lines is wrong; nothing can be decided by a "
+                       "look at one worker's shares alone")
 
 
 @check
