@@ -17,9 +17,10 @@ from notebooks import run
 
 each_chapter = pytest.mark.parametrize(
     "path", run.chapters(), ids=lambda path: path.stem)
-DETAILS = re.compile(r"<details>.*?</details>", re.S)
 NUMBER = re.compile(r"\*\*[^\w\s*]*(\d[\d,.]*\d|\d)[^*\n]*\*\*")
-FIGURE = re.compile(r"^\*(Figure|Bild): .{20,}?\*$", re.M | re.S)
+CLAIM = re.compile(r"^ *(?:assert |exercises\.expect\().*", re.M)
+TIME = re.compile(r"\*\*(?:Time|Zeit):\*\* (\d+) [a-zA-Z ]+, (\d+) ")
+SOURCES = re.compile(r"^## (?:Further reading|Zum Weiterlesen)\n(.*)", re.M | re.S)
 
 
 def read(path):
@@ -40,6 +41,10 @@ def kinds(cell):
         text = "" if run.has_tag(cell, "varies") else text
         shown.append((output.output_type, *image, text))
     return shown
+
+
+def shows_a_picture(cell):
+    return any(len(kind) > 2 for kind in kinds(cell))
 
 
 def errors(cell):
@@ -63,7 +68,7 @@ def test_it_runs_as_it_is_stored_and_its_checks_judge_correctly(path):
     for attempt in attempts:
         assert attempt.due in attempt.said, attempt
         assert len(attempt.said.strip().splitlines()) == 1, attempt
-        right = attempt.kind == "solution"
+        right = attempt.kind in ("solution", "right")
         assert attempt.said.startswith("Right. " if right else "Not yet: ")
 
 
@@ -86,28 +91,53 @@ def test_every_cell_is_stored_executed_in_order_and_clean(path):
 @each_chapter
 def test_cells_are_short_and_lines_fit(path):
     for i, cell in enumerate(read(path).cells):
-        lines = DETAILS.sub("", cell.source).strip().splitlines()
+        lines = run.DETAILS.sub("", cell.source).strip().splitlines()
         assert len(lines) <= (10 if cell.cell_type == "code" else 24), f"cell {i}"
-        assert max(map(len, cell.source.splitlines())) <= 100, f"cell {i}"
+        widths = [len(line) for line in cell.source.splitlines()
+                  if "https://" not in line]
+        assert max(widths, default=0) <= 100, f"cell {i}"
 
 
 @each_chapter
 def test_it_installs_the_package_and_sets_its_sizes_in_one_cell(path):
     first, *others = code(read(path))
-    assert 'find_spec("mpc")' in first.source
+    assert 'find_spec("mpc' in first.source
     assert "%pip install --quiet .. " in first.source       # from the clone
     assert sum(run.has_tag(cell, "parameters") for cell in others) == 1
 
 
 @each_chapter
 def test_every_picture_is_described_in_words_beside_it(path):
-    cells = read(path).cells
-    for i, cell in enumerate(cells):
-        if cell.cell_type == "code" and any(len(kind) > 2 for kind in kinds(cell)):
-            beside = [other.source for other in cells[i - 1:i + 2:2]
-                      if other.cell_type == "markdown"]
-            found = any(FIGURE.search(text) for text in beside)
-            assert found, f"no *Figure: ...* for cell {i}"
+    notebook = read(path)
+    for i, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code" and shows_a_picture(cell):
+            assert run.caption(notebook, i), f"no *Figure: ...* for cell {i}"
+
+
+@each_chapter
+def test_a_picture_of_times_asserts_what_its_caption_claims(path):
+    for i, cell in enumerate(read(path).cells):
+        if run.has_tag(cell, "varies") and shows_a_picture(cell):
+            assert re.search("^assert ", cell.source, re.M), f"cell {i}"
+
+
+@each_chapter
+def test_the_time_that_it_names_follows_from_its_words_code_and_exercises(path):
+    original = path.with_name(path.name.replace(".de.", "."))
+    said = TIME.search(read(path).cells[0].source)
+    due = run.minutes(read(original))
+    assert said and tuple(map(int, said.groups())) == due, f"{path.name}: {due}"
+
+
+@each_chapter
+def test_it_ends_with_three_to_six_sources_that_have_a_year_and_a_link(path):
+    section = SOURCES.search(read(path).cells[-1].source)
+    assert section, "the last cell has no section '## Further reading'"
+    entries = re.split(r"^- ", section[1], flags=re.M)[1:]
+    assert 3 <= len(entries) <= 6
+    for entry in entries:
+        assert re.search(r"\b(19|20)\d\d\b", entry), entry
+        assert re.search(r"\]\(https://\S+\)", entry), entry
 
 
 @each_chapter
@@ -116,8 +146,8 @@ def test_bold_numbers_of_the_text_are_asserted_in_the_next_code_cell(path):
     for i, cell in enumerate(cells):
         if cell.cell_type == "markdown":
             after = next((c.source for c in cells[i:] if c.cell_type == "code"), "")
-            claims = "\n".join(re.findall(r"^ *assert .*", after, re.M))
-            for number in NUMBER.findall(DETAILS.sub("", cell.source)):
+            claims = "\n".join(CLAIM.findall(after))
+            for number in NUMBER.findall(run.DETAILS.sub("", cell.source)):
                 digits = re.escape(number.replace(",", ""))
                 found = re.search(
                     rf"(?<![\d.]){digits}(?![\d.]*\d)", claims.replace("_", ""))
@@ -125,7 +155,7 @@ def test_bold_numbers_of_the_text_are_asserted_in_the_next_code_cell(path):
 
 
 @each_chapter
-def test_there_are_three_exercises_with_hint_solution_check_and_a_wrong_answer(path):
+def test_there_are_three_exercises_with_hint_solution_check_and_wrong_answers(path):
     cells = read(path).cells
     places = [i for i, cell in enumerate(cells) if run.has_tag(cell, "exercise")]
     assert len(places) >= 3
@@ -133,8 +163,10 @@ def test_there_are_three_exercises_with_hint_solution_check_and_a_wrong_answer(p
         task = cells[i - 1].source
         assert re.match("### (Exercise|Aufgabe) ", task), f"cell {i}"
         assert re.search("<summary>(Hint|Tipp)</summary>", task), f"cell {i}"
-        found = dict.fromkeys(kind for kind, *_ in run.answers(read(path), i))
-        assert list(found) == ["solution", "wrong"], f"cell {i} has {list(found)}"
+        replies = [(kind, due) for kind, _, due in run.answers(read(path), i)]
+        assert replies.count(("solution", "Right. ")) == 1, f"cell {i} has no solution"
+        mistakes = {due for kind, due in replies if kind == "wrong"}
+        assert len(mistakes) >= 3, f"cell {i} tries {len(mistakes)} kinds of mistakes"
         placeholder, call = run.placeholder_and_check(cells[i])
         assert "..." in placeholder and call.startswith("exercises."), f"cell {i}"
 
@@ -158,7 +190,52 @@ def test_a_translation_has_the_code_of_its_original(path):
         assert mine.metadata == its.metadata
 
 
-def test_the_map_names_every_chapter_in_order():
+def test_the_map_names_every_chapter_in_order_and_its_minutes():
     text = (run.FOLDER / "README.md").read_text(encoding="utf-8")
     linked = re.findall(r"\]\((\d\d_\w+(?:\.de)?\.ipynb)\)", text)
     assert linked == [path.name for path in run.chapters()]
+    rows = re.findall(r"^\| \[.*?\]\((\S+)\).*\| (\d+) \+ (\d+) \|$", text, re.M)
+    assert [name for name, *_ in rows] == [n for n in linked if ".de." not in n]
+    for name, to_read, for_exercises in rows:
+        due = run.minutes(read(run.FOLDER / name))
+        assert (int(to_read), int(for_exercises)) == due, name
+
+
+# ------------------------------------------------------------------ words
+
+# Terms that are everyday words, too, and may come before the chapter that explains them
+EVERYDAY = {"common", "distance", "forecast", "opened", "protocol", "rule", "scale",
+            "slope", "table", "turn", "unit"}
+
+
+def terms():
+    """Each term of the glossary: (name, the chapters that introduce it)."""
+    page = (run.FOLDER.parent / "docs" / "GLOSSARY.md").read_text(encoding="utf-8")
+    for line in page.splitlines():
+        cells = [part.strip() for part in line.split("|")]
+        if line.startswith("| **") and cells[2]:
+            for name in re.findall(r"\*\*(.+?)\*\*", cells[1]):
+                yield name, [int(n) for n in cells[2].split(",")]
+
+
+def words(path):
+    """The text of a chapter, without its code."""
+    texts = [c.source for c in read(path).cells if c.cell_type == "markdown"]
+    plain = str.maketrans({"{": "(", "}": ")", "*": None})
+    return " ".join(" ".join(texts).split()).translate(plain)
+
+
+@each_chapter
+def test_no_term_comes_before_the_chapter_that_introduces_it(path):
+    if ".de." in path.name:
+        return
+    here, text = int(path.name[:2]), words(path)
+    early = []
+    for name, chapters in terms():
+        found = re.search(rf"(?<![\w`_./-]){re.escape(name)}s?(?![\w`_-])", text, re.I)
+        if found and here < min(chapters) and name not in EVERYDAY:
+            place = text[max(found.start() - 40, 0):found.end() + 20]
+            early.append(f"{name}, of chapter {chapters[0]}, in: {place}")
+        if here in chapters and not found:
+            early.append(f"{name} is missing")
+    assert not early, "\n".join(early)

@@ -5,15 +5,20 @@
 
 A check is a function of the answer. It returns None for a correct answer, and otherwise
 a sentence that describes the mistake; the decorator `check` prints it. The docstring is
-printed after a correct answer. An answer may be a function written by the learner; it
-counts as empty while it returns nothing or `...`. The checks are in this module because
-the cells of a notebook would show the solutions.
+printed after a correct answer. An answer may be a function written by the learner: then
+the parameter of the check is called `function`, and the answer counts as empty while it
+returns nothing or `...`. Where a task forbids something, such as a look at a secret,
+the function gets objects that refuse it: `Shared`, `SharedBit`, `Hidden`, `Limbs`. The
+checks are in this module because the cells of a notebook would show the solutions.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
+import re
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -27,14 +32,26 @@ class _Empty(Exception):
     """The learner's function returned nothing yet."""
 
 
+class Refused(Exception):
+    """An answer of the wrong form, or one that does something forbidden."""
+
+
 def check(function: Callable[[Any], str | None]) -> Callable[[Any], None]:
     """Make a check that prints the result of ``function(answer)``."""
+    wants_function = "function" in inspect.signature(function).parameters
+
     @functools.wraps(function)
     def run(answer):
         try:
-            wrong = EMPTY if is_empty(answer) else function(_watched(answer))
+            if is_empty(answer):
+                raise _Empty
+            if wants_function and not callable(answer):
+                raise Refused(f"the answer is a function, not {answer!r}")
+            wrong = function(_watched(answer))
         except _Empty:
             wrong = EMPTY
+        except Refused as reason:
+            wrong = str(reason)
         except Exception as error:              # one line instead of a traceback
             wrong = f"this answer cannot be used ({type(error).__name__}: {error})"
         print(f"Not yet: {wrong}." if wrong else f"Right. {function.__doc__}")
@@ -60,6 +77,37 @@ def _watched(answer):
     return call
 
 
+def expect(holds: Any) -> None:
+    """Say if a number of the text does not hold in this run, and go on."""
+    if not holds:
+        print("The text describes another result here. It is that of the stored run: "
+              "with other parameters, or a change of the program, yours may differ.")
+
+
+def whole(answer: Any) -> int:
+    """A whole number, however it is written: 7, 7.0, "7" or an array of one number."""
+    try:
+        number = float(answer) if isinstance(answer, str) else np.asarray(answer).item()
+        if number == int(number):
+            return int(number)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise Refused(f"a whole number is expected, such as 7, and not {answer!r}")
+
+
+def whole_numbers(answer: Any, n: int | None = None) -> list[int]:
+    """Several whole numbers in any form, and exactly `n` if it is given."""
+    if isinstance(answer, str):
+        answer = [word for word in re.split(r"[\[\](){},;\s]+", answer) if word]
+    try:
+        found = [whole(number) for number in answer]
+    except TypeError:
+        found = [whole(answer)]
+    if n is not None and len(found) != n:
+        raise Refused(f"{n} numbers are expected, and not {len(found)}")
+    return found
+
+
 def differs(answer: Any, right: Any) -> str | None:
     """Describe how an array or number differs from `right`; None if it does not."""
     answer, right = np.asarray(answer), np.asarray(right)
@@ -73,24 +121,180 @@ def differs(answer: Any, right: Any) -> str | None:
     return None
 
 
+# ------------------------------------------------------------ what an answer may do
+
+
+class _Unseen:
+    """A number that nobody knows: all that it does not offer is refused."""
+
+    __array_ufunc__ = None              # NumPy leaves the operators to this class
+    __hash__ = None                     # type: ignore[assignment]
+    allowed = ""
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def _refuse(self, *others):
+        raise Refused(f"nobody knows this number: {self.allowed}")
+
+    __bool__ = __int__ = __float__ = __index__ = __str__ = _refuse
+    __abs__ = __invert__ = _refuse
+    __eq__ = __ne__ = _refuse           # type: ignore[assignment]
+    __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __neg__ = _refuse
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = _refuse
+    __mod__ = __rmod__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _refuse
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = _refuse
+    __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = _refuse
+
+
+def _value(number):
+    """The number in an `_Unseen`, or a known one; NumPy's become Python's."""
+    number = getattr(number, "value", number)
+    return number.item() if isinstance(number, np.integer) else number
+
+
+class Shared(_Unseen):
+    """A number in shares: sums, and products with numbers that all know.
+
+    `products` counts the products of two such numbers, and None forbids them.
+    """
+
+    allowed = "multiply it by common numbers and add, nothing else"
+
+    def __init__(self, value: Any, products: list | None = None):
+        super().__init__(value)
+        self.products = products
+
+    def _made(self, value):
+        return type(self)(value, self.products)
+
+    def __add__(self, other):
+        return self._made(self.value + _value(other))
+
+    def __mul__(self, other):
+        if isinstance(other, Shared):
+            if self.products is None:
+                self._refuse()
+            self.products.append("one")
+        return self._made(self.value * _value(other))
+
+    def __neg__(self):
+        return self._made(-self.value)
+
+    def __sub__(self, other):
+        return self + -1 * other
+
+    def __rsub__(self, other):
+        return -self + other
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+class SharedBit(_Unseen):
+    """A bit in shares: XOR is free, and AND, a product, may be `allowed`."""
+
+    allowed = "combine bits by ^ alone"
+
+    def __xor__(self, other):
+        return type(self)(self.value ^ getattr(other, "value", other))
+
+    __rxor__ = __xor__
+
+
+class MultipliedBit(SharedBit):
+    """A bit in shares whose products with other bits are allowed."""
+
+    allowed = "combine bits by ^ and & alone"
+
+    def __and__(self, other):
+        return type(self)(self.value & getattr(other, "value", other))
+
+    __rand__ = __and__
+
+
+class Hidden(_Unseen):
+    """Elements of a ring of which only the lowest bit may be looked at."""
+
+    allowed = "look at nothing but a lowest bit, such as that of ring.add(a, a)"
+
+    def __add__(self, other):
+        return Hidden(self.value + getattr(other, "value", other))
+
+    def __and__(self, bit):
+        if whole(bit) != 1:
+            self._refuse()
+        return self.value & np.uint64(1)
+
+    def __mod__(self, two):
+        if whole(two) != 2:
+            self._refuse()
+        return self & 1
+
+    def __mul__(self, number):
+        return Hidden(self.value * np.uint64(whole(number)))
+
+    __radd__, __rand__, __rmul__ = __add__, __and__, __mul__
+
+
+class HiddenRing:
+    """The sums and differences of a ring, on `Hidden` elements."""
+
+    def __init__(self, ring: Any):
+        self._ring = ring
+
+    def add(self, a, b):
+        return Hidden(self._ring.add(a.value, getattr(b, "value", b)))
+
+    def sub(self, a, b):
+        return Hidden(self._ring.sub(getattr(a, "value", a), getattr(b, "value", b)))
+
+    def neg(self, a):
+        return Hidden(self._ring.neg(a.value))
+
+
+class Limbs(np.ndarray):
+    """Matrices that count their products of floats in `made` and refuse others."""
+
+    made: list = []
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **how):
+        plain = [np.asarray(x) if isinstance(x, Limbs) else x for x in inputs]
+        if ufunc is np.matmul:
+            if any(np.asarray(x).dtype != float for x in plain):
+                raise Refused("this multiplies matrices of whole numbers, which is "
+                              "slow: multiply the floats, then apply whole()")
+            self.made.append("one")
+        how.pop("out", None)
+        result = getattr(ufunc, method)(*plain, **how)
+        return result.view(Limbs) if isinstance(result, np.ndarray) else result
+
+    def dot(self, other):
+        return self @ other
+
+    def __array_function__(self, function, types, args, how):
+        raise Refused(f"multiply matrices by @, not by np.{function.__name__}")
+
+
 # ------------------------------------------------------------ 1. Shares of a picture
 
 
 @check
 def round_the_clock(answer):
     """6 + 4 = 10, which is 2: adding 4 is the same as subtracting 4."""
-    if not 0 <= answer < 8 or answer != int(answer):
+    answer = whole(answer)
+    if not 0 <= answer < 8:
         return f"{answer} does not exist: the elements of Z_2^3 are 0 to 7"
     if (6 + answer) % 8 != 2:
         return f"6 + {answer} is {(6 + answer) % 8} on this clock, not 2"
 
 
 @check
-def split_in_three(split):
+def split_in_three(function):
     """Two masks and the remainder; any two of the three shares still look random."""
-    for ring, numbers in ((Z2k(64), [5, 2**63 + 1, 2**62]), (Z2k(3), [2, 7, 6])):
+    for ring, numbers in ((Z2k(64), [5, 2**63 + 1, 2**62]), (Z2k(3), [3, 7, 6])):
         secret, *masks = (np.array([n], np.uint64) for n in numbers)
-        shares = split(secret, *masks, ring)
+        shares = function(secret, *masks, ring)
         if len(shares) != 3:
             return f"{len(shares)} shares for three workers"
         for share in map(np.asarray, shares):
@@ -99,19 +303,32 @@ def split_in_three(split):
                         "around, - does not")
             if np.array_equal(share, secret):
                 return "one of the shares is the secret itself: its worker can read it"
-        total = ring.add(ring.add(shares[0], shares[1]), shares[2])
+        total = ring.sum(np.broadcast_arrays(*shares), axis=0)
         if not np.array_equal(total, secret):
             return (f"the shares of {secret[0]} add up to {total[0]}; "
                     "they must add up to the secret")
-        for share in shares:
-            if np.array_equal(ring.sub(total, np.asarray(share)), secret):
-                return "two of the shares reveal the secret without the third"
+    return _two_of_three(function, Z2k(2))
+
+
+def _two_of_three(split, ring):
+    """Compare, for all masks and secrets, how often two workers see their shares."""
+    one, two = (m.ravel().astype(np.uint64) for m in np.indices([ring.modulus] * 2))
+    tables = {}
+    for secret in range(ring.modulus):
+        own = split(np.full_like(one, secret), one, two, ring)
+        shares = np.stack(np.broadcast_arrays(*own, one)[:3])
+        for i, j in combinations(range(3), 2):
+            seen = np.sort(shares[i] * np.uint64(ring.modulus) + shares[j])
+            if not np.array_equal(tables.setdefault((i, j), seen), seen):
+                return (f"workers {i + 1} and {j + 1} can tell secrets apart: in {ring}"
+                        f", over all masks, their shares for the secret {secret} occur "
+                        "with other frequencies than for 0")
 
 
 @check
 def lazy_masks(answer):
     """Half of the secrets are ruled out: the masks did not cover the whole ring."""
-    found, possible = set(answer), {7, 0, 1, 2}
+    found, possible = set(whole_numbers(answer)), {7, 0, 1, 2}
     outside = found - set(range(8))
     if outside:
         return f"{sorted(outside)} are not elements of Z_2^3: wrap around at 8"
@@ -143,7 +360,8 @@ def negative(function):
 @check
 def quarter_below_zero(answer):
     """65,286 is 250 below 65,536, which is 0: it represents -250 thousandths."""
-    if not 0 <= answer < 2**16 or answer != int(answer):
+    answer = whole(answer)
+    if not 0 <= answer < 2**16:
         return f"{answer} does not exist: the elements of Z_2^16 are 0 to 65,535"
     number = (answer - 2**16 * (answer >= 2**15)) / 1000
     if number != -0.25:
@@ -153,8 +371,11 @@ def quarter_below_zero(answer):
 @check
 def sum_of_two_scales(answer):
     """3,125,000 millionths are 3.125, and no digit is lost."""
+    if answer == 3.125:
+        return "3.125 is the number itself; its raw value counts millionths"
+    answer = whole(answer)
     if answer == 128_000:
-        return "this adds raw numbers of two scales; 3 is 3,000,000 at scale 1,000,000"
+        return "this adds raw values of two scales; 3 is 3,000,000 at scale 1,000,000"
     if answer == 3125:
         return "3125 is the sum at scale 1000; give it at scale 1,000,000"
     if answer != 3_125_000:
@@ -169,6 +390,9 @@ def half_of_bob(function):
     for x in (25, 700, -31):
         share = ring.add(ring.from_int(np.array([x])), mask)
         of_bob = np.asarray(function(ring.neg(mask), d, ring))
+        if np.any(of_bob != ring.reduce(of_bob)):
+            return (f"{of_bob[of_bob != ring.reduce(of_bob)][0]} is no element of "
+                    f"{ring}: a minus sign wraps around at 2^64; take ring.neg")
         result = ring.to_int(ring.add(share // d, of_bob))
         if np.array_equal(of_bob, ring.neg(mask)):
             return ("without a division, bob's share is 10 times too large: "
@@ -187,14 +411,12 @@ def half_of_bob(function):
 @check
 def wrapped_around(function):
     """A common number, and a common number times a share: linear, so it is free."""
-    for e in (0, 1):
-        if function(e, 7) - function(e, 5) != 2 * (function(e, 1) - function(e, 0)):
-            return "t is shared: multiply it by common numbers and add, nothing else"
     for a in range(16):
         for x in range(8):
             c = (x - a) % 16
             e, t = c >> 3, a >> 3
-            found = function(e, t)
+            found = function(e, Shared(t))
+            found = getattr(found, "value", found)
             if found == (c + a >= 16):
                 continue
             said = f"l = 4, x = {x}, a = {a}, c = {c}, so e = {e} and t = {t}"
@@ -208,7 +430,8 @@ def wrapped_around(function):
 @check
 def bits_of_the_ring(answer):
     """2^54 is the first power of two above 10^16."""
-    if not 1 <= answer <= 64 or answer != int(answer):
+    answer = whole(answer)
+    if not 1 <= answer <= 64:
         return f"{answer} is not a number of bits; take an integer from 1 to 64"
     if 2**answer <= 10**16:
         return (f"with {answer} bits there are errors more often than once in 10^9: "
@@ -251,12 +474,21 @@ def put_together(function):
     for wrong, why in mistakes:
         if np.array_equal(found, wrong):
             return why
-    return differs(found, due)
+    if not np.array_equal(found, due):
+        return differs(found, due)
+    for worker in (0, 1):               # the other worker's shares are changed
+        changed = [Share(world, ring, v.rows + np.uint64(5) * (np.arange(2) != worker)
+                         .astype(np.uint64)[:, None]) for v in (a, b, c)]
+        again = function(*changed, epsilon, delta, ring)
+        if not np.array_equal(again.rows[worker], share.rows[worker]):
+            return (f"{world.workers[worker]}'s share depends on the other worker's "
+                    "shares: each worker computes with its own")
 
 
 @check
 def bytes_of_a_batch(answer):
     """1,204,224 bytes: a worker sends the factors, of 50,176 and 100,352 elements."""
+    answer = whole(answer)
     due = 8 * (64 * 784 + 784 * 128)
     if answer == due // 8:
         return "these are elements, not bytes"
@@ -272,8 +504,12 @@ def bytes_of_a_batch(answer):
 def one_product_to_deal(function):
     """Three products in all: one for each worker, and this one for the provider."""
     for a, b in (([1, 2], [3, 1]), ([5, -4], [2, 9]), ([0, 7], [-6, 6])):
-        found = function(a, b)
+        products: list = []
+        found = function(*([Shared(v, products) for v in pair] for pair in (a, b)))
+        found = getattr(found, "value", found)
         due = 2 * sum(a) * sum(b) - 4 * (a[0] * b[0] + a[1] * b[1])
+        if found == due and len(products) > 1:
+            return f"this is right, but takes {len(products)} products of shares, not 1"
         if found == due:
             continue
         said = f"a = {a} and b = {b} need {due}, not {found}"
@@ -290,23 +526,29 @@ def one_product_to_deal(function):
 def a_word_too_many(function):
     """The mask and the opened value reveal the secret: never tell the dealer."""
     ring, secret = Z2k(64), np.array([0, 18, 253], np.uint64)
-    shares = np.array([[7, 2**63, 5], [2**64 - 1, 3, 2**62]], np.uint64)
-    mask = ring.sum(shares, axis=0)
-    epsilon = ring.sub(secret, mask)
-    found = function(epsilon, shares, ring)
-    if np.array_equal(found, epsilon):
-        return "the mask is still on it"
-    if np.array_equal(found, ring.sub(epsilon, mask)):
-        return "the mask was subtracted again; it must be added"
-    if any(np.array_equal(found, ring.add(epsilon, share)) for share in shares):
-        return "one share of the mask is missing"
-    return differs(found, secret)
+    rows = np.array([[7, 2**63, 5], [2**64 - 1, 3, 2**62], [1, 2**40, 8]], np.uint64)
+    for shares in (rows[:2], rows):
+        mask = ring.sum(shares, axis=0)
+        epsilon = ring.sub(secret, mask)
+        found = function(epsilon, shares, ring)
+        if np.array_equal(found, epsilon):
+            return "the mask is still on it"
+        if np.array_equal(found, ring.sub(epsilon, mask)):
+            return "the mask was subtracted again; it must be added"
+        if any(np.array_equal(found, ring.add(epsilon, ring.sum(rows[:n], axis=0)))
+               for n in range(1, len(shares))):
+            return (f"one share of the mask is missing, or more: there are "
+                    f"{len(shares)} workers")
+        wrong = differs(found, secret)
+        if wrong:
+            return wrong
 
 
 @check
 def same_mask(answer):
     """The difference, 26, plus alice's 5 is 31; the mask was 11, but is not needed."""
-    if not 0 <= answer < 256 or answer != int(answer):
+    answer = whole(answer)
+    if not 0 <= answer < 256:
         return f"{answer} does not exist: the elements of Z_2^8 are 0 to 255"
     if answer == 26:
         return "26 is the difference of the secrets; alice knows hers"
@@ -326,7 +568,8 @@ def top_bit(function):
     for l in (3, 4, 6):
         ring = Z2kMinus1(l)
         a = np.arange(ring.modulus, dtype=np.uint64)
-        bit, right = np.asarray(function(a, ring)), a >> np.uint64(l - 1)
+        bit, right = function(Hidden(a), HiddenRing(ring)), a >> np.uint64(l - 1)
+        bit = bit.value if isinstance(bit, Hidden) else np.asarray(bit)
         if bit.max() > 1:
             return f"{bit.max()} is too large, bits are 0 and 1: take the lowest bit"
         if np.array_equal(bit, a & np.uint64(1)):
@@ -359,12 +602,18 @@ def below(function):
                 return f"{pair} give {c}, without a zero: that finds x > t, if anything"
             if (c == 0).sum() > 1 or (c < 0).any() or (c > 5).any():
                 return f"{pair} give {c}: one zero at most, and only numbers 0 to 5"
+    for t in bits:                      # the same lines on numbers in shares
+        hidden = [np.array([Shared(n) for n in v], object) for v in (bits[5], 0 * t)]
+        for c in np.asarray(function(hidden[0], t, hidden[1]), object).ravel():
+            if not isinstance(c, (Shared, int, np.integer)):
+                return f"{c!r} is not a number in shares"
 
 
 @check
 def smallest_prime(answer):
     """37 is the next prime after 33."""
-    if answer != int(answer) or answer < 2:
+    answer = whole(answer)
+    if answer < 2:
         return f"{answer} is not a modulus"
     if answer <= 33:
         return f"with 32 bits c can be {answer}, which is 0 mod {answer}"
@@ -379,6 +628,7 @@ def smallest_prime(answer):
 @check
 def too_large(answer):
     """2 times 8 is 16, the first number of the upper half: the limit is 2^(l-2)."""
+    answer = whole(answer)
     if answer not in range(1, 16):
         return f"{answer} is not a positive number of this ring: they go from 1 to 15"
     if answer < 8:
@@ -399,19 +649,14 @@ def explains(function):
     for c, d in (((2, 3), (3, 2)), ((1, 2), (1, 3)), ((17, 45), (45, 17))):
         if function(*c, *d, p):
             return f"c = {c} and d = {d}: no s does that"
-
-
-class _SharedBit:
-    """A bit in shares: its XOR with another one is free, and nothing else is."""
-
-    def __init__(self, bit):
-        self.bit = bit
-
-    def __xor__(self, other):
-        return _SharedBit(self.bit ^ other.bit)
-
-    def __bool__(self):
-        raise TypeError("nobody knows this bit; combine bits by ^ alone")
+    p = 7
+    for numbers in np.ndindex((p - 1,) * 4):
+        c_0, c_1, d_0, d_1 = (n + 1 for n in numbers)
+        due = any(((s * c_0 - d_0) % p, (s * c_1 - d_1) % p) == (0, 0)
+                  for s in range(1, p))
+        if bool(function(c_0, c_1, d_0, d_1, p)) != due:
+            return (f"mod {p}, c = {c_0, c_1} and d = {d_0, d_1}: "
+                    f"there is {'an' if due else 'no'} s")
 
 
 @check
@@ -419,8 +664,8 @@ def look_up(function):
     """Two look-ups and an XOR: each worker does that on its own shares."""
     for v in range(16):
         for u in range(16):
-            line = [_SharedBit(int(v >= i)) for i in range(17)]
-            g, p = (bit.bit for bit in function(line, u))
+            line = [SharedBit(int(v >= i)) for i in range(17)]
+            g, p = (getattr(bit, "value", bit) for bit in function(line, u))
             said = f"u = {u}, v = {v}: "
             if g != (u + v >= 16):
                 if u + v == 15:
@@ -442,6 +687,7 @@ def view_of_alice(answer):
                4: "only the provider knows it",
                6: "with it she knows the result; bob never sends it"}
     names = {1: "her share of x", 3: "bob's share of x - a", 5: "her share of b"}
+    answer = whole_numbers(answer)
     for number in answer:
         if number not in {**reasons, **names}:
             return f"there is no number {number} in the list"
@@ -456,6 +702,12 @@ def view_of_alice(answer):
 def who_can_tell(answer):
     """Alice knew her shares anyway; bob learns the shares that should hide hers."""
     names = ("alice", "bob")
+    if isinstance(answer, str):
+        answer = answer.replace(",", " ").split()
+    try:
+        answer = [str(name).strip().lower() for name in answer]
+    except TypeError:
+        answer = [str(answer).lower()]
     if len(answer) != 3 or not set(answer) <= set(names):
         return "give three names, each alice or bob"
     others = [(p, q) for p in range(4) for q in range(4)]
@@ -485,6 +737,34 @@ def _of_a_product(bits, mutants):
 
 
 @check
+def simulator(function):
+    """Its table equals the real one: alice could have written her view by herself."""
+    z, *coins = (n.ravel().astype(np.uint64) for n in np.indices((4,) * 5))
+    names, ring = ("a", "b", "epsilon", "delta", "c"), Z2k(2)
+    real = _of_a_product(ring.bits, {})
+    for own in ((1, 2), (3, 0)):
+        x, y = (np.full_like(z, n) for n in own)
+        view = function(x, y, z, coins, ring)
+        if len(view) != len(names):
+            return f"alice's view has five numbers, {', '.join(names)}; not {len(view)}"
+        columns = [ring.reduce(n) for n in np.broadcast_arrays(*view, z)]
+        words = functools.reduce(lambda word, n: 4 * word + n.astype(int), columns, 0)
+        for others in ((0, 0), (3, 1)):
+            x, y = zip(own, others, strict=True)
+            due = real.tables(["alice"], x=x, y=y)["alice"][:, 0]
+            if np.array_equal(np.sort(words), due):
+                continue
+            for name, n in zip(names, columns, strict=False):
+                if np.ptp(np.bincount(n.astype(int), minlength=4)):
+                    return f"in alice's view, {name} is uniform, and in yours it is not"
+            if np.array_equal(np.sort(words // 4), np.sort(due // 4)):
+                return ("the five numbers are right, but do not fit z: alice computes "
+                        "epsilon y + delta a + c from her view, and gets another share")
+            return ("each number is uniform, but your five together are not: some of "
+                    "them depend on each other")
+
+
+@check
 def one_mask_for_two(function):
     """Each mask alone is perfect, but the difference of the opened values is x - x'."""
     v = np.arange(2 * 2 * 5, dtype=np.uint64).reshape(2, 2, 5)
@@ -507,14 +787,29 @@ def triple_of_zeros(mutants):
         if not callable(mutant):
             return f"{mutant!r} is not a function of (v, coins), like zero"
     step = _of_a_product(2, mutants)
-    varied = {"first": [{"x": (1, p), "y": (2, 0)} for p in range(4)],
-              "second": [{"x": (1, 0), "y": (2, p)} for p in range(4)]}
-    for which, cases in varied.items():
-        if step.distance("alice", cases) < 1:
-            return f"the {which} factor is still hidden from alice, at least in part"
+    for worker in (0, 1):
+        name = ("alice", "bob")[worker]
+        for which in (0, 1):
+            if _hidden_part(step, worker, which) < 1:
+                return (f"the {('first', 'second')[which]} factor is still hidden from "
+                        f"{name}, at least in part")
     world, product = step.run(x=(1, 2), y=(2, 1))
     if np.any(world.ring.sum(product.rows, axis=0) != 3 * 3 % 4):
         return "the product is no longer correct"
+
+
+def _hidden_part(step, worker, which):
+    """The least distance of two tables of a worker, for two values of a factor."""
+    from mpc.audit.views import total_variation
+
+    def rows(own, other):
+        return (own, other) if worker == 0 else (other, own)
+
+    name, tables = ("alice", "bob")[worker], []
+    for value in range(4):
+        inputs = [rows(1, value if which == k else 2) for k in (0, 1)]
+        tables.append(step.tables([name], x=inputs[0], y=inputs[1])[name])
+    return min(total_variation(p, q) for p, q in combinations(tables, 2))
 
 
 @check
@@ -524,6 +819,7 @@ def blind_spot(answer):
                **dict.fromkeys((3, 4), "the provider's table turns red"),
                5: "the table turns red at once",
                6: "the table of that party, with all that it sees, turns red"}
+    answer = whole(answer)
     if answer not in {*reasons, 7}:
         return f"{answer} is not in the list, which goes from 1 to 7"
     if answer != 7:
@@ -538,13 +834,15 @@ def slope(function):
     """For a parabola it is exact, for any step."""
     curves = ("w * w", lambda w: w * w, 6.0), ("5 - 2 w", lambda w: 5 - 2 * w, -2.0)
     for text, f, derivative in curves:
-        found = float(function(f, 3.0, 0.5))
+        found = float(function(f, 3.0, 0.25))
         if abs(found - derivative) < 1e-9:
             continue
-        said = (f"at w = 3 with h = 0.5 the slope of {text} is {derivative:g}, "
+        said = (f"at w = 3 with h = 0.25 the slope of {text} is {derivative:g}, "
                 f"not {found:g}")
-        if abs(found - (f(3.5) - f(3)) / 0.5) < 1e-9:
+        if abs(found - (f(3.25) - f(3)) / 0.25) < 1e-9:
             return f"{said}: this looks to one side only"
+        if abs(found - derivative / 2) < 1e-9:
+            return f"{said}: divide by the distance of the two points"
         if abs(found - 2 * derivative) < 1e-9:
             return f"{said}, twice the slope: the two points are 2 h apart"
         return said + ": the wrong sign" * (abs(found + derivative) < 1e-9)
@@ -569,6 +867,7 @@ def three_ways(answer):
     known = {8: "this counts x x through one factor only",
              10: "the path through 3x is missing",
              40: "this is the value of y, not its gradient"}
+    answer = whole(answer)
     if answer != 13:
         return known.get(answer, f"{answer} is not correct: add up three gradients")
 
@@ -576,7 +875,7 @@ def three_ways(answer):
 @check
 def products_of_a_step(answer):
     """Forward: one per layer. Backward: one per weight, and one between the layers."""
-    forward, backward = answer
+    forward, backward = whole_numbers(answer, 2)
     if forward != 2:
         return f"{forward} forward: there are two layers, with one matrix product each"
     if backward == 4:
@@ -596,7 +895,7 @@ def straddling_batches(answer):
     import data
 
     due = [i for i, parts in enumerate(data.batches(640, 64, 3), 1) if len(parts) > 1]
-    found = sorted(set(answer))
+    found = sorted(set(whole_numbers(answer)))
     if due == [i + 1 for i in found]:
         return "correct, if one counted from 0; here the first batch is number 1"
     if found != due:
@@ -607,7 +906,7 @@ def straddling_batches(answer):
 @check
 def comparisons_a_batch(answer):
     """12,288 comparisons: one for each of 192 hidden units and 64 pictures."""
-    each, batch = 128 + 64, 64
+    each, batch, answer = 128 + 64, 64, whole(answer)
     if answer == 2 * each * batch:
         return "the backward pass needs no comparison: it reuses the bits of the ReLUs"
     if answer == each:
@@ -630,11 +929,14 @@ def epoch_loss(function):
     result = function(losses)
     sent = world.ledger.messages[before:]
     revealed = len({m.round for m in sent if m.dst == str(world.server)})
+    others = {m.dst for m in sent if m.name == "revealed"} - {str(world.server)}
+    if others:
+        return f"{', '.join(sorted(others))} received a result, too"
     if isinstance(result, mpc.FixedPoint):
         if revealed:
             return ".float_precision() is missing, which decodes the revealed value"
         return "that is still secret: .get() reveals it, .float_precision() decodes it"
-    if revealed != 1:
+    if revealed > 1:
         return (f"the server was told {revealed} numbers for {len(losses)} losses: "
                 "add first, then reveal")
     if abs(float(result) - np.mean(numbers)) > 0.002:
@@ -664,7 +966,8 @@ def sabotage(function):
 def membership(answer):
     """Over half of the guesses are correct: the model reveals its training data."""
     threshold, inside, outside = answer
-    inside, outside = np.asarray(inside), np.asarray(outside)
+    threshold = np.asarray(threshold, float).item()
+    inside, outside = np.asarray(inside)[::2], np.asarray(outside)[::2]
 
     def rates(t):
         return np.mean(inside < t), np.mean(outside >= t)
@@ -703,7 +1006,8 @@ def two_groups(function):
     groups = [(0, 0), (0, 1), (1, 0)]
     for high in groups:
         for low in groups:
-            g, p = function(high, low)
+            g, p = function(*(tuple(map(MultipliedBit, pair)) for pair in (high, low)))
+            g, p = (getattr(bit, "value", bit) for bit in (g, p))
             for carry in (0, 1):
                 due = high[0] ^ (high[1] & (low[0] ^ (low[1] & carry)))
                 if (int(g) ^ (int(p) & carry)) == due:
@@ -746,7 +1050,11 @@ def six_products(function):
     x = rng.integers(0, 2**64, (5, 300), np.uint64)
     y = rng.integers(0, 2**64, (300, 4), np.uint64)
     a, b = split_limbs(x), split_limbs(y)
-    found = np.asarray(function(a, b))
+    Limbs.made.clear()
+    found = function(*([v.view(Limbs) for v in limbs] for limbs in (a, b)))
+    found = np.asarray(found)
+    if len(Limbs.made) > 6:
+        return f"this takes {len(Limbs.made)} products of floats, and six are enough"
     if found.dtype == float:
         return ("these are floats, not words: convert each bracket by whole(), then "
                 "shift the words")
@@ -769,6 +1077,7 @@ def shorter_limbs(answer):
     """2^21 is ample for any matrix, but four limbs need ten products instead of six."""
     known = {2**23: "that is right for one product, but the bracket adds up four",
              2**19: "the limbs are signed: 15 of their 16 bits hold the size"}
+    answer = whole(answer)
     if answer != 2**21:
         excess = 4 * answer * 2**30 / 2**53
         return known.get(answer, f"4 K 2^30 is {excess:g} times the limit")
@@ -777,7 +1086,7 @@ def shorter_limbs(answer):
 @check
 def before_or_behind(answer):
     """100,352 numbers or 8,192: twelve times fewer openings for the same update."""
-    product, gradient = answer
+    product, gradient = whole_numbers(answer, 2)
     if (product, gradient) == (64 * 128, 784 * 128):
         return "this is the other way round"
     if product != 784 * 128:

@@ -82,8 +82,10 @@ def histograms(samples: dict[str, Any], xlabel: str, bins: int = 32,
     figure, axes = panels(len(samples), (3.1 * len(samples), 2.6), sharey=True)
     values = [np.asarray(numbers, float).ravel() for numbers in samples.values()]
     limits = limits or (min(v.min() for v in values), max(v.max() for v in values))
-    for axis, title, numbers in zip(axes, samples, values, strict=True):
-        colour = ROLES.get(title.split("'")[0], "#5A5A5A")
+    owners = [title.split("'")[0] for title in samples]
+    others = ["#5A5A5A"] if ROLES.keys() & set(owners) else [c for c, *_ in SERIES[1:]]
+    for i, (axis, title, numbers) in enumerate(zip(axes, samples, values, strict=True)):
+        colour = ROLES.get(owners[i], others[i % len(others)])
         axis.hist(numbers, bins, range=limits, color=colour)
         axis.set(title=title, xlabel=xlabel, yscale="log" if log else "linear")
     axes[0].set_ylabel(ylabel)
@@ -126,8 +128,25 @@ def _draw_curves(axis, lines, xlabel, ylabel, log="", title="", markers=True):
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title,
              xscale="log" if "x" in log else "linear",
              yscale="log" if "y" in log else "linear")
+    if "x" in log:
+        _tick_at_the_data(axis, {float(v) for line in axis.lines
+                                 for v in line.get_xdata() if v > 0})
     axis.grid(color="#DDDDDD", linewidth=0.6)
     axis.legend(frameon=False)
+
+
+def _tick_at_the_data(axis, places, most=12, apart=0.08):
+    """Few points on a logarithmic axis get a tick each, unless two are too close."""
+    if not 1 < len(places) <= most:
+        return
+    logs = {math.log(place): place for place in places}
+    least, chosen = apart * (max(logs) - min(logs)), [min(logs)]
+    for place in sorted(logs)[1:]:
+        if place - chosen[-1] > least:
+            chosen.append(place)
+    numbers = [logs[place] for place in chosen]
+    axis.set_xticks(numbers, [f"{v:,.0f}" if v >= 1 else f"{v:g}" for v in numbers])
+    axis.minorticks_off()
 
 
 def rocs(attacks: dict[str, Any], least: float = 1e-3) -> Figure:
@@ -152,7 +171,8 @@ def bars(heights: dict[str, float], ylabel: str, title: str = "") -> Figure:
     figure, (axis,) = panels(1, (6.6, 0.6 + 0.36 * len(heights)))
     names, numbers = zip(*heights.items(), strict=True)
     drawn = axis.barh(names, numbers, color="#0072B2", height=0.6)
-    axis.bar_label(drawn, [f"{h:,.4g}" for h in numbers], padding=4)
+    labels = [f"{h:,.0f}" if abs(h) >= 100 else f"{h:.2g}" for h in numbers]
+    axis.bar_label(drawn, labels, padding=4)
     axis.invert_yaxis()
     axis.margins(x=0.16)
     axis.set(xlabel=ylabel, title=title)
@@ -182,6 +202,52 @@ def grid(table: Any, xlabel: str, ylabel: str, columns: Sequence | None = None,
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
     figure.tight_layout()
     return figure
+
+
+# ------------------------------------------------------------------ the setting
+
+
+def setting(model: str, data: str, deals: str, masked: str, results: str) -> Figure:
+    """Draw the parties of a training and what travels between them.
+
+    The arguments label the arrows: from the server to the workers, between the workers,
+    from the crypto provider to them, back to it, and from the workers to the server.
+    """
+    figure, (axis,) = panels(1, (7.2, 4.2))
+    places = {"server": (0.5, 0.88), "alice": (0.14, 0.47), "bob": (0.86, 0.47),
+              "crypto_provider": (0.5, 0.06)}
+    for role, (x, y) in places.items():
+        axis.text(x, y, role.replace("_", " "), ha="center", va="center", size=12,
+                  weight="bold", color="white", bbox={
+                      "boxstyle": "round,pad=0.5", "facecolor": ROLES[role],
+                      "edgecolor": "none"})
+    bend, straight = "arc3,rad=0.16", "arc3,rad=0"
+    for worker in ("alice", "bob"):
+        out, back = ("server", worker), (worker, "server")
+        turn = "arc3,rad=-0.16"
+        first, second = (bend, turn) if worker == "alice" else (turn, bend)
+        _party_arrow(axis, places, *out, first, "-")
+        _party_arrow(axis, places, *back, turn if worker == "bob" else bend, "-")
+        _party_arrow(axis, places, "crypto_provider", worker, second, "--")
+        _party_arrow(axis, places, worker, "crypto_provider",
+                     bend if worker == "bob" else turn, ":")
+    _party_arrow(axis, places, "alice", "bob", straight, "-", "<|-|>")
+    for y, text, colour in ((0.74, model, ROLES["server"]), (0.62, results, "black"),
+                            (0.50, data, "black"), (0.22, masked, "black"),
+                            (0.34, deals, ROLES["crypto_provider"])):
+        axis.text(0.5, y, text, ha="center", va="center", color=colour, bbox={
+            "facecolor": "white", "edgecolor": "none", "pad": 1.5})
+    axis.set(xlim=(0, 1), ylim=(0, 1))
+    axis.set_axis_off()
+    figure.subplots_adjust(left=0, right=1, bottom=0, top=1)
+    return figure
+
+
+def _party_arrow(axis, places, src, dst, bend, dash, style="-|>"):
+    axis.annotate("", places[dst], places[src], arrowprops={
+        "arrowstyle": style, "color": ROLES[src] if style == "-|>" else "black",
+        "linestyle": dash, "linewidth": 1.4, "shrinkA": 24, "shrinkB": 24,
+        "connectionstyle": bend})
 
 
 # ------------------------------------------------------------------ messages

@@ -84,8 +84,45 @@ def test_pictures_have_their_titles_and_labels():
     axis, = pictures.rocs({"an attack": curve}).axes
     assert (axis.get_xscale(), axis.get_yscale()) == ("log", "log")
     assert axis.get_xlim() == axis.get_ylim() == (1e-3, 1)
-    figure = pictures.bars({"a": 1000, "b": 2}, "bytes")
-    assert "1,000" in [t.get_text() for t in texts(figure)]
+    figure = pictures.bars({"a": 1000, "b": 2.345, "c": 123.4}, "bytes")
+    assert {"1,000", "2.3", "123"} <= {t.get_text() for t in texts(figure)}
+
+
+def test_histograms_have_two_colours_and_owners_keep_theirs():
+    def colours(*titles):
+        figure = pictures.histograms(dict.fromkeys(titles, [0, 1]), "value", bins=2)
+        return [axis.patches[0].get_facecolor() for axis in figure.axes]
+
+    members, others = colours("trained with these", "never seen")
+    digit, alice = colours("the digit", "alice's share")
+    assert len({members, others, digit}) == 3
+    assert colours("alice's", "any") == [alice, digit]
+
+
+def test_few_points_on_a_logarithmic_axis_are_its_ticks():
+    def ticks(places):
+        axis, = pictures.curves({"a": (places, places)}, "x", "y", log="x").axes
+        assert not places[12:] or len(axis.get_xticks()) != len(places)
+        return [label.get_text() for label in axis.get_xticklabels()]
+
+    assert ticks([16, 64, 2**21]) == ["16", "64", "2,097,152"]
+    assert ticks([1024, 1025, 4096]) == ["1,024", "4,096"]      # too close
+    assert ticks([0.01, 0.1]) == ["0.01", "0.1"]
+    ticks([2**i for i in range(20)])
+
+
+def test_the_setting_has_a_label_for_every_kind_of_arrow():
+    labels = {"model": "one", "data": "two", "deals": "three", "masked": "four",
+              "results": "five"}
+    figure = pictures.setting(**labels)
+    figure.canvas.draw()
+    shown = [t for t in figure.axes[0].texts if t.get_text()]
+    assert {t.get_text() for t in shown} == {
+        *labels.values(), "server", "alice", "bob", "crypto provider"}
+    boxes = [t.get_window_extent() for t in shown]
+    for i, box in enumerate(boxes):
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+        assert not any(box.overlaps(other) for other in boxes[:i])
 
 
 def test_a_missing_matplotlib_is_one_line():
