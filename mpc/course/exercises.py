@@ -1104,19 +1104,20 @@ def share_of_a_seal(answer):
     known = {111: "that is the whole seal; alice has 200 of it",
              184: "a seal is the secret times the key, not plus",
              7: "the ring wraps around at 256, not at 16"}
-    if not 0 <= answer < 256 or answer != int(answer):
+    answer = whole(answer)
+    if not 0 <= answer < 256:
         return (f"{answer} does not exist: the elements of Z_2^8 are 0 to 255, so it "
                 "wraps around at 256")
-    total = (int(answer) + 200) % 256
+    total = (answer + 200) % 256
     if total != 111:
-        return known.get(int(answer), f"alice's 200 and this {answer} add up to "
-                                      f"{total}, not to the seal")
+        return known.get(answer, f"alice's 200 and this {answer} add up to {total}, "
+                                 "not to the seal")
 
 
 @check
 def forged_seal(answer):
     """Half of the keys are even, and then 8 alpha is 0: a coin toss decides."""
-    e, guess = (int(number) for number in answer)
+    e, guess = whole_numbers(answer, 2)
     if e % 16 == 0:
         return f"an error of {e} changes nothing: it is 0 in Z_2^4"
     right = sum((alpha * e - guess) % 16 == 0 for alpha in range(16))
@@ -1127,8 +1128,9 @@ def forged_seal(answer):
 @check
 def spare_bits(answer):
     """15 in 16,384: two bits more than the ten that a thousand seems to ask for."""
-    if answer != int(answer) or not 0 <= answer < 64:
-        return f"{answer}: give a whole number of bits"
+    answer = whole(answer)
+    if answer < 0:
+        return f"{answer} bits do not exist"
     p = (answer + 3) / 2.0 ** (answer + 2)
     if p >= 1 / 1000:
         return f"with {answer} it passes more often than once in 1,000: {p:.2g}"
@@ -1139,7 +1141,7 @@ def spare_bits(answer):
 @check
 def lies_that_cancel(answer):
     """The sum is 0 times alpha, for every key: no luck is needed."""
-    one, other = (int(number) for number in answer)
+    one, other = whole_numbers(answer, 2)
     for name, e in (("e0", one), ("e1", other)):
         if e % 16 == 0:
             return f"{name} = {e} changes no value: it is a multiple of 16"
@@ -1175,6 +1177,7 @@ def caught_or_not(answer):
     missed = {2: "they are her own data, and their seals fit",
               3: "the seal fits the wrong c, since the provider knows the key",
               6: "together they know the key, and can forge any seal"}
+    answer = whole_numbers(answer)
     for number in answer:
         if number not in range(1, 7):
             return f"there is no number {number} in the list"
@@ -1239,6 +1242,7 @@ def transfers_of_a_triple(answer):
              256: "each worker makes one product on its own, without a message",
              4096: "one transfer serves a bit of x and all bits of y",
              32: "each bit of a number takes a transfer"}
+    answer = whole(answer)
     if answer != 128:
         return known.get(answer, f"{answer} is not correct: count the mixed products")
 
