@@ -135,18 +135,23 @@ def _draw_curves(axis, lines, xlabel, ylabel, log="", title="", markers=True):
     axis.legend(frameon=False)
 
 
-def _tick_at_the_data(axis, places, most=12, apart=0.08):
-    """Few points on a logarithmic axis get a tick each, unless two are too close."""
+def _tick_at_the_data(axis, places, most=12):
+    """Few points on a logarithmic axis get a tick each, unless their labels touch."""
     if not 1 < len(places) <= most:
         return
-    logs = {math.log(place): place for place in places}
-    least, chosen = apart * (max(logs) - min(logs)), [min(logs)]
-    for place in sorted(logs)[1:]:
-        if place - chosen[-1] > least:
-            chosen.append(place)
-    numbers = [logs[place] for place in chosen]
-    axis.set_xticks(numbers, [f"{v:,.0f}" if v >= 1 else f"{v:g}" for v in numbers])
+    first, *others = sorted(places)
+    chosen = {first: _label(first)}
+    for place in others:
+        last, label = max(chosen), _label(place)
+        gap = math.log(place / last) / math.log(others[-1] / first)
+        if gap > 0.015 + 0.007 * (len(chosen[last]) + len(label)):
+            chosen[place] = label
+    axis.set_xticks(list(chosen), list(chosen.values()))
     axis.minorticks_off()
+
+
+def _label(number):
+    return f"{number:,.0f}" if number >= 1 else f"{number:g}"
 
 
 def rocs(attacks: dict[str, Any], least: float = 1e-3) -> Figure:
