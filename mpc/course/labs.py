@@ -64,15 +64,14 @@ def membership(n_shadows: int = 32, epochs: int = 10, public_seed: bool = True,
 
 
 def private_nets(members: np.ndarray, sigma: float, epochs: int = 10,
-                 batch_size: int = 160, lr: float = 1, bound: float = 1,
-                 seed: int = 0) -> list[Net]:
+                 batch_size: int = 160, lr: float = 1, bound: float = 1) -> list[Net]:
     """Networks, each trained privately on its `members` (models, items), in float32.
 
     As `--dp-noise sigma --dp-clip bound` trains from the public seed, with the clipping
     of `mpc.privacy.dp_sgd`. The noise is of NumPy's generator: for attacks alone.
     """
     pictures, labels = (a.astype(np.float32) for a in digits("train", members.shape[1]))
-    rng, clip, nets = np.random.default_rng(seed), Clip(bound, 1000), []
+    rng, clip, nets = np.random.default_rng(0), Clip(bound, 1000), []
     scale, rate = np.float32(sigma * bound / 2), np.float32(2 * lr / batch_size)
     for row in members:
         net, own = Net(np.random.default_rng(1)), np.flatnonzero(row)

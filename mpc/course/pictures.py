@@ -419,10 +419,10 @@ def _draw_arrow(axis, y, places, src, dst, both, names, size, offline):
 # ------------------------------------------------------------------ trees and maps
 
 
-def binary_tree(marks: Sequence[Sequence], leaves: str = "") -> Figure:
-    """Draw a binary tree, {level: a truth value for each node}: marked nodes are dark.
+def binary_tree(marks: Sequence[Sequence]) -> Figure:
+    """Draw a binary tree; a node is dark if ``marks[level][node]`` holds.
 
-    `leaves` names the row of numbers below the last level.
+    The leaves are numbered.
     """
     depth = len(marks) - 1
     figure, (axis,) = panels(1, (0.42 * 2**depth + 0.6, 0.62 * (depth + 1) + 0.5))
@@ -438,7 +438,6 @@ def binary_tree(marks: Sequence[Sequence], leaves: str = "") -> Figure:
         axis.text(node + 0.5, -depth - 0.55, str(node), ha="center", va="center",
                   fontsize=9)
     axis.set(xlim=(-0.2, 2**depth + 0.2), ylim=(-depth - 0.9, 0.4))
-    axis.set_title(leaves, fontsize=10)
     axis.set_axis_off()
     figure.tight_layout()
     return figure
