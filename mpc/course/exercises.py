@@ -1097,3 +1097,330 @@ def before_or_behind(answer):
         return f"{product:,} for the product: it has the shape of the weights"
     if gradient != 64 * 128:
         return f"{gradient:,} for d: it has 64 rows of 128"
+
+
+# ------------------------------------------------------------ 10. Whoever cheats
+
+
+@check
+def share_of_a_seal(answer):
+    """173 times 11 is 1,903, which is 111; and 200 + 167 = 367, which is 111, too."""
+    known = {111: "that is the whole seal; alice has 200 of it",
+             184: "a seal is the secret times the key, not plus",
+             7: "the ring wraps around at 256, not at 16"}
+    answer = whole(answer)
+    if not 0 <= answer < 256:
+        return (f"{answer} does not exist: the elements of Z_2^8 are 0 to 255, so it "
+                "wraps around at 256")
+    total = (answer + 200) % 256
+    if total != 111:
+        return known.get(answer, f"alice's 200 and this {answer} add up to {total}, "
+                                 "not to the seal")
+
+
+@check
+def forged_seal(answer):
+    """Half of the keys are even, and then 8 alpha is 0: a coin toss decides."""
+    e, guess = whole_numbers(answer, 2)
+    if e % 16 == 0:
+        return f"an error of {e} changes nothing: it is 0 in Z_2^4"
+    right = sum((alpha * e - guess) % 16 == 0 for alpha in range(16))
+    if right != 8:
+        return f"{right} of 16 keys let this pass"
+
+
+@check
+def spare_bits(answer):
+    """15 in 16,384: two bits more than the ten that a thousand seems to ask for."""
+    answer = whole(answer)
+    if answer < 0:
+        return f"{answer} bits do not exist"
+    p = (answer + 3) / 2.0 ** (answer + 2)
+    if p >= 1 / 1000:
+        return f"with {answer} it passes more often than once in 1,000: {p:.2g}"
+    if answer > 12:
+        return f"with {answer} it passes once in {1 / p:,.0f} runs; fewer are enough"
+
+
+@check
+def lies_that_cancel(answer):
+    """The sum is 0 times alpha, for every key: no luck is needed."""
+    one, other = whole_numbers(answer, 2)
+    for name, e in (("e0", one), ("e1", other)):
+        if e % 16 == 0:
+            return f"{name} = {e} changes no value: it is a multiple of 16"
+    total = (3 * one + 5 * other) % 256
+    if total:
+        return f"3 e0 + 5 e1 is {total}, so the check finds {total} times the key"
+
+
+@check
+def order_of_a_reveal(answer):
+    """First all is opened, then it is checked, and only then a result leaves."""
+    steps = "ocshwp"
+    if sorted(answer) != sorted(steps):
+        return f"give a string with each letter once: {', '.join(steps)}"
+    at = {letter: list(answer).index(letter) for letter in steps}
+    if at["p"] < at["w"]:
+        return ("a pad leaves before the check is over: a cheat who receives the "
+                "result would know it, and be caught too late")
+    if at["s"] < at["c"]:
+        return "a seed is shown before all are committed: bob could choose his last"
+    if at["s"] < at["o"]:
+        return ("the coefficients are known before everything is opened: bob can "
+                "choose errors that cancel")
+    if at["h"] < at["s"]:
+        return "no sigma can be computed before the seeds are known"
+    if at["w"] < at["h"]:
+        return "sigma is shown before all are committed: bob could choose his last"
+
+
+@check
+def caught_or_not(answer):
+    """A seal vouches for the computation, as long as no cheat knows the key."""
+    missed = {2: "they are her own data, and their seals fit",
+              3: "the seal fits the wrong c, since the provider knows the key",
+              6: "together they know the key, and can forge any seal"}
+    answer = whole_numbers(answer)
+    for number in answer:
+        if number not in range(1, 7):
+            return f"there is no number {number} in the list"
+        if number in missed:
+            return f"number {number} is not noticed: {missed[number]}"
+    for number, why in ((1, "the opened number does not fit its seal"),
+                        (4, "the server has a hash of it from the provider"),
+                        (5, "it does not fit the seal of the new number")):
+        if number not in answer:
+            return f"number {number} is noticed: {why}"
+
+
+# ------------------------------------------------------------ 12. Who is the provider?
+
+
+@check
+def a_word_for_a_choice(function):
+    """g^b is uniform in the group, and so is its product with anything in it."""
+    p, g = 23, 2
+    for a, b, choice in ((3, 5, 0), (3, 5, 1), (7, 4, 1), (7, 9, 0)):
+        offer = pow(g, a, p)
+        found, due = function(offer, b, choice, p, g), pow(g, b, p)
+        due = due * offer % p if choice else due
+        if found == due:
+            continue
+        said = f"offer {offer}, b = {b}, choice {choice}: {found} came"
+        if found % p == due:
+            return f"{said}, which is no element modulo 23: wrap around"
+        if found == (offer if choice else 1):
+            return f"{said}, without b: the sender would see the choice"
+        if found == pow(g, b, p):
+            return f"{said}, the same as for choice 0: it must fit message 1"
+        if found == pow(g, b, p) * offer % p:
+            return f"{said}: the offer belongs to choice 1 alone"
+        return f"{said}, and {due} is expected"
+
+
+@check
+def messages_of_bob(function):
+    """Both have the same mask, so alice gets r plus her bit times 2^i y."""
+    for i, y, r, modulus in ((0, 5, 9, 16), (2, 3, 7, 16), (3, 3, 1, 16)):
+        found = [int(m) % modulus for m in function(i, y, r, modulus)]
+        due = [r % modulus, (r + 2**i * y) % modulus]
+        if found == due:
+            continue
+        said = f"i = {i}, y = {y}, r = {r}: {tuple(found)}"
+        if found == [0, 2**i * y % modulus]:
+            return f"{said} has no mask: alice would read y"
+        if found == [due[0], 2**i * y % modulus]:
+            return f"{said}: the second message has no mask"
+        if found == due[::-1]:
+            return f"{said} is the wrong way round: message 0 is for a bit of 0"
+        if found == [due[0], (r + y) % modulus]:
+            return f"{said}: bit i of x counts 2^i"
+        return f"{said}, and {tuple(due)} is expected"
+
+
+@check
+def transfers_of_a_triple(answer):
+    """Two mixed products, a transfer for each of 64 bits: 128 for one triple."""
+    known = {64: "that is one product of two numbers, and a triple needs two",
+             256: "each worker makes one product on its own, without a message",
+             4096: "one transfer serves a bit of x and all bits of y",
+             32: "each bit of a number takes a transfer"}
+    answer = whole(answer)
+    if answer != 128:
+        return known.get(answer, f"{answer} is not correct: count the mixed products")
+
+
+@check
+def under_encryption(function):
+    """Bob computes on numbers that he cannot read, and hides his own under a mask."""
+    from mpc.course.dealers import decrypt, encrypt, paillier
+
+    key = paillier(1009, 1013)
+    n = key.n
+    for a_0, b_0, a_1, b_1, mask in ((2, 3, 5, 7, 100), (9, 4, 1, 8, 77)):
+        of_a, of_b, of_mask = (encrypt(n, v, r) for v, r in
+                               ((a_0, 17), (b_0, 23), (mask, 31)))
+        found = int(function(of_a, of_b, a_1, b_1, of_mask, n))
+        read, due = decrypt(key, found % n**2), a_0 * b_1 + b_0 * a_1 + mask
+        if read == due and 0 <= found < n**2:
+            continue
+        said = f"alice reads {read} instead of {due}"
+        if read == due:
+            return "this is correct, but it grows too long: reduce it modulo n^2"
+        if read == due - mask:
+            return f"{said}: without the mask she learns about bob's shares"
+        if read == (a_0 * a_1 + b_0 * b_1 + mask) % n:
+            return f"{said}: the shares belong crosswise"
+        if found % n**2 == (pow(of_a, b_1, n**2) + pow(of_b, a_1, n**2)
+                            + of_mask) % n**2:
+            return f"{said}: to add numbers, multiply their ciphertexts"
+        if read == (a_0 + b_1 + b_0 + a_1 + mask) % n:
+            return f"{said}: to multiply by a number, take a power"
+        return said
+
+
+@check
+def more_than(function):
+    """The line of the carry tree's table, from a point function, by XOR alone."""
+    rng = np.random.default_rng(12)
+    for v in (0, 3, 9, 15):
+        alice = [int(bit) for bit in rng.integers(0, 2, 16)]
+        bob = [bit ^ (x == v) for x, bit in enumerate(alice)]
+        found = [[int(bit) for bit in function(list(own))] for own in (alice, bob)]
+        if {len(line) for line in found} != {15}:
+            return f"{len(found[0])} bits came, and 15 are expected: i from 0 to 14"
+        if any(bit not in (0, 1) for line in found for bit in line):
+            return f"{max(found[0])} is no bit: a sum is the XOR only modulo 2"
+        bits = [one ^ other for one, other in zip(*found, strict=True)]
+        if bits == [int(v > i) for i in range(15)]:
+            continue
+        said = f"v = {v}: "
+        if bits == [int(v >= i) for i in range(15)]:
+            return said + "this is [v >= i]; begin after i"
+        if bits == [int(v <= i) for i in range(15)]:
+            return said + "this is [v <= i], the other side of i"
+        if bits == [int(v < i) for i in range(15)]:
+            return said + "this is [v < i], the other side of i"
+        return said + ("the XOR of both lines is wrong; nothing can be decided by a "
+                       "look at one worker's shares alone")
+
+
+@check
+def which_way(answer):
+    """Count those who compute, how often they can talk, and who must be trusted."""
+    words = [str(word).upper() for word in answer]
+    if len(words) != 3 or not set(words) <= {"MPC", "FHE", "TEE", "FL"}:
+        return "give three of MPC, FHE, TEE and FL"
+    reasons = {
+        "FHE": "one of two that can both compute need not do all of it, at 10,000 times"
+               " the cost or more",
+        "TEE": "a chip asks for trust in its maker",
+        "FL": "federated learning trains a model, and updates would be seen",
+        "MPC": "a second party must compute and talk in rounds"}
+    if words[0] != "MPC":
+        return f"(1) {reasons[words[0]]}"
+    if words[1] != "FHE":
+        more = ", and there is no second server" if words[1] == "MPC" else ""
+        return f"(2) {reasons[words[1]]}{more}"
+    if words[2] != "FL":
+        return (f"(3) with {words[2]} the text of a million phones would be encrypted "
+                "or shared, and moved")
+
+
+# ------------------------------------------------------------ 11. What results tell
+
+
+@check
+def threshold_for_few_alarms(function):
+    """Chosen on models that the attacker has trained, and then used on the target."""
+    rng = np.random.default_rng(11)
+    for others in (rng.gamma(2, 0.3, 1000), rng.gamma(1, 1, 5000), np.arange(1.0, 501)):
+        threshold = float(function(others.copy()))
+        rate = np.mean(others < threshold)
+        if rate > 0.01:
+            return (f"{100 * rate:.3g} % of those who were never in the training are "
+                    "accused; 1 % at most")
+        if rate < 0.007:
+            return (f"{100 * rate:.2g} % are accused, so fewer members are found than "
+                    "1 % allows: a larger threshold")
+
+
+@check
+def label_of_a_loss(function):
+    """The printed loss is rounded, so the nearest one wins."""
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        ten = np.round(rng.uniform(0.9, 1.1), 4) + rng.permutation(10) * 0.004
+        label = int(rng.integers(10))
+        for off in (0.001, -0.001):
+            shown = ten[label] + off
+            found = function(ten.copy(), float(shown))
+            if np.shape(found):
+                return "a list came: no loss may be equal, since the losses are rounded"
+            if found not in range(10):
+                return f"{found} is no label from 0 to 9"
+            if found != label:
+                said = f"the loss shown is {shown:.3f}, and label {found} would give "
+                return f"{said}{ten[int(found)]:.3f}; another one is nearer"
+
+
+@check
+def odds_of_an_answer(answer):
+    """log 3, about 1.1: each answer is at most 3 times as likely for a yes as for a no.
+    """
+    known = ((3, "that is the ratio e^epsilon; epsilon is its logarithm"),
+             (np.log(3 / 4), "compare two people, not a person and its answer"),
+             (0.75, "that is the chance of a true answer"),
+             (np.log10(3), "that is a logarithm to base 10; take the natural one"),
+             (np.log2(3), "that is a logarithm to base 2; take the natural one"))
+    if abs(answer - np.log(3)) < 0.005:
+        return None
+    for number, why in known:
+        if abs(answer - number) < 0.005:
+            return why
+    return f"e^{answer:.3g} is {np.exp(answer):.3g}; what is the largest ratio?"
+
+
+@check
+def clipped(function):
+    """Long gradients become as long as the bound, and short ones stay what they are."""
+    for gradient, bound in (([3.0, 4.0], 1.0), ([0.3, -0.4], 1.0), ([6.0, 8.0], 5.0),
+                            ([0.0, 0.0], 1.0)):
+        g = np.array(gradient)
+        with np.errstate(all="ignore"):
+            found = np.asarray(function(g.copy(), bound), float)
+        if found.shape != g.shape:
+            return differs(found, g)
+        length, due = np.linalg.norm(g), min(np.linalg.norm(g), bound)
+        said = f"{gradient} with bound {bound:g} becomes {found.round(3).tolist()}"
+        if not np.isfinite(found).all():
+            return f"{said}: a gradient of length 0 must stay as it is"
+        if np.linalg.norm(found) > bound + 1e-9:
+            return f"{said}, of length {np.linalg.norm(found):.3g}: too long"
+        if np.allclose(found, g * (due / length if length else 1)):
+            continue
+        if length <= bound:
+            return f"{said}, but it was short enough"
+        return f"{said}: only the length may change, not the direction"
+
+
+@check
+def excess(function):
+    """What e^epsilon times the other distribution does not cover, summed up."""
+    p, q = np.array([0.5, 0.3, 0.2, 0.0]), np.array([0.2, 0.1, 0.4, 0.3])
+    for epsilon in (0.0, 0.3, 0.9):
+        found = float(function(p.copy(), q.copy(), epsilon))
+        due = np.maximum(p - np.exp(epsilon) * q, 0).sum()
+        if abs(found - due) < 1e-9:
+            continue
+        said = f"epsilon = {epsilon:g}: {found:.4g} instead of {due:.4g}"
+        if abs(found - (p - np.exp(epsilon) * q).sum()) < 1e-9:
+            return f"{said}; negative differences must count as 0"
+        if abs(found - p[p > np.exp(epsilon) * q].sum()) < 1e-9:
+            return f"{said}; only the part of P above e^epsilon Q counts"
+        if abs(found - np.maximum(p - epsilon * q, 0).sum()) < 1e-9:
+            return f"{said}; the factor is e^epsilon"
+        if abs(found - np.maximum(p - np.exp(epsilon) * q, 0).max()) < 1e-9:
+            return f"{said}; add up all results, not the largest alone"
+        return said

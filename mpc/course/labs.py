@@ -16,6 +16,7 @@ import numpy as np
 import data
 from mpc.audit import results
 from mpc.audit.results import Layers, Measured
+from mpc.privacy.dp_sgd import Clip, clipped_sums
 from mpc.train_mnist import Net, train
 from mpc.train_mnist.options import parser
 from nn import Module
@@ -60,6 +61,30 @@ def membership(n_shadows: int = 32, epochs: int = 10, public_seed: bool = True,
               f"LiRA, {'public' if public_seed else 'unknown'} seed":
                   results.in_turn(losses, members, n_shadows)}
     return {name: results.measure(s, members) for name, s in scores.items()}
+
+
+def private_nets(members: np.ndarray, sigma: float, epochs: int = 10,
+                 batch_size: int = 160, lr: float = 1, bound: float = 1) -> list[Net]:
+    """Networks, each trained privately on its `members` (models, items), in float32.
+
+    As `--dp-noise sigma --dp-clip bound` trains from the public seed, with the clipping
+    of `mpc.privacy.dp_sgd`. The noise is of NumPy's generator: for attacks alone.
+    """
+    pictures, labels = (a.astype(np.float32) for a in digits("train", members.shape[1]))
+    rng, clip, nets = np.random.default_rng(0), Clip(bound, 1000), []
+    scale, rate = np.float32(sigma * bound / 2), np.float32(2 * lr / batch_size)
+    for row in members:
+        net, own = Net(np.random.default_rng(1)), np.flatnonzero(row)
+        net.map(lambda weights: weights.astype(np.float32))
+        for first in [*range(0, len(own), batch_size)] * epochs:
+            items = own[first:first + batch_size]
+            sums = clipped_sums(net, pictures[items], labels[items], clip)
+            for parameter, total in zip(net.parameters(), sums, strict=True):
+                noise = scale * rng.standard_normal(total.shape, np.float32)
+                parameter.value = parameter.value - rate * (
+                    total.astype(np.float32) + noise)
+        nets.append(net)
+    return nets
 
 
 # ------------------------------------------------------------------ a label

@@ -283,6 +283,16 @@ CARRY_TREE_NOTES = {
     "multiply/c": "bob: a random share of a b",
 }
 
+# The same for the end of a sealed program, and its check.
+SEALED_NOTES = {
+    "revealed": "alice and bob: the result under a mask",
+    "check/hash of seed": "nothing yet; and a hash of all that was heard",
+    "check/seed": "the coefficients: all is opened now",
+    "check/hash of sigma": "nothing yet",
+    "check/sigma": "do the seals fit?",
+    "pad of revealed": "server: a part of the mask, from each",
+}
+
 
 def sequence(messages: Sequence[Message],
              notes: dict[str, str] | None = None) -> Figure:
@@ -404,3 +414,79 @@ def _draw_arrow(axis, y, places, src, dst, both, names, size, offline):
     text = f"{names}: {size:,} B" + " each way" * both
     axis.text(near, y - 0.1, text, ha="center", va="bottom", fontsize=8.5,
               bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})
+
+
+# ------------------------------------------------------------------ trees and maps
+
+
+def binary_tree(marks: Sequence[Sequence]) -> Figure:
+    """Draw a binary tree; a node is dark if ``marks[level][node]`` holds.
+
+    The leaves are numbered.
+    """
+    depth = len(marks) - 1
+    figure, (axis,) = panels(1, (0.42 * 2**depth + 0.6, 0.62 * (depth + 1) + 0.5))
+    for level, row in enumerate(marks):
+        for node, marked in enumerate(row):
+            x, y = (node + 0.5) * 2 ** (depth - level), -level
+            if level:
+                up = (node // 2 + 0.5) * 2 ** (depth - level + 1)
+                axis.plot([up, x], [y + 1, y], color="#5A5A5A", linewidth=1, zorder=0)
+            axis.plot(x, y, "o", markersize=13, markeredgecolor="#5A5A5A",
+                      color="#D55E00" if marked else "white")
+    for node in range(2**depth):
+        axis.text(node + 0.5, -depth - 0.55, str(node), ha="center", va="center",
+                  fontsize=9)
+    axis.set(xlim=(-0.2, 2**depth + 0.2), ylim=(-depth - 0.9, 0.4))
+    axis.set_axis_off()
+    figure.tight_layout()
+    return figure
+
+
+# Five ways to compute on data that their owners do not show: for each role, the kind of
+# its view and a few words. "data" is data in the clear.
+APPROACHES = {
+    "secure multi-party\ncomputation": {
+        "computes": ("noise", "several workers:\nshares"),
+        "helps": ("noise", "provider: random\nnumbers, or none"),
+        "receives": ("result", "the result")},
+    "homomorphic\nencryption": {
+        "computes": ("noise", "one server:\nciphertexts"),
+        "helps": ("none", "nobody"),
+        "receives": ("result", "the result:\nholder of the key")},
+    "functional\nencryption": {
+        "computes": ("result", "one server: result,\nby its key for f"),
+        "helps": ("data", "authority: can make\na key for any f"),
+        "receives": ("result", "the same server")},
+    "trusted\nhardware": {
+        "computes": ("data", "one chip: the data;\nits host: ciphertexts"),
+        "helps": ("data", "the chip's maker:\ncould sign a fake"),
+        "receives": ("result", "the result")},
+    "federated\nlearning": {
+        "computes": ("data", "each owner: its\nown data"),
+        "helps": ("other", "server: an update\nfrom each owner"),
+        "receives": ("result", "everybody:\nthe model")}}
+KINDS = {"data": ("#D55E00", "white"), "other": ("#E69F00", "black"),
+         "result": ("#9CC9E8", "black"), "noise": ("#EEEEEE", "black"),
+         "none": ("white", "black")}
+
+
+def who_sees(approaches: dict[str, dict[str, tuple[str, str]]]) -> Figure:
+    """Draw a map, {approach: {role: (kind of its view, words)}}, shaded by kind."""
+    roles = list(next(iter(approaches.values())))
+    figure, (axis,) = panels(1, (7.6, 0.7 + 0.62 * len(approaches)))
+    for i, (name, views) in enumerate(approaches.items()):
+        axis.text(-0.05, i, name, ha="right", va="center", fontsize=9.5)
+        for j, role in enumerate(roles):
+            kind, words = views[role]
+            fill, ink = KINDS[kind]
+            axis.barh(i, 0.97, left=j, height=0.92, color=fill, edgecolor="#AAAAAA",
+                      linewidth=0.6)
+            axis.text(j + 0.485, i, words, ha="center", va="center", fontsize=8.5,
+                      color=ink)
+    for j, role in enumerate(roles):
+        axis.text(j + 0.485, -0.75, role, ha="center", weight="bold")
+    axis.set(xlim=(-0.85, len(roles)), ylim=(len(approaches) - 0.45, -1.1))
+    axis.set_axis_off()
+    figure.tight_layout()
+    return figure

@@ -5,6 +5,7 @@ import pytest
 
 import data
 from mpc import train_mnist
+from mpc.audit import results
 from mpc.course import labs
 from mpc.train_mnist.options import parser
 
@@ -26,6 +27,21 @@ def test_membership_with_32_shadows():
     assert public["LiRA, public seed"].epsilon >= 2
     assert 0.5 < public["loss threshold"].auc < 0.65
     assert 0.62 < unknown["LiRA, unknown seed"].auc < public["LiRA, public seed"].auc
+
+
+def test_private_training_without_noise_and_clipping_is_gradient_descent():
+    members = results.halves(2, 64)
+    pictures, labels = (a.astype(np.float32) for a in labs.digits("train", 64))
+    start = [(w[None], b[None]) for w, b in labs.layers_of(
+        train_mnist.Net(np.random.default_rng(1)))]
+    due = results.shadows(pictures, labels, members, start, 2, 16, lr=0.02)
+
+    def losses(sigma):
+        nets = labs.private_nets(members, sigma, 2, 16, lr=0.02, bound=1e6)
+        return [results.losses(labs.layers_of(net), pictures, labels) for net in nets]
+
+    np.testing.assert_allclose(losses(0), due, rtol=1e-3)
+    assert not np.allclose(losses(1e-6), due, rtol=1e-2)
 
 
 @pytest.mark.parametrize("how", ["", "--comparison carry-tree --ring-bits 44"])

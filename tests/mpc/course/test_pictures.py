@@ -133,3 +133,31 @@ def test_a_missing_matplotlib_is_one_line():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == (
         "mpc.course.pictures needs matplotlib: pip install matplotlib\n")
+
+
+def test_a_map_and_a_tree_show_every_view_and_every_node():
+    figure = pictures.who_sees(pictures.APPROACHES)
+    figure.canvas.draw()
+    shown = [t.get_text() for t in texts(figure)]
+    for name, views in pictures.APPROACHES.items():
+        assert {name, *(words for _, words in views.values())} <= set(shown)
+    boxes = [t.get_window_extent() for t in texts(figure)]
+    for i, box in enumerate(boxes):
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, shown[i]
+        assert not any(box.overlaps(other) for other in boxes[:i]), shown[i]
+    axis, = pictures.binary_tree([[True], [False, True], [False] * 4]).axes
+    dark = [line for line in axis.lines if line.get_color() == "#D55E00"]
+    assert len(dark) == 2 and len(texts(axis.figure)) == 4
+
+
+def test_there_is_a_note_on_every_round_of_a_sealed_reveal():
+    world = mpc.World(seed=1, security="abort")
+    x = world.secret([1.0], owner="alice")
+    start = len(world.ledger.messages)
+    x.reveal(to="server")
+    sent = [m for m in world.ledger.messages[start:] if not m.offline
+            and (m.dst != "server" or m.name.startswith("pad"))]
+    assert len({m.round for m in sent}) == 6
+    figure = pictures.sequence(sent, pictures.SEALED_NOTES)
+    shown = [t.get_text() for t in texts(figure)]
+    assert sum(text in pictures.SEALED_NOTES.values() for text in shown) == 6
