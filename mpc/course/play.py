@@ -285,8 +285,9 @@ class Player:
         frame = (
             '<div style="position:relative;min-height:46em;overflow:hidden">'
             f'<img alt="Chart: {self}" src="data:image/png;base64,{chart}">'
-            f'<iframe title="Player: {self}" srcdoc="{html.escape(self.page)}" style="'
-            'position:absolute;inset:0;width:100%;height:100%;border:0"></iframe></div>')
+            f'<iframe title="Player: {self}" srcdoc="{html.escape(self.page)}" '
+            'style="position:absolute;inset:0;width:100%;height:100%;border:0">'
+            '</iframe></div>')
         return {"text/html": frame, "image/png": chart, "text/plain": repr(self)}
 
 
