@@ -162,16 +162,15 @@ class Sources:
 
     def write_file(self, file: Path) -> None:
         """The text of a file, or the names of the files in a folder."""
-        name, depth = str(file.relative_to(ROOT)), 1
+        name = str(file.relative_to(ROOT))
         text = f"---\norphan: true\n---\n\n# {name}\n\n"
         if file.is_dir():
             inside = sorted(f for f in file.rglob("*") if f.is_file()
                             and "__pycache__" not in f.parts and f.suffix != ".npz")
             for f in inside:
-                own = f.relative_to(file)
-                page = (self.folder / page_of(f)).exists() or f in self.linked
-                text += (f"- [{own}]({os.path.relpath(page_of(f), file.relative_to(ROOT))})"
-                         if page else f"- `{own}`") + "\n"
+                own, page = f.relative_to(file), os.path.relpath(page_of(f), name)
+                known = (self.folder / page_of(f)).exists() or f in self.linked
+                text += f"- [{own}]({page})\n" if known else f"- `{own}`\n"
         else:
             kind = "python" if file.suffix == ".py" else "text"
             text += f"`````{kind}\n{file.read_text(encoding='utf-8')}\n`````\n"

@@ -1,4 +1,4 @@
-"""The Mermaid diagram of the course as SVG, drawn here, since no page loads a library."""
+"""The Mermaid diagram of the course as SVG, since no page loads a library."""
 
 import re
 from html import escape
@@ -15,7 +15,7 @@ def draw(mermaid: str, pages: dict[str, str]) -> str:
     for _ in labels:                        # the longest way from the top
         for start, end in edges:
             level[end] = max(level[end], level[start] + 1)
-    rows = [[n for n in labels if level[n] == i] for i in range(max(level.values()) + 1)]
+    rows = [[n for n in labels if level[n] == i] for i in sorted({*level.values()})]
     width = max(map(len, rows)) * (WIDTH + GAP)
     places = {n: (width / 2 + (i - (len(row) - 1) / 2) * (WIDTH + GAP), DOWN * y)
               for y, row in enumerate(rows) for i, n in enumerate(row)}

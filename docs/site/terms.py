@@ -1,7 +1,7 @@
 """The glossary's terms, where a page first uses them: a link with a tooltip.
 
 The definition shows while the term has the pointer or the focus, and a screen reader
-reads it after the term. Words with an everyday meaning get it where they are emphasised.
+reads it after the term. Words with an everyday meaning get it where emphasised.
 """
 
 import re
@@ -13,9 +13,10 @@ from docutils import nodes
 PAGE = "docs/GLOSSARY"
 ROW = re.compile(r"^\| (\*\*.*?) \|[^|]*\| (.*) \|$", re.M)
 EVERYDAY = set("""batch bias bandwidth broadcast carry common deal distance form
-    forecast generate gradient key leaf local loss mask noise open opened owner parameter
-    party prime profile propagate protocol public quotient rest reveal ripple role round
-    rule scale secret server simulation slope table tape turn unit view worker""".split())
+    forecast generate gradient key leaf local loss mask noise open opened owner
+    parameter party prime profile propagate protocol public quotient rest reveal ripple
+    role round rule scale secret server simulation slope table tape turn unit view
+    worker""".split())
 OUTSIDE = (nodes.reference, nodes.literal, nodes.title, nodes.raw, nodes.math,
            nodes.FixedTextElement)
 
