@@ -109,8 +109,9 @@ class Sources:
     def write_chapter(self, file: Path) -> None:
         """A notebook whose pictures have the text of their figure line."""
         notebook = nbformat.read(file, as_version=4)
-        cells = notebook.cells
+        cells, notebook.cells = notebook.cells, []
         for i, cell in enumerate(cells):
+            notebook.cells.append(cell)
             if cell.cell_type == "markdown":
                 cell.source = self.with_links(cell.source, file)
                 continue
@@ -119,9 +120,8 @@ class Sources:
                 alt = re.sub(r"[*`$\\]", "", " ".join(figure[1].split()))
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
             if played := re.search(r'play\.show\("(\w+)"\)', cell.source):
-                cells[i + 1].source += (
-                    f'\n\n<p><a href="../play/{played[1]}.html">This player on a page '
-                    "of its own</a></p>")
+                notebook.cells.append(nbformat.v4.new_markdown_cell(
+                    f'<a href="../play/{played[1]}.html">On a page of its own</a>'))
         self.write(page_of(file), nbformat.writes(notebook))
 
     def write_package(self, folder: Path) -> None:
