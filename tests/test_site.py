@@ -47,10 +47,10 @@ def test_a_docstring_keeps_its_stars_and_its_indented_blocks():
 
 def test_links_lead_to_pages():
     pytest.importorskip("sphinx", reason="needs the extra `docs`")
-    import build
+    import build_site
 
     def moved(text, *place):
-        return build.Sources(ROOT).with_links(text, ROOT.joinpath(*place))
+        return build_site.Sources(ROOT).with_links(text, ROOT.joinpath(*place))
 
     text = ("[a](docs/COSTS.md#x) [b](mpc/ring.py) [c](mpc/audit) [d](examples) "
             "[e](LICENSE) [f](https://x.org/mpc) [g](nowhere.md)\n\n"
@@ -66,7 +66,7 @@ def test_the_check_finds_every_kind_of_fault(tmp_path):
     pytest.importorskip("playwright", reason="needs the extra `docs`")
     if not shutil.which("chromium"):
         pytest.skip("needs Chromium")
-    import check
+    import check_site
 
     good = '<h1 id="top">x</h1><a href="other.html#top">y</a>'
     for name in ("other", "search"):
@@ -75,7 +75,7 @@ def test_the_check_finds_every_kind_of_fault(tmp_path):
         '<a href="other.html#down">a</a><a href="none.html">b</a><img src="no.png">'
         '<p style="width: 900px">wide</p><script src="http://127.0.0.1:9/x"></script>'
         "<script>oops()</script>")
-    faults = "\n".join(check.check(tmp_path))
+    faults = "\n".join(check_site.check(tmp_path))
     for due in ("other.html#down", "no page file:", "without a text", "missing",
                 "wider than", "loads http://127.0.0.1:9/x", "oops is not defined",
                 "finds nothing"):

@@ -1,4 +1,4 @@
-"""Configuration of Sphinx for the site; build.py writes the sources and runs it."""
+"""Configuration of Sphinx for the site: build_site.py writes the sources, runs it."""
 
 import sys
 from pathlib import Path

@@ -20,6 +20,7 @@ import json
 import linecache
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
@@ -34,7 +35,7 @@ from mpc import beaver, carry_tree, comparison, securenn, truncation
 from mpc.audit.views import Watched
 from mpc.course import pictures
 from mpc.ledger import Contract
-from mpc.ring import Bits, Zm, bits_of, prime_above
+from mpc.ring import Bits, Ring, Zm, bits_of, prime_above
 from mpc.securenn import CompareCoins, private_compare
 from mpc.train_mnist import console
 
@@ -71,10 +72,9 @@ class Event(NamedTuple):
     kind: str
     holders: tuple          # of a message: its sender and its receiver
     label: str              # the protocols, and the paper's letter
-    ring: str
+    ring: Ring | None       # None: numbers of the owner's, not yet in a ring
     numbers: np.ndarray
     step: int               # the number of the first message not before it, from 1
-    bits: bool
     details: dict           # of a message: its line in the ledger, source and code
 
 
@@ -88,12 +88,12 @@ class Recorder(mpc.World, Watched):
 
     def _note(self, kind, holders, label, ring, rows, step=None, details=None):
         step = step or len(self.ledger.messages) + 1
-        self.events.append(Event(kind, holders, label, str(ring), np.array(rows[0]),
-                                 step, isinstance(ring, Bits), details or {}))
+        self.events.append(Event(kind, holders, label, ring, np.array(rows[0]), step,
+                                 details or {}))
 
     def private_input(self, role, shape, load, dtype=float):
         local = super().private_input(role, shape, load, dtype)
-        self._note("input", (local.role,), "input", "numbers", local.rows)
+        self._note("input", (local.role,), "input", None, local.rows)
         return local
 
     def _draw(self, groups, ring, shape, name):
@@ -115,7 +115,7 @@ class Recorder(mpc.World, Watched):
 
     def result(self, role, numbers):
         """Note numbers, (1, *shape), that `role` has computed from its view."""
-        self._note("result", (str(role),), "result", "numbers", numbers,
+        self._note("result", (str(role),), "result", None, numbers,
                    len(self.ledger.messages))
 
     def _where(self):
@@ -152,12 +152,9 @@ def statement(path: str, number: int, first: int) -> tuple[str, str]:
         for node in ast.walk(ast.parse("".join(lines))) if isinstance(node, ast.stmt)}
     start = max(i for i, end in ends.items() if i <= number <= end)
     end = ends[start]
-    code = "\n".join(lines[i].rstrip() for i in range(start - 1, end))
+    code = textwrap.dedent("".join(lines[start - 1:end]))
     found = [m[1] for line in lines[first:end] if (m := PAPER_LINE.search(line))]
-    indent = len(code) - len(code.lstrip())
-    code = "\n".join(re.sub(r"\s+# .*", "", line[indent:])
-                     for line in code.splitlines())
-    return code, (found or [""])[-1]
+    return re.sub(r"\s+# .*", "", code).strip(), (found or [""])[-1]
 
 
 # ------------------------------------------------------------------ the lessons
@@ -244,8 +241,9 @@ def record(name: str, kind: type[Recorder] = Recorder) -> Recorder:
 def shown(event: Event) -> list[list[str]]:
     """The first elements of an array as text: its last axis across, all others down."""
     table = event.numbers.reshape(-1, *event.numbers.shape[-1:] or (1,))
-    return [[f"{v:08b}" if event.bits else f"{v:g}" if v.dtype.kind == "f" else str(v)
-             for v in row[:COLUMNS]] for row in table[:ROWS]]
+    form = ("{:08b}" if isinstance(event.ring, Bits) else
+            "{:g}" if event.numbers.dtype.kind == "f" else "{}")
+    return [[form.format(v) for v in row[:COLUMNS]] for row in table[:ROWS]]
 
 
 def page(name: str) -> str:
@@ -254,7 +252,8 @@ def page(name: str) -> str:
     last, events = len(world.ledger.messages), []
     for event in world.events:
         own = {**event._asdict(), **event.details,
-               "numbers": shown(event), "shape": event.numbers.shape,
+               "ring": str(event.ring), "numbers": shown(event),
+               "shape": event.numbers.shape,
                "step": min(event.step, last)}
         if event.kind == "message":
             own["note"] = pictures.note_on(event.label, NOTES)

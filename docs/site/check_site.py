@@ -1,4 +1,4 @@
-"""Open every page of the built site in Chromium: ``python docs/site/check.py FOLDER``.
+"""Open every page of the site in Chromium: ``python docs/site/check_site.py FOLDER``.
 
 Prints a line for each fault and ends with status 1 if there is one: a link or an anchor
 that leads nowhere, a picture without a text, an error in the console, a request that

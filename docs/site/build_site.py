@@ -1,4 +1,4 @@
-"""Build the site: ``python docs/site/build.py FOLDER``; scripts/docs calls it.
+"""Build the site: ``python docs/site/build_site.py FOLDER``; scripts/docs calls it.
 
 The sources of the site are written into a temporary folder. There a page stands where
 its file stands in the repository, and every link leads to a page:
