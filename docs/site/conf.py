@@ -9,6 +9,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 project = "Machine learning on secret shares"
 html_title = "Secret shares"
 extensions = ["sphinx.ext.autodoc", "myst_nb", "formulas", "docstrings", "terms"]
+smartquotes = False
 highlight_language = "text"             # of blocks that name none
 
 html_theme = "furo"
