@@ -358,7 +358,7 @@ def test_a_wheel_has_the_three_packages_the_data_and_the_licences(
     assert len([name for name in data_files if name.endswith(".gz")]) == 4
     assert sorted(zipfile.ZipFile(wheel).namelist()) == sorted([
         *(str(path.relative_to(ROOT)) for path in SOURCES),
-        *(f"{package}/py.typed" for package in PACKAGES),
+        *(f"{package}/py.typed" for package in PACKAGES), "mpc/course/play.html",
         *(f"data/mnist/{name}" for name in data_files),
         *(f"{info}/licenses/{name}" for name in ("LICENSE", "data/mnist/LICENSE")),
         *(f"{info}/{name}"

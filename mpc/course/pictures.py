@@ -305,7 +305,7 @@ def sequence(messages: Sequence[Message],
     text}; the longest match counts.
     """
     notes = notes or {}
-    places = {role: i for i, role in enumerate(_columns(messages))}
+    places = {role: i for i, role in enumerate(columns(messages))}
     lines: list[tuple[Message | None, list]] = []
     heads, last = {}, None
     for group in (list(group) for _, group in groupby(messages, lambda m: m.round)):
@@ -331,7 +331,7 @@ def sequence(messages: Sequence[Message],
             number = str(first.round - messages[0].round + 1)
             axis.text(-0.22, y, number, ha="right", va="center", color="#5A5A5A",
                       fontsize=9)
-            note = _note(f"{first.path}/{first.name}", notes)
+            note = note_on(f"{first.path}/{first.name}", notes)
             axis.text(len(places) - 0.82, y, note, va="center", fontsize=8.5)
         if y in heads:
             axis.text(left, y, heads[y], va="center", fontsize=9)
@@ -345,7 +345,7 @@ def sequence(messages: Sequence[Message],
     return figure
 
 
-def _columns(messages):
+def columns(messages):
     """The parties of `messages` from left to right: a provider between two workers."""
     found = dict.fromkeys(role for m in messages for role in (m.src, m.dst))
     others = [role for role in found if role not in ("crypto_provider", "server")]
@@ -355,7 +355,7 @@ def _columns(messages):
     return [role for role in order if role in found]
 
 
-def _note(path, notes):
+def note_on(path, notes):
     """The text of the longest key at the end of `path`."""
     fitting = [key for key in notes if f"/{path}".endswith(f"/{key}")]
     return notes[max(fitting, key=len)] if fitting else ""

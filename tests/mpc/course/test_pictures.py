@@ -63,7 +63,7 @@ def test_there_is_a_note_on_every_round_of_a_relu(comparison, due):
 def test_the_longest_end_of_a_path_selects_the_note():
     notes = {"d": "any", "compare/d": "of compare", "e": "another"}
     paths = "x/compare/d", "x/d", "x/odd", "d"
-    assert [pictures._note(path, notes) for path in paths] == [
+    assert [pictures.note_on(path, notes) for path in paths] == [
         "of compare", "any", "", "any"]
 
 
