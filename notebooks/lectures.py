@@ -1,1 +1,1 @@
-LECTURES={}
+LECTURES = {}

@@ -1,4 +1,4 @@
-"""Grade a chapter that a learner has worked on: ``python -m mpc.course.grade NOTEBOOK``.
+"""Grade a chapter of a learner: ``python -m mpc.course.grade NOTEBOOK``.
 
     solved   Exercise 1: once round the clock (0.0 s)
     not yet  Exercise 2: three workers (0.0 s): one of the shares is the secret itself
@@ -262,6 +262,7 @@ def _work(work: Callable, memory: int, pipe: int) -> NoReturn:
             os.dup2(null, stream)
         os.closerange(3, pipe)                          # files of the caller
         os.closerange(pipe + 1, 4096)
+        sys.stdout = sys.stderr = open(os.devnull, "w")
         for limit, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 2**24),
                             (resource.RLIMIT_AS, _size() + memory * 2**20)):
             resource.setrlimit(limit, (most, most))
@@ -347,7 +348,7 @@ def judge(exercise: Exercise, answers: list[str], namespace: dict,
         if not answers:
             raise Stopped("the cell of this exercise is missing")
         if len(answers) > 1:
-            raise Stopped(f"{len(answers)} cells answer this exercise; keep one of them")
+            raise Stopped(f"{len(answers)} cells answer this exercise; keep one")
         if seconds <= 0:
             raise Stopped("no time is left for it")
         with deadline(seconds):
@@ -361,7 +362,7 @@ def judge(exercise: Exercise, answers: list[str], namespace: dict,
         verdict, said = "error", str(stopped)
     except Exception as error:
         verdict, said = "error", f"{type(error).__name__}: {error}"
-    line = "".join(c if c.isprintable() else " " for c in said.strip())[:300]
+    line = "".join(c if c.isprintable() else " " for c in said)[:300].strip()
     return Verdict(exercise.title, exercise.check, verdict, line,
                    round(time.perf_counter() - start, 2), beside)
 
