@@ -17,6 +17,7 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).resolve().parent
 SOLUTION = re.compile(r"<details><summary>(?:Solution|Lösung)</summary>\s*"
                       r"```python\n(.*?)\n```\s*</details>", re.S)
+WIDGET = "application/vnd.jupyter.widget-view+json"
 TRY = """\
 def _try(code):
     import contextlib, io, os, traceback, warnings
@@ -134,6 +135,7 @@ def clean(notebook):
             if "metadata" in output:
                 output.metadata = nbformat.from_dict({})
             output.pop("transient", None)
+            output.get("data", {}).pop(WIDGET, None)    # its picture is stored
     return notebook
 
 
