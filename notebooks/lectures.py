@@ -55,7 +55,8 @@ figcaption {{ font-size: 0.7em; max-width: 64em; color: #444; }}
 .formula {{ text-align: center; font-size: 1.3em; }}
 footer {{ position: fixed; right: 2vmin; bottom: 1vmin; font-size: 1.6vmin;
          color: #767676; }}
-@media print {{ section {{ display: flex; height: 100vh; }} footer {{ display: none; }} }}
+@media print {{ section {{ display: flex; height: 100vh; }}
+               footer {{ display: none; }} }}
 </style>
 </head>
 <body>
@@ -124,7 +125,7 @@ def slides_of(cells):
 
 def goal(body):
     """The paragraph of a chapter's first cell that says what a reader will do."""
-    found = re.search(r"^\*\*(?:You will|Sie werden)\*\*.*?(?=\n\n|\Z)", body, re.M | re.S)
+    found = re.search(r"^\*\*You will\*\*.*?(?=\n\n|\Z)", body, re.M | re.S)
     return blocks(found[0]) if found else ""
 
 
@@ -205,9 +206,9 @@ def inline(text):
 def formula(tex):
     """A formula as a picture that stands on the line, in the size of the text."""
     tex = f"${' '.join(tex.split())}$"
-    tex = re.sub(r"\\([lg])e(?![a-z])", r"\\\1eq", tex)       # as matplotlib spells them
-    size = 10.0
-    _, height, depth, *_ = MathTextParser("path").parse(tex, dpi=72)
+    tex = re.sub(r"\\([lg])e(?![a-z])", r"\\\1eq", tex)    # as matplotlib spells it
+    size = 10.0                     # points of the text in math_to_image
+    _, _, depth, *_ = MathTextParser("path").parse(tex, dpi=72)
     file = io.BytesIO()
     math_to_image(tex, file, dpi=72, format="svg")
     points = float(re.search(rb'height="([\d.]+)pt"', file.getvalue())[1])
