@@ -46,7 +46,7 @@ CALL = re.compile(r"^exercises\.(\w+)\(.*\)\s*$", re.M)
 LARGEST = 2**26         # bytes of a submission, and of the data that an answer sends
 # Their functions take or return more than data, such as shares of a World, so the check
 # runs in the learner's process. An answer that aims at it can forge the verdict.
-BESIDE_THE_ANSWER = {"put_together", "look_up", "epoch_loss"}
+BESIDE_THE_ANSWER = {"put_together", "look_up", "epoch_loss", "more_than"}
 FOUND = {"Right. ": "solved", "Not yet: ": "not yet"}
 
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+pytest.importorskip("resource", reason="limits need a POSIX system")
 pytest.importorskip("matplotlib", reason="the chapters draw pictures")
 nbformat = pytest.importorskip("nbformat", reason="needs the extra `notebooks`")
 
