@@ -43,7 +43,8 @@ import numpy as np
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 CALL = re.compile(r"^exercises\.(\w+)\(.*\)\s*$", re.M)
-LARGEST = 2**26         # bytes of a submission, and of the data that an answer sends
+LARGEST = 2**24         # bytes of a submission
+MOST_SENT = 2**22       # bytes of the data that an answer sends
 # Their functions take or return more than data, such as shares of a World, so the check
 # runs in the learner's process. An answer that aims at it can forge the verdict.
 BESIDE_THE_ANSWER = {"put_together", "look_up", "epoch_loss", "more_than"}
@@ -232,7 +233,7 @@ def apart(work: Callable[[], Any], memory: int) -> Any:
     text = b""
     try:
         with os.fdopen(read_end, "rb") as pipe:
-            text = pipe.read(LARGEST + 1)
+            text = pipe.read(MOST_SENT + 1)
     finally:
         for kill in (os.killpg, os.kill):               # before and after its setsid
             try:
@@ -240,8 +241,8 @@ def apart(work: Callable[[], Any], memory: int) -> Any:
             except ProcessLookupError:
                 pass
         os.waitpid(child, 0)
-    if len(text) > LARGEST:
-        raise Stopped(f"it returned more than {LARGEST:,} bytes")
+    if len(text) > MOST_SENT:
+        raise Stopped(f"it returned more than {MOST_SENT:,} bytes")
     try:
         result = json.loads(text)
         if "raised" not in result:
@@ -335,8 +336,12 @@ def grade(submission: Path, chapter: Path | None = None, folder: Path = FOLDER,
 
 def _run_ours(code, where, namespace):
     plain = re.sub(r"^( *)%.*", r"\1pass", code, flags=re.M)       # without installing
-    with redirect_stdout(io.StringIO()):
-        exec(compile(plain, where, "exec"), namespace)
+    try:
+        with redirect_stdout(io.StringIO()):
+            exec(compile(plain, where, "exec"), namespace)
+    except Exception as error:
+        raise BadInput(f"the chapter fails in {where}: {type(error).__name__}: "
+                       f"{error}") from None
 
 
 def judge(exercise: Exercise, answers: list[str], namespace: dict,
@@ -441,8 +446,9 @@ def main(words: list[str] | None = None) -> int:
     """Print the score; the exit status."""
     parser = arguments()
     options = parser.parse_args(words)
-    if min(options.seconds, options.total, options.memory) <= 0:
-        parser.error("limits must be positive")
+    for limit in (options.seconds, options.total, options.memory):
+        if not 0 < limit < 1e6:
+            parser.error(f"a limit must be positive and below a million, not {limit}")
     try:
         chapter, verdicts = grade(
             options.notebook, options.chapter, options.chapters, options.seconds,

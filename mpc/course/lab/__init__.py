@@ -1,4 +1,4 @@
-"""Build your own secure computation in 100 lines: a lab in 14 tasks.
+"""Build your own secure computation in fewer than 100 lines: a lab in 14 tasks.
 
     python -m mpc.course.lab --new my_mpc.py    writes the file with the holes
     python -m mpc.course.lab my_mpc.py          checks it, task by task
@@ -80,7 +80,7 @@ def main(words: list[str] | None = None) -> int:
     """The exit status: 0 if all is solved, 1 if not yet, 2 for a bad file."""
     parser = argparse.ArgumentParser(
         prog="python -m mpc.course.lab", description="Build your own secure "
-        "computation in 100 lines: begin with --new, then fill the holes in order.")
+        "computation: begin with --new, then fill the holes in order.")
     parser.add_argument("file", type=Path, help="your file, such as my_mpc.py")
     parser.add_argument("--new", action="store_true",
                         help="write the file with the holes; never overwrite one")

@@ -4,6 +4,7 @@
 
 A ring has the elements 0 to L - 1. They are uint64, which wrap around at 2^64, and L
 divides 2^64: so ``% L`` after sums, differences and products gives the right element.
+NumPy refuses negative integers as uint64: write -(2 * x) % L, not -2 * x % L.
 The workers, alice and bob, hold shares: arrays whose first axis has size 2, with
 alice's share in row 0 and bob's in row 1. A worker computes on its own row. Only
 `opened` sends shares to the other worker. The dealer knows what it deals, and no more.

@@ -141,7 +141,7 @@ def test_a_forged_result_with_a_method_counts_as_data(judged):
     ("x = bytearray(2**32)", "MemoryError"),
     ("import os\nif os.fork(): os._exit(0)\nwhile True: pass",
      "it did not end within"),
-    ("answer = np.zeros(2**24)\nexercises = None", "it returned more than"),
+    ("answer = np.zeros(2**20)", "it returned more than"),
     ("1 / 0", "ZeroDivisionError: division by zero"),
     ("raise ValueError('a\\nb\\x1b[31m' * 999)", "ValueError: a b [31ma b"),
     ("class Error(Exception): pass\nraise Error('x')", "Error: x"),
@@ -221,7 +221,9 @@ def test_a_file_that_is_no_submission_is_refused_in_one_line(
     assert out == "" and err.count("\n") == 1 and due in err
 
 
-def test_options_are_checked_and_chapters_can_be_elsewhere(tmp_path, capsys):
+def test_options_are_checked_and_chapters_can_be_elsewhere(
+        tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = write(tmp_path / "mine.ipynb", [cell(CLOCK)])
     assert grade.main([str(path), "--chapters", str(tmp_path / "none")]) == 2
     assert "name the folder notebooks of a clone with --chapters" in (
@@ -229,10 +231,20 @@ def test_options_are_checked_and_chapters_can_be_elsewhere(tmp_path, capsys):
     assert grade.main([str(path), "--chapter", str(tmp_path / "none.ipynb")]) == 2
     other = grade.FOLDER / "03_multiplying_secrets.ipynb"
     assert grade.main([str(path), "--chapter", str(other)]) == 2
-    with pytest.raises(SystemExit) as stopped:
-        grade.main([str(path), "--seconds", "0"])
-    assert stopped.value.code == 2
+    broken = write(tmp_path / "01_broken.ipynb", [
+        text("### Exercise 1: clock"), cell("1 / 0"), text("### Exercise 1: clock"),
+        cell("answer = ...\nexercises.round_the_clock(answer)", "exercise")])
     capsys.readouterr()
+    assert grade.main([str(path), "--chapter", str(broken)]) == 2
+    assert capsys.readouterr().err == (
+        "grade: the chapter fails in 01_broken.ipynb, cell 1: ZeroDivisionError: "
+        "division by zero\n")
+    for words in (["--seconds", "0"], ["--total", "nan"], ["--seconds", "inf"],
+                  ["--memory", "-1"]):
+        with pytest.raises(SystemExit) as stopped:
+            grade.main([str(path), *words])
+        assert stopped.value.code == 2
+        assert "a limit must be positive" in capsys.readouterr().err
 
 
 def test_the_chapter_is_found_by_its_exercises_and_its_language():
@@ -264,9 +276,14 @@ def attempts(path):
 
 
 @pytest.mark.notebooks
-@pytest.mark.parametrize("path", run.chapters(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in run.chapters()
+                                  if path.name[:2] in ("03", "05")],
+                         ids=lambda path: path.stem)
 def test_every_answer_is_judged_as_in_the_notebook(path, monkeypatch):
-    """Each solution is solved, each wrong answer gets its line, in every chapter."""
+    """Each solution is solved, each wrong answer gets its line.
+
+    A sample; for the others, grade what `scripts/teach solutions` writes.
+    """
     monkeypatch.chdir(path.parent)
     cells, namespace, begin = grade.read(path), {"__name__": "__main__"}, 0
     for exercise, kind, answer, due in attempts(path):
