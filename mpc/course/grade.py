@@ -10,9 +10,10 @@ cell by cell, and takes nothing but the cells of exercises from the submission; 
 other cell of it is ignored, so an answer must be complete in its own cell. Each answer
 runs in a process of its own, without output and with limits of time and memory, and
 sends back plain data: numbers, arrays, lists, strings. For an answer that is a
-function, each call of it runs in such a process. The check itself runs here, where no
-line of the learner has run, so an answer cannot replace a check, print a verdict, or
-change a variable of the chapter. The exceptions are the checks in `BESIDE_THE_ANSWER`.
+function, its calls run in that process. The check itself runs here, where no line of
+the learner has run, so an answer cannot replace a check, print a verdict, or
+change a variable of the chapter. Some checks hand more than data to a function, such as
+shares of a World: these run beside the answer, in its process, and the score says so.
 
 This is not a sandbox. An answer runs with your rights: it can read and write files, use
 the network, start processes that outlive it, and stop the grader. Grade submissions of
@@ -28,6 +29,7 @@ import base64
 import io
 import json
 import os
+import pickle
 import re
 import resource
 import signal
@@ -41,13 +43,12 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from mpc.ring import Ring
+
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 CALL = re.compile(r"^exercises\.(\w+)\(.*\)\s*$", re.M)
 LARGEST = 2**24         # bytes of a submission
 MOST_SENT = 2**22       # bytes of the data that an answer sends
-# Their functions take or return more than data, such as shares of a World, so the check
-# runs in the learner's process. An answer that aims at it can forge the verdict.
-BESIDE_THE_ANSWER = {"put_together", "look_up", "epoch_loss", "more_than"}
 FOUND = {"Right. ": "solved", "Not yet: ": "not yet"}
 
 
@@ -57,6 +58,10 @@ class BadInput(Exception):
 
 class Stopped(BaseException):
     """A limit was reached, or the process died. No check may catch it."""
+
+
+class NotData(BaseException):
+    """The check hands objects to the answer, which must stay in one process with it."""
 
 
 class Exercise(NamedTuple):
@@ -212,67 +217,98 @@ def decode(data: Any, function: Callable) -> Any:
     return ...
 
 
+def is_data(value: Any) -> bool:
+    """Can a check hand this to another process, and lose nothing that happens there?"""
+    if type(value) in (list, tuple, dict):
+        parts = value.values() if isinstance(value, dict) else value
+        return all(is_data(part) for part in parts)
+    return (type(value) in (bool, int, float, str)
+            or isinstance(value, (np.generic, Ring))
+            or type(value) is np.ndarray and value.dtype.kind in "biuf")
+
+
 # ------------------------------------------------------------------ processes
 
 
-def apart(work: Callable[[], Any], memory: int) -> Any:
-    """``work()`` in a child process; its result, which must be JSON.
+class Apart:
+    """A child process that runs ``work(request)``, with limits and without output.
 
-    Raises Stopped if the child dies or sends too much, and an exception of the same
-    name for one that `work` raises.
+    `ask` sends a request and returns the result, which must be JSON. It raises Stopped
+    if the child dies or sends too much, and an exception of the same name for one that
+    `work` raises. The child starts with the memory of this process and changes none.
     """
-    read_end, write_end = os.pipe()
-    sys.stdout.flush()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")                 # of forks
-        child = os.fork()
-    if not child:
-        os.close(read_end)
-        _work(work, memory, write_end)
-    os.close(write_end)
-    text = b""
-    try:
-        with os.fdopen(read_end, "rb") as pipe:
-            text = pipe.read(MOST_SENT + 1)
-    finally:
+
+    def __init__(self, work: Callable[[Any], Any], memory: int):
+        theirs, requests = os.pipe()
+        replies, back = os.pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")             # of forks
+            self.child = os.fork()
+        if not self.child:
+            _serve(work, memory, theirs, back)
+        for end in (theirs, back):
+            os.close(end)
+        self.requests = os.fdopen(requests, "wb")
+        self.replies = os.fdopen(replies, "rb")
+
+    def ask(self, request: Any = None) -> Any:
+        """The result of ``work(request)``."""
+        try:
+            pickle.dump(request, self.requests)
+            self.requests.flush()
+            line = self.replies.readline(MOST_SENT + 1)
+            if len(line) > MOST_SENT:
+                raise Stopped(f"it returned more than {MOST_SENT:,} bytes")
+            reply = json.loads(line)
+            if "raised" not in reply:
+                return reply["value"]
+            name, message = map(str, reply["raised"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            raise Stopped("its process died") from None
+        raise type(name, (Exception,), {})(message)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        signal.setitimer(signal.ITIMER_REAL, 0)         # nothing interrupts the end
         for kill in (os.killpg, os.kill):               # before and after its setsid
             try:
-                kill(child, signal.SIGKILL)
+                kill(self.child, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        os.waitpid(child, 0)
-    if len(text) > MOST_SENT:
-        raise Stopped(f"it returned more than {MOST_SENT:,} bytes")
-    try:
-        result = json.loads(text)
-        if "raised" not in result:
-            return result["value"]
-        name, message = map(str, result["raised"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise Stopped("its process died") from None
-    raise type(name, (Exception,), {})(message)
+        os.waitpid(self.child, 0)
+        self.replies.close()
+        try:
+            self.requests.close()
+        except OSError:                                 # the rest of a request
+            pass
 
 
-def _work(work: Callable, memory: int, pipe: int) -> NoReturn:
-    """The child's part of `apart`."""
+def _serve(work: Callable, memory: int, requests: int, replies: int) -> NoReturn:
+    """The child's part of `Apart`."""
     try:
         os.setsid()
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         null = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(null, stream)
-        os.closerange(3, pipe)                          # files of the caller
-        os.closerange(pipe + 1, 4096)
+        for start, stop in ((3, requests), (requests + 1, replies),
+                            (replies + 1, 4096)):       # files of the caller
+            os.closerange(start, stop)
         sys.stdout = sys.stderr = open(os.devnull, "w")
         for limit, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 2**24),
                             (resource.RLIMIT_AS, _size() + memory * 2**20)):
             resource.setrlimit(limit, (most, most))
-        try:
-            result = {"value": work()}
-        except Exception as error:
-            result = {"raised": [type(error).__name__, str(error)]}
-        with os.fdopen(pipe, "w") as file:
-            json.dump(result, file)
+        with os.fdopen(requests, "rb") as asked, os.fdopen(replies, "w") as file:
+            while True:
+                request = pickle.load(asked)
+                try:
+                    reply = json.dumps({"value": work(request)})
+                except Exception as error:
+                    reply = json.dumps({"raised": [type(error).__name__, str(error)]})
+                file.write(reply + "\n")
+                file.flush()
     finally:
         os._exit(0)
 
@@ -293,7 +329,7 @@ def deadline(seconds: float) -> Iterator[None]:
         raise Stopped(f"it did not end within {seconds:g} s")
 
     old = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)    # again, if one is ignored
     try:
         yield
     finally:
@@ -347,7 +383,7 @@ def _run_ours(code, where, namespace):
 def judge(exercise: Exercise, answers: list[str], namespace: dict,
           seconds: float, memory: int) -> Verdict:
     """The verdict on the `answers` to an exercise, after its chapter's cells so far."""
-    beside = exercise.check in BESIDE_THE_ANSWER
+    beside = False
     start = time.perf_counter()
     try:
         if not answers:
@@ -356,9 +392,14 @@ def judge(exercise: Exercise, answers: list[str], namespace: dict,
             raise Stopped(f"{len(answers)} cells answer this exercise; keep one")
         if seconds <= 0:
             raise Stopped("no time is left for it")
-        with deadline(seconds):
-            said = (_beside if beside else _outside)(
-                exercise, answers[0], namespace, memory)
+        for run in (_outside, _beside):
+            beside = run is _beside
+            try:
+                with deadline(seconds):
+                    said = run(exercise, answers[0], namespace, memory)
+                break
+            except NotData:
+                pass
         opening = next((text for text in FOUND if said.startswith(text)), None)
         if not opening:
             raise Stopped("the check gave no verdict")
@@ -374,30 +415,29 @@ def judge(exercise: Exercise, answers: list[str], namespace: dict,
 
 def _outside(exercise, answer, namespace, memory):
     """The line of the check, run here on data that the answer sends."""
-    def define():
-        exec(compile(answer, "answer", "exec"), namespace)
-        missing = [name for name in exercise.names if name not in namespace]
-        if missing:
-            raise NameError(f"the cell does not define {missing[0]}")
-
-    def send():
-        define()
-        return {name: encode(namespace[name], (name,)) for name in exercise.names}
+    def work(request):
+        if request is None:
+            exec(compile(answer, "answer", "exec"), namespace)
+            missing = [name for name in exercise.names if name not in namespace]
+            if missing:
+                raise NameError(f"the cell does not define {missing[0]}")
+            return {name: encode(namespace[name], (name,)) for name in exercise.names}
+        (name, *parts), args, kwargs = request
+        function = namespace[name]
+        for part in parts:
+            function = function[part]
+        return encode(function(*args, **kwargs), ("result",))
 
     def function(path):
         def call(*args, **kwargs):
-            def work():
-                define()
-                value = namespace[path[0]]
-                for part in path[1:]:
-                    value = value[part]
-                return encode(value(*args, **kwargs), ("result",))
-            return decode(apart(work, memory), _no_function)
+            if not is_data((args, kwargs)):
+                raise NotData
+            return decode(process.ask((path, args, kwargs)), _no_function)
         return call
 
-    sent = apart(send, memory)
-    values = {name: decode(sent[name], function) for name in exercise.names}
-    with redirect_stdout(io.StringIO()) as said:
+    with Apart(work, memory) as process, redirect_stdout(io.StringIO()) as said:
+        sent = process.ask()
+        values = {name: decode(sent[name], function) for name in exercise.names}
         exec(exercise.call, {**namespace, **values})
     return said.getvalue()
 
@@ -408,13 +448,14 @@ def _no_function(path):
 
 def _beside(exercise, answer, namespace, memory):
     """The line of the check, run in the process of the answer."""
-    def work():
+    def work(request):
         exec(compile(answer, "answer", "exec"), namespace)
         with redirect_stdout(io.StringIO()) as said:
             exec(exercise.call, namespace)
         return said.getvalue()
 
-    return str(apart(work, memory))
+    with Apart(work, memory) as process:
+        return str(process.ask())
 
 
 # ------------------------------------------------------------------ the command

@@ -174,6 +174,25 @@ def test_an_endless_function_and_files_of_the_caller(judged, tmp_path):
     assert (tmp_path / "score").read_text() == ""
 
 
+def test_a_check_that_hands_out_objects_runs_beside_the_answer_and_the_score_says_so(
+        tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    start, *lines = "def look_up(at_least, u):", "exercises.look_up(look_up)"
+    chapter = write(tmp_path / "04_small.ipynb", [
+        cell(CELLS), text("### Exercise 6: look it up"),
+        cell("\n".join([start, "    return ...", *lines]), "exercise")])
+    path = write(tmp_path / "mine.ipynb", [cell("\n".join(
+        [start, "    g = at_least[16 - u]", "    return g, at_least[15 - u] ^ g",
+         *lines]))])
+    (verdict,) = grade.grade(path, chapter)[1]
+    assert (verdict.verdict, verdict.forgeable) == ("solved", True)
+    assert str(verdict).endswith(" [checked beside the answer]")
+    assert grade.is_data([1, "a", {"k": (grade.np.ones(2), 2.5)}, grade.np.uint64(1)])
+    for value in (object(), [object()], grade.np.array([object()]), lambda: 0,
+                  grade.np.ones(2).view(grade.np.recarray)):
+        assert not grade.is_data(value)
+
+
 # ------------------------------------------------------------------ the command
 
 
