@@ -22,10 +22,16 @@ class Refused(Exception):
     """A line for the caller."""
 
 
+def forget(cell):
+    """Remove the answers that tests try."""
+    for name in ("right", "wrong"):
+        cell.metadata.pop(name, None)
+
+
 def student(notebook):
     """The notebook without its answers; outputs go too, since many show a result."""
     for cell in notebook.cells:
-        cell.metadata.pop("wrong", None)
+        forget(cell)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         else:
@@ -37,7 +43,7 @@ def student(notebook):
 def solutions(notebook):
     """The notebook with each placeholder replaced by the solution."""
     for i, cell in enumerate(notebook.cells):
-        cell.metadata.pop("wrong", None)
+        forget(cell)
         if run.has_tag(cell, "exercise"):
             answer = run.SOLUTION.search(notebook.cells[i - 1].source)[1]
             _, call = run.placeholder_and_check(cell)

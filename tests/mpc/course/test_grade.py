@@ -311,6 +311,6 @@ def test_every_answer_is_judged_as_in_the_notebook(path, monkeypatch):
                 grade._run_ours(each["source"], f"cell {i}", namespace)
         begin = exercise.cell
         verdict = grade.judge(exercise, [answer], namespace, 300, 2048)
-        assert verdict.verdict == ("solved" if kind == "solution" else "not yet"), (
+        assert verdict.verdict == ("not yet" if kind == "wrong" else "solved"), (
             exercise.title, answer, verdict)
         assert due.removeprefix("Right. ") in verdict.said

@@ -39,7 +39,7 @@ def test_a_students_chapter_has_hints_and_placeholders_but_no_answers(path):
     before, after = read(path), teach.student(read(path))
     nbformat.validate(after)
     text = nbformat.writes(after)
-    assert not re.search("<summary>(Solution|Lösung)|\"wrong\"", text)
+    assert not re.search("<summary>(Solution|Lösung)|\"(wrong|right)\":", text)
     assert not [cell for cell in after.cells if cell.get("outputs")]
     for i in places(before):
         assert after.cells[i].source == before.cells[i].source
@@ -62,6 +62,7 @@ def test_a_solved_chapter_has_each_solution_before_its_check(path):
             compile(new.source, path.name, "exec")
         else:
             assert new == old
+    assert not [cell for cell in after.cells if {"right", "wrong"} & set(cell.metadata)]
 
 
 @pytest.mark.parametrize("words, names", [
