@@ -17,7 +17,6 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).resolve().parent
 SOLUTION = re.compile(r"<details><summary>(?:Solution|Lösung)</summary>\s*"
                       r"```python\n(.*?)\n```\s*</details>", re.S)
-WIDGET = "application/vnd.jupyter.widget-view+json"
 TRY = """\
 def _try(code):
     import contextlib, io, os, traceback, warnings
@@ -135,7 +134,8 @@ def clean(notebook):
             if "metadata" in output:
                 output.metadata = nbformat.from_dict({})
             output.pop("transient", None)
-            output.get("data", {}).pop(WIDGET, None)    # its picture is stored
+            output.get("data", {}).pop(                 # a widget; its picture stays
+                "application/vnd.jupyter.widget-view+json", None)
     return notebook
 
 
