@@ -175,6 +175,8 @@ def clean(notebook):
                          if kind.startswith("image/") and alt}
                 output.metadata = nbformat.from_dict(known)
             output.pop("transient", None)
+            output.get("data", {}).pop(                 # a widget; its picture stays
+                "application/vnd.jupyter.widget-view+json", None)
     return notebook
 
 

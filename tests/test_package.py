@@ -40,6 +40,7 @@ ROOMS = ("transport", "audit", "privacy", "train_mnist", "predict", "course")
 SIDE_DOORS = {"fixed_point": {"audit"}}
 DRAWS, FASTER, MPI = {"matplotlib"}, {"threadpoolctl"}, {"mpi4py"}
 EXTRAS = {"mpc.course.graph": DRAWS, "mpc.course.pictures": DRAWS,
+          "mpc.course.sliders": DRAWS | {"ipywidgets"},
           "mpc.predict.pictures": DRAWS,
           "mpc.transport.blas": FASTER, "mpc.transport.mpi": MPI}
 MOST_CODE = 2330        # lines of code of the front room, without tiny and the library
