@@ -210,7 +210,7 @@ def test_the_process_ends_with_the_status_and_the_line():
     # room for outputs 40 times as large, and zeros that a comparison skips
     ("--ring-bits 64", 4 << 27, 655), ("--ring-bits 64 --workers 3", 5 << 26, 546),
     ("--ring-bits 64 --workers 5", 6 << 25, 786), ("--ring-bits 60", 4 << 23, 655),
-    ("--ring-bits 64 --lr 0.0213", 4 << 27, 697), ("--lr 0.001", 4 << 27, 655),
+    ("--ring-bits 64 --lr 0.0213", 4 << 27, 697), ("--lr 0.001", 4 << 27, 524),
     ("--ring-bits 64 --train-items 100", 4 << 27, 582),
     # no more room than for outputs up to 100: gradients are coarser
     ("", 5 << 16, 102), ("--workers 3", 6 << 15, 40), ("--lr 0.1", 5 << 16, 512),
