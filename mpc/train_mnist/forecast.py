@@ -5,17 +5,20 @@ The training program therefore runs in a World without any role: arrays have no 
 no picture is read, and only the ledger fills. A few batches and two epochs suffice,
 because every further one costs the same as the one before it. Bytes and rounds are
 exactly those of the whole run; with seals, up to the checks between results. The time
-is a model, the sum of three parts:
+is a model, the sum of four parts:
 
-    rounds x RTT  +  bytes of the busiest role / bandwidth  +  computation
+    start  +  rounds x RTT / 2  +  bytes of the busiest role / bandwidth  +  computation
 
-Each role has a link of this bandwidth in each direction and does nothing else while it
-sends; a round waits for one round trip. Computation is that of all roles one after the
-other, measured on this machine with embedded digits: roles on separate cores take less.
+Messages of a round travel at the same time, and nobody answers: it takes half a round
+trip. Each role has a link of this bandwidth in each direction and does nothing else
+while it sends. Start and computation are those of all roles one after the other,
+measured on this machine (with embedded digits): roles on separate cores take less.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from argparse import SUPPRESS, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
@@ -30,6 +33,7 @@ from mpc.train_mnist.options import Parser, check_options, flag, parser, whole
 
 NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
 TIMED = 256         # the most items of a batch that is timed
+CONNECTING = 25     # round trips in which MPI connects the roles (benchmarks/README.md)
 WITHOUT_EFFECT = ("arithmetic", "seed", "reproducible", "data_dir", "save", "ledger",
                   "checked", "world", "checkpoint", "resume", "every", "dp_lesson")
 DESCRIPTION = """\
@@ -58,7 +62,7 @@ class Traffic(NamedTuple):
     def seconds(self, network: Network) -> tuple[float, float]:
         """(waiting for rounds, moving bytes) on a `Network`."""
         busiest = max(self.nbytes.sum(axis=0).max(), self.nbytes.sum(axis=1).max())
-        return (float(self.rounds) * network.rtt / 1e3,
+        return (float(self.rounds) * network.rtt / 2e3,
                 float(busiest) * 8 / (network.bandwidth * 1e6))
 
 
@@ -199,6 +203,14 @@ def computation(options: Namespace) -> tuple[float, float]:
     return (min(run.seconds) * whole[0] / size, min(tests) * whole[1] / size)
 
 
+def starting(roles: tuple, network: Network) -> float:
+    """Seconds until all `roles` run this program and MPI has connected them."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import mpc.train_mnist"], check=True)
+    return (len(roles) * (time.perf_counter() - start)
+            + CONNECTING * network.rtt / 1e3)
+
+
 def lines(options: Namespace,
           progress: Callable = lambda text: None) -> Iterator[str]:
     """The forecast, line by line; raises ValueError for options that have no effect."""
@@ -207,6 +219,7 @@ def lines(options: Namespace,
     run = traffic(options)
     progress("Timing a few batches ...")
     batch, test = computation(options)
+    start = starting(run.roles, options.network)
     progress("")
     waiting, moving = run.seconds(options.network)
     size = options.batch_size
@@ -219,8 +232,9 @@ def lines(options: Namespace,
     yield f"Rounds: {run.rounds:,}"
     for role, nbytes in zip(run.roles, run.nbytes.sum(axis=1), strict=True):
         yield f"Bytes sent by {role}: {nbytes:,}"
-    yield (f"Time: {waiting + moving + computing:,.0f} s = {waiting:,.0f} s for rounds "
-           f"+ {moving:,.0f} s for bytes + {computing:,.0f} s of computation")
+    whole = start + waiting + moving + computing
+    yield (f"Time: {whole:,.0f} s = {start:,.0f} s to start + {waiting:,.0f} s for "
+           f"rounds + {moving:,.0f} s for bytes + {computing:,.0f} s of computation")
     yield f"A batch takes {batch:.3f} s of computation here, all roles in one process"
 
 
