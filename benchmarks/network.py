@@ -131,11 +131,12 @@ def main():
     options = forecast_parser().parse_args(given.words)
     options.network = given.network
     for line in lines(options):
-        print(line)
+        print(line, flush=True)
     start = time.monotonic()
     stamps, said = measured(given.words, options.workers, given.network.rtt / 2e3,
                             given.network.bandwidth)
     whole, part = stamps[-1] - start, stamps[-1] - stamps[0]
+    print(f"Load: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"Measured: {whole:.1f} s from the start of four processes to the last line; "
           f"{part:.1f} s from the first batch's line on")
     shown = [line for line in said if re.match("Time per batch|Accuracy", line)]

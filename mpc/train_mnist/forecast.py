@@ -11,14 +11,12 @@ is a model, the sum of four parts:
 
 Messages of a round travel at the same time, and nobody answers: it takes half a round
 trip. Each role has a link of this bandwidth in each direction and does nothing else
-while it sends. Start and computation are those of all roles one after the other,
-measured on this machine (with embedded digits): roles on separate cores take less.
+while it sends. Start and computation are those of all roles one after the other, the
+latter measured on this machine with embedded digits: roles on separate cores take less.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from argparse import SUPPRESS, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
@@ -33,7 +31,8 @@ from mpc.train_mnist.options import Parser, check_options, flag, parser, whole
 
 NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
 TIMED = 256         # the most items of a batch that is timed
-CONNECTING = 25     # round trips in which MPI connects the roles (benchmarks/README.md)
+START = 0.6         # seconds in which a role starts, and the round trips in which MPI
+CONNECTING = 25     # connects all roles (measured: benchmarks/README.md)
 WITHOUT_EFFECT = ("arithmetic", "seed", "reproducible", "data_dir", "save", "ledger",
                   "checked", "world", "checkpoint", "resume", "every", "dp_lesson")
 DESCRIPTION = """\
@@ -203,14 +202,6 @@ def computation(options: Namespace) -> tuple[float, float]:
     return (min(run.seconds) * whole[0] / size, min(tests) * whole[1] / size)
 
 
-def starting(roles: tuple, network: Network) -> float:
-    """Seconds until all `roles` run this program and MPI has connected them."""
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import mpc.train_mnist"], check=True)
-    return (len(roles) * (time.perf_counter() - start)
-            + CONNECTING * network.rtt / 1e3)
-
-
 def lines(options: Namespace,
           progress: Callable = lambda text: None) -> Iterator[str]:
     """The forecast, line by line; raises ValueError for options that have no effect."""
@@ -219,7 +210,6 @@ def lines(options: Namespace,
     run = traffic(options)
     progress("Timing a few batches ...")
     batch, test = computation(options)
-    start = starting(run.roles, options.network)
     progress("")
     waiting, moving = run.seconds(options.network)
     size = options.batch_size
@@ -232,6 +222,7 @@ def lines(options: Namespace,
     yield f"Rounds: {run.rounds:,}"
     for role, nbytes in zip(run.roles, run.nbytes.sum(axis=1), strict=True):
         yield f"Bytes sent by {role}: {nbytes:,}"
+    start = START * len(run.roles) + CONNECTING * options.network.rtt / 1e3
     whole = start + waiting + moving + computing
     yield (f"Time: {whole:,.0f} s = {start:,.0f} s to start + {waiting:,.0f} s for "
            f"rounds + {moving:,.0f} s for bytes + {computing:,.0f} s of computation")
