@@ -10,7 +10,7 @@ import pytest
 import mpc
 from benchmarks import batch, scale, steps
 from benchmarks.measure import interleaved
-from benchmarks.peers import __main__ as peers
+from benchmarks.peers import table as peers
 from mpc import beaver, truncation
 from mpc.train_mnist.options import check_options, parser
 
