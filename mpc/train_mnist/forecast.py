@@ -11,15 +11,19 @@ is a model, the sum of four parts:
 
 Messages of a round travel at the same time, and nobody answers: it takes half a round
 trip. Each role has a link of this bandwidth in each direction and does nothing else
-while it sends. Start and computation are those of all roles one after the other, the
-latter measured on this machine with embedded digits: roles on separate cores take less.
+while it sends. Bytes of one round wait for those of the round before, so the sum over
+the rounds counts, each with its busiest role, if it is larger than the sum of a role.
+Start and computation are those of all roles one after the other, the latter measured on
+this machine with embedded digits: roles on separate cores take less.
 """
 
 from __future__ import annotations
 
 import time
 from argparse import SUPPRESS, ArgumentTypeError, Namespace
+from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -57,10 +61,12 @@ class Traffic(NamedTuple):
     roles: tuple
     rounds: int
     nbytes: np.ndarray
+    in_turn: int = 0    # online bytes of the busiest role of each round
 
     def seconds(self, network: Network) -> tuple[float, float]:
         """(waiting for rounds, moving bytes) on a `Network`."""
-        busiest = max(self.nbytes.sum(axis=0).max(), self.nbytes.sum(axis=1).max())
+        busiest = max(self.nbytes.sum(axis=0).max(), self.nbytes.sum(axis=1).max(),
+                      self.in_turn)
         return (float(self.rounds) * network.rtt / 2e3,
                 float(busiest) * 8 / (network.bandwidth * 1e6))
 
@@ -81,7 +87,8 @@ def network(text: str) -> Network:
 def ledger_of(options: Namespace, **changes) -> np.ndarray:
     """[rounds, bytes of each pair ...] of a run with these `changes`, from shapes.
 
-    With seals, last, what waited for checks, and how many there were before results.
+    Then the bytes `in_turn`, and, with seals, what waited for checks and how many there
+    were before results.
     """
     options = Namespace(**vars(options) | changes)
     world = World(options.workers, ring_bits=options.ring_bits,
@@ -90,8 +97,9 @@ def ledger_of(options: Namespace, **changes) -> np.ndarray:
                   here=(), keys={})
     if world.seals:
         world.seals.limit = float("inf")        # `with_checks` adds those in between
+    world.ledger.messages.kept.append(slice(None))
     train(options, lambda line: None, world)
-    counted = np.zeros(3 + len(world.roles)**2, object)     # integers of any size
+    counted = np.zeros(4 + len(world.roles)**2, object)     # integers of any size
     counted[0] = world.ledger.cost().rounds
     if world.seals:
         counted[-2:] = world.seals.waited, world.seals.checks
@@ -99,6 +107,13 @@ def ledger_of(options: Namespace, **changes) -> np.ndarray:
         pair = world.roles.index(kind.src), world.roles.index(kind.dst)
         i = np.ravel_multi_index(pair, (len(world.roles),) * 2)
         counted[1 + i] += nbytes
+    online = (m for m in world.ledger.messages if not m.offline)
+    for _, messages in groupby(online, lambda m: m.round):
+        ends = Counter[tuple[str, bool]]()
+        for m in messages:
+            ends[m.src, True] += m.nbytes
+            ends[m.dst, False] += m.nbytes
+        counted[-3] += max(ends.values())
     return counted
 
 
@@ -172,7 +187,8 @@ def traffic(options: Namespace) -> Traffic:
     roles = World(options.workers, here=(), keys={}).roles
     if options.security == "abort":
         counted = with_checks(counted, roles, options.seals)
-    return Traffic(roles, int(counted[0]), counted[1:-2].reshape((len(roles),) * 2))
+    return Traffic(roles, int(counted[0]), counted[1:-3].reshape((len(roles),) * 2),
+                   int(counted[-3]))
 
 
 def computation(options: Namespace) -> tuple[float, float]:

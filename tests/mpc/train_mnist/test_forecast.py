@@ -54,6 +54,12 @@ def test_rounds_and_bytes_are_those_of_a_real_run(words):
     world = train_mnist.train(options, lambda line: None).world
     assert foreseen.roles == world.roles
     assert foreseen.rounds == world.ledger.cost().rounds
+    rounds = itertools.groupby((m for m in world.ledger.messages if not m.offline),
+                               lambda m: m.round)
+    assert foreseen.in_turn == sum(
+        max(sum(m.nbytes for m in messages if role == end(m))
+            for role in world.roles for end in (lambda m: m.src, lambda m: m.dst))
+        for messages in (list(messages) for _, messages in rounds))
     for i, sender in enumerate(world.roles):
         for j, receiver in enumerate(world.roles):
             assert foreseen.nbytes[i, j] == sum(
@@ -115,6 +121,7 @@ def test_the_time_is_that_of_waiting_and_of_the_busiest_role():
     run = Traffic(("a", "b", "c"), 50, nbytes)
     waiting, moving = run.seconds(Network("", 20.0, 8.0))
     assert (waiting, moving) == (0.5, 3.0)      # b sends 3 MB and gets 3, at 1 a second
+    assert run._replace(in_turn=5 * 10**6).seconds(Network("", 20.0, 8.0)) == (0.5, 5.0)
 
 
 @pytest.mark.parametrize("words, timed, training, testing", [
