@@ -12,14 +12,12 @@ machine.
 """
 
 import argparse
-import contextlib
 import cProfile
 import platform
 import pstats
 import subprocess
 import sys
 from collections import defaultdict, deque
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -149,24 +147,6 @@ def accuracy(setting, seed):
     return train(parser().parse_args(words), log=lambda _: None).accuracies[-1] / 6.4
 
 
-@contextlib.contextmanager
-def crypten(python):
-    """A function that runs the batch in CrypTen and returns (CPU, wall) seconds."""
-    script = Path(__file__).with_name("crypten_batch.py")
-    process = subprocess.Popen([python, script], text=True, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE)
-
-    def run():
-        print("go", file=process.stdin, flush=True)
-        line = process.stdout.readline()
-        if not line:
-            raise SystemExit("batch: CrypTen ended; see its message above")
-        return tuple(map(float, line.split()))
-    with process:
-        yield run
-        process.stdin.close()
-
-
 def main(argv=None):
     p = argparse.ArgumentParser(
         prog="python -m benchmarks.batch", description=__doc__.splitlines()[0])
@@ -174,8 +154,6 @@ def main(argv=None):
         "--repeat", type=int, default=15, help="interleaved repetitions (15)")
     p.add_argument("--threads", type=int, default=1, choices=(1, 2),
                    help="of BLAS: one for CPU time, two for wall time; do not mix them")
-    p.add_argument("--crypten", metavar="PYTHON",
-                   help="also run the batch in CrypTen, in turn, with this interpreter")
     p.add_argument("--accuracy", action="store_true",
                    help="also train, with seeds 0 to 3: takes some minutes")
     p.add_argument("--peak", nargs=4, help=argparse.SUPPRESS)
@@ -198,20 +176,13 @@ def show_batches(options):
         tasks["overhead", setting] = overhead(setting.world()), 1
         if setting.comparison == "carry-tree":
             tasks["online", setting] = online(setting, options.repeat + WARM_UP), 1
-    with contextlib.ExitStack() as stack:
-        if options.crypten:
-            tasks["CrypTen"] = stack.enter_context(crypten(options.crypten)), 0
-        medians = interleaved(tasks, options.repeat, WARM_UP)
+    medians = interleaved(tasks, options.repeat, WARM_UP)
     unit = medians["plain"]
     print(f"Python {platform.python_version()}, NumPy {np.__version__}, {kernels()}, "
           f"{options.threads} BLAS thread(s), {options.repeat} repetitions")
     print(f"plain float64: {1e3 * unit[0]:.2f} ms CPU, {1e3 * unit[1]:.2f} ms wall")
-    if options.crypten:
-        cpu, wall = medians["CrypTen"]
-        print(f"CrypTen: {1e3 * cpu:.0f} ms CPU, {1e3 * wall:.0f} ms wall")
     print_header(
         *NAMES, "CPU ms, all roles", "x plain", "wall ms", "x plain",
-        *["CrypTen / ours"] * bool(options.crypten),
         "overhead, CPU ms", "calls",
         "a worker alone, CPU ms", "the provider alone", "rounds", "MB sent by a worker",
         "MB sent by the provider, online", "and offline", "peak MB")
@@ -219,8 +190,6 @@ def show_batches(options):
         cpu, wall = medians[setting]
         cells = [f"{1e3 * cpu:.1f}", f"{cpu / unit[0]:.0f}",
                  f"{1e3 * wall:.1f}", f"{wall / unit[1]:.0f}"]
-        if options.crypten:
-            cells.append(f"{medians['CrypTen'][0] / cpu:.1f}")
         cells.append(f"{1e3 * medians['overhead', setting][0]:.1f}")
         cells.append(f"{calls(overhead(setting.world())):,}")
         runs = alone(setting, options.repeat + 1)

@@ -6,7 +6,8 @@
 Each role gets a network namespace (`ip netns`) with its own address, and MPI connects
 them by TCP. Not every kernel can delay packets with `tc netem`, so this script replaces
 the cable: each namespace ends in a TAP device, and a process carries frames from one to
-the other, each after half the round trip, and at the requested bandwidth.
+the other, each after half the round trip, and at the requested bandwidth in each
+direction.
 """
 
 import argparse
@@ -56,7 +57,8 @@ def tap(address, namespace):
 
 def switch(ports, delay, bytes_per_second):
     """Carry frames between `ports` for ever, at their sender's and receiver's speed."""
-    home, waiting, free, n = {}, [], dict.fromkeys(ports, 0.0), 0
+    home, waiting, n = {}, [], 0
+    leaves, arrives = dict.fromkeys(ports, 0.0), dict.fromkeys(ports, 0.0)
     while True:
         pause = max(waiting[0][0] - time.monotonic(), 0) if waiting else None
         for port in select.select(ports, [], [], pause)[0]:
@@ -68,10 +70,10 @@ def switch(ports, delay, bytes_per_second):
             else:
                 there = [other for other in ports if other != port]
             for other in there:
-                start = max(now, free[port], free[other] if len(there) == 1 else 0)
+                start = max(now, leaves[port], arrives[other])
                 end = start + len(frame) / bytes_per_second
                 if len(there) == 1:
-                    free[port] = free[other] = end
+                    leaves[port] = arrives[other] = end
                 heapq.heappush(waiting, (end + delay, n := n + 1, other, frame))
         while waiting and waiting[0][0] <= time.monotonic():
             _, _, other, frame = heapq.heappop(waiting)
@@ -129,11 +131,12 @@ def main():
     options = forecast_parser().parse_args(given.words)
     options.network = given.network
     for line in lines(options):
-        print(line)
+        print(line, flush=True)
     start = time.monotonic()
     stamps, said = measured(given.words, options.workers, given.network.rtt / 2e3,
                             given.network.bandwidth)
     whole, part = stamps[-1] - start, stamps[-1] - stamps[0]
+    print(f"Load: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print(f"Measured: {whole:.1f} s from the start of four processes to the last line; "
           f"{part:.1f} s from the first batch's line on")
     shown = [line for line in said if re.match("Time per batch|Accuracy", line)]

@@ -1,13 +1,15 @@
 """How cost grows with the data: ``python -m benchmarks.scale [--picture FILE]``.
 
 The time of an epoch grows in proportion to its items (streamed, so that memory stays
-constant). An item costs less in a larger batch, because the weights are opened and
-multiplied once for the whole batch.
+constant). It falls with the batch size, because the weights are opened and multiplied
+once for the whole batch. Each worker adds its own products and coins; the provider's
+work and the program's steps are there only once.
 """
 
 import argparse
 import resource
 import time
+from itertools import zip_longest
 
 import threadpoolctl
 
@@ -19,17 +21,29 @@ from mpc.train_mnist.options import parser
 
 SIZES = 8, 16, 32, 64, 128, 256, 512
 ITEMS = 320, 640, 1280, 2560, 5120
-YTICKS = 0.3, 0.5, 1, 2, 3, 5, 10
+WORKERS = 2, 3, 4, 5
+EPOCH = 5120            # items of an epoch that is timed by its batches
+YTICKS = 0.3, 1, 3, 10, 30
 NAMES = {"carry-tree": "carry tree", "securenn": "SecureNN"}
 
 
-def per_item(comparison, repeat):
-    """CPU milliseconds of all roles for one item, by batch size."""
-    tasks = {}
-    for size in SIZES:
-        world = mpc.World(comparison=comparison, truncation="local")
-        tasks[size] = costs.batch(world, size, fresh=False), 1
-    return [1e3 * cpu / size for size, (cpu, _) in interleaved(tasks, repeat).items()]
+def by_size(comparison, repeat):
+    """CPU seconds of the training batches of an epoch, by batch size."""
+    return medians({size: (2, comparison, size) for size in SIZES}, repeat)
+
+
+def by_workers(comparison, repeat):
+    """The same by the number of workers, in batches of 64; SecureNN takes two."""
+    numbers = WORKERS if comparison == "carry-tree" else WORKERS[:1]
+    return medians({n: (n, comparison, 64) for n in numbers}, repeat)
+
+
+def medians(settings, repeat):
+    """Seconds of an epoch for each of {name: (workers, comparison, batch size)}."""
+    tasks = {name: (costs.batch(mpc.World(n, comparison=comparison), size, fresh=False),
+                    1) for name, (n, comparison, size) in settings.items()}
+    return [cpu * EPOCH / settings[name][2]
+            for name, (cpu, _) in interleaved(tasks, repeat).items()]
 
 
 def epochs(comparison):
@@ -52,19 +66,25 @@ def main(argv=None):
                    help="also draw the two tables; needs matplotlib")
     options = p.parse_args(argv)
     keep_large_blocks()
+    seconds = f"CPU seconds for {EPOCH:,} items"
     tables = {"items in an epoch | CPU seconds": {},
-              "items in a batch | CPU ms an item": {}}
+              f"items in a batch | {seconds}": {}, f"workers | {seconds}": {}}
     with threadpoolctl.threadpool_limits(1):
         for comparison, name in NAMES.items():
-            found = epochs(comparison), per_item(comparison, options.repeat)
-            for table, x, y in zip(tables.values(), (ITEMS, SIZES), found, strict=True):
-                table[name] = x, y
+            found = (epochs(comparison), by_size(comparison, options.repeat),
+                     by_workers(comparison, options.repeat))
+            for table, y, x in zip(
+                    tables.values(), found, (ITEMS, SIZES, WORKERS), strict=True):
+                table[name] = x[:len(y)], y
     for title, table in tables.items():
         print(f"| {title}: {' | '.join(table)} |\n{'| --- ' * (1 + len(table))}|")
         columns = [y for _, y in table.values()]
-        for x, *ys in zip(table["carry tree"][0], *columns, strict=True):
-            print(f"| {x:,} | {' | '.join(f'{y:.2f}' for y in ys)} |")
+        for x, *ys in zip_longest(table["carry tree"][0], *columns):
+            cells = ["" if y is None else f"{y:.2f}" for y in ys]
+            print(f"| {x:,} | {' | '.join(cells)} |")
         print()
+    _, (two, *_, five) = tables[f"workers | {seconds}"]["carry tree"]
+    print(f"Five workers cost {five / two:.2f} times as much as two")
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"Peak memory: {kilobytes // 1024} MB")
     if options.picture:
@@ -72,20 +92,20 @@ def main(argv=None):
 
 
 def draw(tables, path):
-    """Both tables as curves, side by side."""
+    """The tables as curves, side by side."""
     from mpc.course import pictures
-    figure, panels = pictures.panels(2, (8.4, 3.2))
+    figure, panels = pictures.panels(3, (10.4, 3.2), sharey=True)
     for axes, (title, table) in zip(panels, tables.items(), strict=True):
         xlabel, ylabel = title.split(" | ")
         looks = iter(pictures.SERIES)
         for name, (x, y) in table.items():
             colour, line, marker = next(looks)
             axes.plot(x, y, color=colour, linestyle=line, marker=marker, label=name)
-        axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log", yscale="log")
-        for axis, ticks in ((axes.xaxis, x), (axes.yaxis, YTICKS)):
+        axes.set(xlabel=xlabel, title=ylabel, xscale="log", yscale="log")
+        for axis, ticks in ((axes.xaxis, table["carry tree"][0]), (axes.yaxis, YTICKS)):
             axis.set_ticks(ticks, [f"{n:,}" for n in ticks])
             axis.set_ticks([], minor=True)
-        axes.set_ylim(0.2, 12)
+        axes.set_ylim(0.2, 40)
         axes.legend()
     figure.tight_layout()
     figure.savefig(path)

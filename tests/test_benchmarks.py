@@ -2,12 +2,15 @@
 
 import re
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import mpc
 from benchmarks import batch, scale, steps
 from benchmarks.measure import interleaved
+from benchmarks.peers import table as peers
 from mpc import beaver, truncation
 from mpc.train_mnist.options import check_options, parser
 
@@ -75,12 +78,32 @@ def test_all_commands_print_their_tables(capsys, monkeypatch):
     assert "\n| carry_tree drelu" in out and "\n| 512 | " in out
 
 
-def test_crypten_is_asked_for_one_batch_after_the_other(tmp_path):
-    """With a fake interpreter that answers as the script does."""
-    fake = tmp_path / "python"
+def test_a_peer_tells_its_facts_and_runs_one_batch_after_the_other(tmp_path):
+    fake = tmp_path / "peer.py"
     fake.write_text(
-        f"#!{sys.executable}\nimport sys\nprint(sys.argv[1], file=sys.stderr)\n"
+        "import sys\nprint('[a log]')\nprint('{\"versions\": \"A 1\"}', flush=True)\n"
         "for i, line in enumerate(sys.stdin):\n    print(i, 2 * i, flush=True)\n")
-    fake.chmod(0o755)
-    with batch.crypten(str(fake)) as run:
-        assert [run(), run(), run()] == [(0, 0), (1, 2), (2, 4)]
+    peer = peers.Peer("A", tmp_path, [sys.executable, str(fake)])
+    try:
+        assert peer.facts == {"versions": "A 1"}
+        assert [peer.run(), peer.run(), peer.run()] == [(0, 0), (1, 2), (2, 4)]
+    finally:
+        peer.close()
+
+
+def test_the_batch_of_the_peers_here_has_the_weights_of_float(tmp_path):
+    arrays, due, _ = peers.first_batch()
+    np.savez(tmp_path / "batch.npz", *arrays)
+    moved = peers.largest(arrays[2:], due)
+    for name, (_, facts, wrong) in peers.ours(tmp_path, due).items():
+        assert wrong < moved / (5 if "44" in name else 60), name
+        assert facts["rounds"] > 20 and facts["sent"] > 10**5
+
+
+def test_a_system_that_is_not_installed_takes_one_line(capsys):
+    options = SimpleNamespace(crypten=None, spu="python", mp_spdz=None)
+    found = peers.commands(options)
+    assert [command[0] for command in found.values()] == ["python", "python"]
+    out = capsys.readouterr().out
+    assert out.startswith("CrypTen is not installed: pip install")
+    assert "--mp-spdz" in out and out.count("\n") == 2

@@ -48,6 +48,7 @@ from mpc.train_mnist.training import (
     private_batches,
     private_step,
 )
+from mpc.transport.handshake import meet
 from mpc.transport.mpi import as_role
 
 REVEALED = (
@@ -116,7 +117,7 @@ def train(options: Namespace, log: Callable = print, world: World | None = None,
     done, resumed = checkpoints.done, {"loss": len(losses), "count": len(counts)}
 
     def test():
-        shown = with_progress(tests, options.test_items, progress)
+        shown = with_progress(tests, options, world, log, progress)
         counts.append(count_correct(arithmetic, model, shown))
         log(f"Test set: Accuracy: {of_items(counts[-1], options.test_items)}")
 
@@ -180,13 +181,23 @@ def of_items(count: float, n_items: int) -> str:
     return f"{count:.0f}/{n_items} ({100 * count / n_items:.0f}%)"
 
 
-def with_progress(batches, n_items: int, progress: Callable) -> Iterator[tuple]:
-    """The test `batches`; reports the progress through `n_items` to `progress`."""
-    done = 0
-    for pictures, labels in batches:
+def with_progress(batches, options: Namespace, world: World | None, log: Callable,
+                  progress: Callable) -> Iterator[tuple]:
+    """The test `batches`; reports to `progress`, and to the log of a long run.
+
+    With --log-interval N, for N above 1, that is after every N-th batch. All roles meet
+    there: the server, which sends and receives nothing in a test, would run ahead.
+    """
+    interval, n_items, done = options.log_interval, options.test_items, 0
+    for batch, (pictures, labels) in enumerate(batches, 1):
         progress(f"Test set: {done}/{n_items}")
         yield pictures, labels
         done += labels.shape[0]
+        if interval > 1 and batch % interval == 0:
+            if world:
+                meet(world, "test progress", dict.fromkeys(world.here, done))
+            progress("")
+            log(f"Test set: [{of_items(done, n_items)}]")
     progress("")
 
 

@@ -5,20 +5,25 @@ The training program therefore runs in a World without any role: arrays have no 
 no picture is read, and only the ledger fills. A few batches and two epochs suffice,
 because every further one costs the same as the one before it. Bytes and rounds are
 exactly those of the whole run; with seals, up to the checks between results. The time
-is a model, the sum of three parts:
+is a model, the sum of four parts:
 
-    rounds x RTT  +  bytes of the busiest role / bandwidth  +  computation
+    start  +  rounds x RTT / 2  +  bytes of the busiest role / bandwidth  +  computation
 
-Each role has a link of this bandwidth in each direction and does nothing else while it
-sends; a round waits for one round trip. Computation is that of all roles one after the
-other, measured on this machine with embedded digits: roles on separate cores take less.
+Messages of a round travel at the same time, and nobody answers: it takes half a round
+trip. Each role has a link of this bandwidth in each direction and does nothing else
+while it sends. Bytes of one round wait for those of the round before, so the sum over
+the rounds counts, each with its busiest role, if it is larger than the sum of a role.
+Start and computation are those of all roles one after the other, the latter measured on
+this machine with embedded digits: roles on separate cores take less.
 """
 
 from __future__ import annotations
 
 import time
 from argparse import SUPPRESS, ArgumentTypeError, Namespace
+from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +35,8 @@ from mpc.train_mnist.options import Parser, check_options, flag, parser, whole
 
 NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
 TIMED = 256         # the most items of a batch that is timed
+START = 0.6         # seconds in which a role starts, and the round trips in which MPI
+CONNECTING = 25     # connects all roles (measured: benchmarks/README.md)
 WITHOUT_EFFECT = ("arithmetic", "seed", "reproducible", "data_dir", "save", "ledger",
                   "checked", "world", "checkpoint", "resume", "every", "dp_lesson",
                   "preprocess", "deal")
@@ -55,11 +62,13 @@ class Traffic(NamedTuple):
     roles: tuple
     rounds: int
     nbytes: np.ndarray
+    in_turn: int = 0    # online bytes of the busiest role of each round
 
     def seconds(self, network: Network) -> tuple[float, float]:
         """(waiting for rounds, moving bytes) on a `Network`."""
-        busiest = max(self.nbytes.sum(axis=0).max(), self.nbytes.sum(axis=1).max())
-        return (float(self.rounds) * network.rtt / 1e3,
+        busiest = max(self.nbytes.sum(axis=0).max(), self.nbytes.sum(axis=1).max(),
+                      self.in_turn)
+        return (float(self.rounds) * network.rtt / 2e3,
                 float(busiest) * 8 / (network.bandwidth * 1e6))
 
 
@@ -79,7 +88,8 @@ def network(text: str) -> Network:
 def ledger_of(options: Namespace, **changes) -> np.ndarray:
     """[rounds, bytes of each pair ...] of a run with these `changes`, from shapes.
 
-    With seals, last, what waited for checks, and how many there were before results.
+    Then the bytes `in_turn`, and, with seals, what waited for checks and how many there
+    were before results.
     """
     options = Namespace(**vars(options) | changes)
     world = World(options.workers, ring_bits=options.ring_bits,
@@ -88,8 +98,9 @@ def ledger_of(options: Namespace, **changes) -> np.ndarray:
                   here=(), keys={})
     if world.seals:
         world.seals.limit = float("inf")        # `with_checks` adds those in between
+    world.ledger.messages.kept.append(slice(None))
     train(options, lambda line: None, world)
-    counted = np.zeros(3 + len(world.roles)**2, object)     # integers of any size
+    counted = np.zeros(4 + len(world.roles)**2, object)     # integers of any size
     counted[0] = world.ledger.cost().rounds
     if world.seals:
         counted[-2:] = world.seals.waited, world.seals.checks
@@ -97,6 +108,13 @@ def ledger_of(options: Namespace, **changes) -> np.ndarray:
         pair = world.roles.index(src), world.roles.index(dst)
         i = np.ravel_multi_index(pair, (len(world.roles),) * 2)
         counted[1 + i] += nbytes
+    online = (m for m in world.ledger.messages if not m.offline)
+    for _, messages in groupby(online, lambda m: m.round):
+        ends = Counter[tuple[str, bool]]()
+        for m in messages:
+            ends[m.src, True] += m.nbytes
+            ends[m.dst, False] += m.nbytes
+        counted[-3] += max(ends.values())
     return counted
 
 
@@ -170,7 +188,8 @@ def traffic(options: Namespace) -> Traffic:
     roles = World(options.workers, here=(), keys={}).roles
     if options.security == "abort":
         counted = with_checks(counted, roles, options.seals)
-    return Traffic(roles, int(counted[0]), counted[1:-2].reshape((len(roles),) * 2))
+    return Traffic(roles, int(counted[0]), counted[1:-3].reshape((len(roles),) * 2),
+                   int(counted[-3]))
 
 
 def computation(options: Namespace) -> tuple[float, float]:
@@ -220,8 +239,10 @@ def lines(options: Namespace,
     yield f"Rounds: {run.rounds:,}"
     for role, nbytes in zip(run.roles, run.nbytes.sum(axis=1), strict=True):
         yield f"Bytes sent by {role}: {nbytes:,}"
-    yield (f"Time: {waiting + moving + computing:,.0f} s = {waiting:,.0f} s for rounds "
-           f"+ {moving:,.0f} s for bytes + {computing:,.0f} s of computation")
+    start = START * len(run.roles) + CONNECTING * options.network.rtt / 1e3
+    whole = start + waiting + moving + computing
+    yield (f"Time: {whole:,.0f} s = {start:,.0f} s to start + {waiting:,.0f} s for "
+           f"rounds + {moving:,.0f} s for bytes + {computing:,.0f} s of computation")
     yield f"A batch takes {batch:.3f} s of computation here, all roles in one process"
 
 

@@ -263,7 +263,7 @@ def _output(add):
     add("--log-interval", type=whole(0), metavar="N",
         help="reveal and print the loss of every N-th batch (default 1), unless it has "
         f"fewer than {FEWEST} items; 0 reveals no loss, and is the only way with "
-        "differential privacy")
+        "differential privacy. With N above 1, also print the progress of each test")
     add("--save", type=path_name, metavar="MODEL.npz",
         help="write the trained model, which the server receives, to this file")
     add("--ledger", action="store_true", default=None,

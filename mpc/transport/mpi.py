@@ -361,7 +361,12 @@ def check_processes(names: tuple, n_workers: int, place: tuple) -> None:
 
 @functools.cache
 def mpi():
-    """The module MPI of mpi4py; loading it joins the other processes."""
+    """The module MPI of mpi4py; loading it joins the other processes.
+
+    UCX, the transport of most builds of MPICH, would ask the receiver before it sends a
+    large message, which takes another round trip; it need not, unless the user says so.
+    """
+    os.environ.setdefault("UCX_RNDV_THRESH", "inf")
     try:
         with warnings.catch_warnings(), launcher.joining():
             warnings.simplefilter("ignore", RuntimeWarning)     # see check_processes

@@ -203,6 +203,8 @@ def test_log_interval_reveals_fewer_losses(interval, due, words):
     assert len(run.losses) == due == sum(line.startswith("Train") for line in lines)
     assert to_server(run).count(("reveal loss", ())) == 2 * due
     assert len(run.seconds) == 3                    # of every batch, shown or not
+    progress = [line for line in lines if line.startswith("Test set: [")]
+    assert progress == ["Test set: [6/6 (100%)]"] * (interval == 2)     # of 2 batches
     report = list(train_mnist.report(run, options(SMALL)))
     assert f"  {due:>5}  {words}" in report
     assert "      1  count of correctly classified test items" in report

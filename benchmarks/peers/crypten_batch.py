@@ -1,11 +1,13 @@
-"""The same training batch in CrypTen, for `benchmarks.batch --crypten PYTHON`.
+"""The batch in CrypTen: ``python crypten_batch.py FOLDER``, started by the benchmark.
 
-CrypTen 0.4.1 requires an older NumPy than this project and therefore an environment of
-its own: PYTHON is its interpreter. Two parties and the trusted provider are processes
-with one thread each. For each line on standard input they run one batch together and
-print its CPU seconds (all three) and wall seconds.
+Two parties and the trusted provider are processes with one thread each. The pictures,
+labels and weights are in FOLDER/batch.npz. They run one batch, write the weights after
+it to FOLDER/after.npz and print versions, bytes and rounds. Then, for each line on
+standard input, they run one batch and print its CPU seconds (all three) and wall
+seconds.
 """
 
+import json
 import multiprocessing
 import os
 import sys
@@ -13,7 +15,7 @@ import tempfile
 import threading
 import time
 
-BATCH, SIZES = 64, ((784, 128), (128, 64), (64, 10))
+import numpy as np
 
 
 def crypten():
@@ -25,11 +27,11 @@ def crypten():
         from torch.onnx._internal.torchscript_exporter import registration
         sys.modules["torch.onnx._internal.registration"] = registration
     import crypten
-    crypten.cfg.mpc.beaver = "TTP"
+    crypten.cfg.mpc.provider = "TTP"     # the default shows party 0 everything
     return crypten
 
 
-def role(rank, meeting, orders, results):
+def role(rank, folder, meeting, orders, results):
     """One process: ranks 0 and 1 are the parties, 2 is the provider."""
     os.environ.update(WORLD_SIZE="2", RANK=str(rank), DISTRIBUTED_BACKEND="gloo",
                       RENDEZVOUS=f"file://{meeting}", OMP_NUM_THREADS="1")
@@ -38,17 +40,25 @@ def role(rank, meeting, orders, results):
     library = crypten()
     if rank == 2:
         threading.Thread(target=tell_cpu, args=(orders, results), daemon=True).start()
-        library.mpc.beaver.TTPServer()
+        library.mpc.provider.TTPServer()
         return
     library.init()
-    torch.manual_seed(0)
-    x, target = torch.randn(BATCH, 784), torch.eye(10)[torch.randint(0, 10, (BATCH,))]
-    shapes = [(fan_in, shape) for fan_in, width in SIZES
-              for shape in ((fan_in, width), (width,))]
-    parameters = [
-        library.cryptensor((2 * torch.rand(s) - 1) / fan_in**0.5, requires_grad=True)
-        for fan_in, s in shapes]
-    x, target = library.cryptensor(x), library.cryptensor(target)
+    pictures, labels, *weights = np.load(os.path.join(folder, "batch.npz")).values()
+    x, target = (library.cryptensor(torch.tensor(a)) for a in (pictures, labels))
+    parameters = [library.cryptensor(torch.tensor(w), requires_grad=True)
+                  for w in weights]
+    library.cfg.communicator.verbose = True
+    library.comm.get().reset_communication_stats()
+    parameters = batch(library, x, target, parameters)
+    cost = library.comm.get().get_communication_stats()
+    library.cfg.communicator.verbose = False
+    after = [p.get_plain_text().numpy() for p in parameters]
+    if rank == 1:           # party 0 counts its requests to the provider, too
+        np.savez(os.path.join(folder, "after.npz"), *after)
+        results.put({"versions": f"CrypTen {library.__version__}, "
+                                 f"torch {torch.__version__}",
+                     "sent": cost["bytes"] / 2,     # it counts both directions
+                     "rounds": cost["rounds"]})
     while orders.get():
         parameters = batch(library, x, target, parameters)
         results.put(time.process_time())
@@ -62,12 +72,12 @@ def tell_cpu(orders, results):
 
 
 def batch(library, x, target, parameters):
-    """Forward, mean squared error, backward, update."""
+    """Forward, sum of squared errors / 64, backward, update."""
     w1, b1, w2, b2, w3, b3 = parameters
     hidden = (x.matmul(w1) + b1).relu()
     hidden = (hidden.matmul(w2) + b2).relu()
     error = hidden.matmul(w3) + b3 - target
-    error.square().sum().div(BATCH).backward()
+    error.square().sum().div(64).backward()
     with library.no_grad():
         updated = [p - p.grad * 0.02 for p in parameters]
     for p in updated:
@@ -79,14 +89,16 @@ def main():
     context = multiprocessing.get_context("spawn")
     orders = [context.Queue() for _ in range(3)]
     results = [context.Queue() for _ in range(3)]
-    with tempfile.TemporaryDirectory() as folder:
-        meeting = os.path.join(folder, "meeting")
+    with tempfile.TemporaryDirectory() as place:
+        meeting = os.path.join(place, "meeting")
         processes = [
             context.Process(target=role, daemon=True,
-                            args=(rank, meeting, orders[rank], results[rank]))
+                            args=(rank, sys.argv[1], meeting, orders[rank],
+                                  results[rank]))
             for rank in range(3)]
         for process in processes:
             process.start()
+        print(json.dumps(results[1].get()), flush=True)
         before = 0
         for _ in sys.stdin:
             start = time.perf_counter()

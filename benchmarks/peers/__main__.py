@@ -1,0 +1,5 @@
+"""Print the table of peers: see ../README.md."""
+
+from benchmarks.peers.table import main
+
+main()
