@@ -167,8 +167,8 @@ def batch(options: str) -> forecast.Traffic:
     three, two = (forecast.ledger_of(parsed, train_items=64 * n) for n in (4, 3))
     roles = World(parsed.workers, here=(), keys={}).roles
     counted = three - two
-    nbytes = counted[1:-2].reshape((len(roles),) * 2)
-    return forecast.Traffic(roles, int(counted[0]), nbytes)
+    nbytes = counted[1:-3].reshape((len(roles),) * 2)
+    return forecast.Traffic(roles, int(counted[0]), nbytes, int(counted[-3]))
 
 
 def draw_time_of_a_batch(round_trip: float = 40, bandwidth: float = 100) -> Figure:
