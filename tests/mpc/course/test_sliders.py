@@ -59,7 +59,7 @@ def test_a_longer_round_trip_is_a_longer_bar():
     figure = sliders.draw_time_of_a_batch(40, 100)
     said = texts(figure)
     widths = [bar.get_width() for bar in figure.axes[0].patches[:3]]
-    np.testing.assert_allclose(widths, [29 * 40, 21 * 40, 21 * 40])
+    np.testing.assert_allclose(widths, [29 * 20, 19 * 20, 19 * 20])
     assert "round trip 40 ms, 100 Mbit/s" in said
     assert "2 workers, SecureNN, 29 rounds" in said
 
