@@ -12,7 +12,7 @@ from training_runs import SMALL, command, options, trained
 
 from mpc import train_mnist
 from mpc.train_mnist import preprocess
-from mpc.world import role_names
+from mpc.world import group, role_names
 
 TREE = f"{SMALL} --comparison carry-tree"
 TINY = "--train-items 4 --batch-size 4 --test-items 3 --epochs 1 --reproducible"
@@ -85,6 +85,25 @@ def test_files_give_the_same_model_and_serve_one_run(capsys, tmp_path):
     assert (status, out) == (2, "") and err == (
         f"train_mnist: --preprocess {tmp_path}/d: has no server.dealt, and a file "
         "serves one run; deal again, with --deal\n")
+
+
+def test_a_file_holds_the_key_and_the_messages_of_one_role(capsys, tmp_path):
+    files, kept = dealt(capsys, tmp_path / "d"), []
+    given = options(f"{TINY} --workers 3")
+    keys = preprocess._keys(given)
+    preprocess.run_provider(given, keys, kept.append)
+    for role, path in files.items():
+        form, checksum, head, rest = path.read_bytes().split(b"\n", 3)
+        key = keys.get(group(role, "crypto_provider"), b"")
+        assert json.loads(head)["key"] == key.hex()
+        assert (key == b"") == (role == "server")
+        found = [other for other in keys.values()
+                 if other in path.read_bytes() or other.hex().encode() in head]
+        assert found == [key] * (key != b"")
+        assert rest == b"".join(
+            len(message).to_bytes(8, "little") + message
+            for p in kept if p.dst == role
+            for message in [preprocess.to_wire(p.header, p.payload)])
 
 
 @pytest.mark.parametrize("more, said", [
