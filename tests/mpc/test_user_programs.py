@@ -248,7 +248,8 @@ def test_a_rescaled_gradient_is_an_ordinary_number_too():
 
 
 @pytest.mark.parametrize("bits, weight_scale, c", [
-    (48, 6976, 0.3658435291805171), (44, 9631, 0.7), (64, 9642292, 2.5), (48, 8640, 3.5)])
+    (48, 6976, 0.3658435291805171), (44, 9631, 0.7), (64, 9642292, 2.5),
+    (48, 8640, 3.5)])
 def test_the_gradient_of_a_finer_weight_is_an_ordinary_number(bits, weight_scale, c):
     rng = np.random.default_rng(bits)
     S = sharing(mpc.World(seed=1, ring_bits=bits, comparison="carry-tree"))
