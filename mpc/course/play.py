@@ -298,6 +298,10 @@ def show(name: str) -> Player:
 def main(argv: Sequence[str]) -> int:
     """Print the page of the lesson that `argv` names; returns the exit status."""
     def run():
+        if not {"-h", "--help"}.isdisjoint(argv):
+            print("usage: python -m mpc.course.play NAME > PAGE.html\n\nNAME is one of "
+                  f"{', '.join(LESSONS)}.")
+            return 0
         if len(argv) != 1:
             raise ValueError(f"{len(argv)} names came; take one of "
                              f"{', '.join(LESSONS)}")

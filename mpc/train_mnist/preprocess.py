@@ -60,9 +60,12 @@ class Dealt(NamedTuple):
     start: int          # the place of the first message
 
     def take(self, role: str) -> Iterator[Parcel | None]:
-        """None, and then the messages to this `role`; the file is removed first."""
+        """None, and then the messages to this `role`.
+
+        The file is removed first; if `path` is a link, the one that it names.
+        """
         with self.path.open("rb") as file:
-            self.path.unlink()
+            self.path.resolve().unlink()
             yield None
             file.seek(self.start)
             while size := file.read(8):

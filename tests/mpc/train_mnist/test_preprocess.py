@@ -74,13 +74,15 @@ def test_files_give_the_same_model_and_serve_one_run(capsys, tmp_path):
     files = dealt(capsys, tmp_path / "d")
     for path in files.values():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    linked = files["bob"].rename(tmp_path / "bob's disk")
+    files["bob"].symlink_to(linked)
     models = [tmp_path / name for name in ("a.npz", "b.npz")]
     ways = f"--preprocess {tmp_path}/d", ""
     for model, way in zip(models, ways, strict=True):
         status, _, err = command(capsys, f"{TINY} --workers 3 {way} --save {model}")
         assert (status, err) == (0, "")
     assert models[0].read_bytes() == models[1].read_bytes()
-    assert not any(path.exists() for path in files.values())
+    assert not any(path.exists() for path in (*files.values(), linked))
     status, out, err = command(capsys, f"{TINY} --workers 3 --preprocess {tmp_path}/d")
     assert (status, out) == (2, "") and err == (
         f"train_mnist: --preprocess {tmp_path}/d: has no server.dealt, and a file "
