@@ -25,6 +25,14 @@ def __getattr__(name: str) -> Callable[[Any], None]:
     return run
 
 
+def expect(holds: Any) -> None:
+    """Say if a number of the text does not hold in this run, and go on."""
+    if not holds:
+        print("Der Text beschreibt hier ein anderes Ergebnis, das des gespeicherten "
+              "Laufs: Mit anderen Parametern, oder nach einer Änderung des Programms, "
+              "kann deines abweichen.")
+
+
 def in_german(sentence: str) -> str:
     """The translation of a sentence, or the sentence itself if there is none."""
     for pattern, german in _PATTERNS:

@@ -1,9 +1,10 @@
-"""Preprocessing: the crypto provider deals a whole run ahead, and training is online.
+"""Preprocessing: the crypto provider deals for a whole run before training starts.
 
 On the carry tree the provider receives nothing, so it runs the training program alone
 (`mpc.transport.ahead`). With --preprocess the workers keep its messages in memory, and
-training starts once the last one has come. With --preprocess DIR they come from the
-files that --deal DIR wrote, one for each other role, and the provider takes no part.
+training starts when the last one has arrived. With --preprocess DIR the messages come
+from the files that --deal DIR wrote, one for each other role, and the provider takes no
+part.
 
 A worker's file holds its correlated randomness: the key that it shares with the
 provider, and all messages of the provider to it. It is as secret as the worker's

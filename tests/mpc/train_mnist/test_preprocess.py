@@ -12,7 +12,7 @@ from training_runs import SMALL, command, options, trained
 
 from mpc import train_mnist
 from mpc.train_mnist import preprocess
-from mpc.world import role_names
+from mpc.world import group, role_names
 
 TREE = f"{SMALL} --comparison carry-tree"
 TINY = "--train-items 4 --batch-size 4 --test-items 3 --epochs 1 --reproducible"
@@ -53,8 +53,8 @@ def test_a_run_dealt_ahead_has_the_same_bits_and_the_same_ledger(how):
     ahead, line = trained_ahead(text)
     assert_same(ahead, plain)
     assert not ahead.world.has("crypto_provider")
-    sent = sum(n for kind, n in plain.world.ledger.totals.nbytes.items()
-               if kind.src == "crypto_provider")
+    sent = sum(n for (_, _, src, *_), n in plain.world.ledger.totals.nbytes.items()
+               if src == "crypto_provider")
     assert line.startswith(f"Dealt ahead: {sent / 1e6:,.1f} MB in ")
 
 
@@ -89,10 +89,29 @@ def test_files_give_the_same_model_and_serve_one_run(capsys, tmp_path):
         "serves one run; deal again, with --deal\n")
 
 
+def test_a_file_holds_the_key_and_the_messages_of_one_role(capsys, tmp_path):
+    files, kept = dealt(capsys, tmp_path / "d"), []
+    given = options(f"{TINY} --workers 3")
+    keys = preprocess._keys(given)
+    preprocess.run_provider(given, keys, kept.append)
+    for role, path in files.items():
+        form, checksum, head, rest = path.read_bytes().split(b"\n", 3)
+        key = keys.get(group(role, "crypto_provider"), b"")
+        assert json.loads(head)["key"] == key.hex()
+        assert (key == b"") == (role == "server")
+        found = [other for other in keys.values()
+                 if other in path.read_bytes() or other.hex().encode() in head]
+        assert found == [key] * (key != b"")
+        assert rest == b"".join(
+            len(message).to_bytes(8, "little") + message
+            for p in kept if p.dst == role
+            for message in [preprocess.to_wire(p.header, p.payload)])
+
+
 @pytest.mark.parametrize("more, said", [
     ("--epochs 2", "was written with epochs 1, not 2; train with the options and the"),
     ("--seed 3", "was written with seed 1, not 3; train with the options"),
-    ("--ring-bits 44", "was written with ring_bits 64, not 44")])
+    ("--ring-bits 44", "was written with ring_bits 48, not 44")])
 def test_files_of_other_options_are_refused_and_kept(capsys, tmp_path, more, said):
     files = dealt(capsys, tmp_path / "d")
     before = {path: path.read_bytes() for path in files.values()}
