@@ -459,6 +459,19 @@ def test_a_weight_scale_below_the_unit_is_refused_since_it_would_coarsen_gradien
         fix_precision([1.0], weight_scale=10)
 
 
+@pytest.mark.parametrize("weight_scale", [0, -1, 1.5, True, 10**16])
+def test_numbers_are_made_finer_by_a_whole_factor_with_room(weight_scale):
+    x = share(World(seed=1), [5.0])
+    assert x.finer(10**6).reveal() == [5.0]
+    with pytest.raises(ValueError, match="finer: weight_scale"):
+        x.finer(weight_scale)
+
+
+def test_a_checked_world_notices_numbers_too_large_to_be_made_finer():
+    with pytest.raises(mpc.audit.checked.OutOfRange, match="finer: a number"):
+        share(World(seed=1, ring_bits=48, checked=True), [5e6]).finer(10**6)
+
+
 def test_a_weight_scale_without_room_in_the_ring_is_refused():
     remedy = ("weight_scale=4123168605, over Z_2.44; take fewer digits, or a "
               "weight_scale of 1 or from 1000 to 4123168604")
