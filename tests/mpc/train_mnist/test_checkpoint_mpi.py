@@ -36,15 +36,13 @@ def files(folder):
 @in_processes
 @pytest.mark.parametrize("role, place, number, how", [
     ("server", "in a batch", 2, ""),
-    ("alice", "in a write", 2, ""),
     ("bob", "after a write", 3, "--comparison carry-tree"),
     ("crypto_provider", "in a write", 4, "--truncation local"),
     ("alice", "before all meet", 6, "--stream"),
     ("bob", "in a test", 1, ""),
     ("server", "in a write", 5, "--comparison carry-tree --stream"),
     ("crypto_provider", "in a batch", 5, "--workers 3"),
-    ("server", "after a write", 6, "--log-interval 10"),
-    ("alice", "in a batch", 6, "--truncation local --comparison carry-tree")])
+    ("alice", "in a batch", 6, "--log-interval 10")])
 def test_a_run_goes_on_after_kill_9_and_ends_in_the_same_model(
         tmp_path, role, place, number, how):
     folder, model = tmp_path / "run", tmp_path / "model.npz"

@@ -29,8 +29,7 @@ RUNS = [
     "--epochs 3 --train-items 15 --test-items 9 --comparison carry-tree "
     "--lr 0.123457 --activation square",
     "--epochs 3 --train-items 17 --test-items 3 --workers 3 --log-interval 3 --stream",
-    "--epochs 3 --train-items 9 --test-items 11 --workers 4 --log-interval 3",
-    "--epochs 2 --train-items 9 --test-items 5 --workers 3 --batch-size 1",
+    "--epochs 2 --train-items 9 --test-items 5 --workers 4 --batch-size 1",
     "--epochs 2 --train-items 7 --test-items 5 --workers 3 --batch-size 2 "
     "--log-interval 4",
     "--epochs 2 --train-items 25 --test-items 6 --batch-size 8 --security abort "
@@ -41,7 +40,6 @@ RUNS = [
     "--epochs 2 --train-items 29 --test-items 4 --batch-size 10 --initial-weights "
     "provider",
     "--epochs 2 --train-items 28 --test-items 4 --batch-size 9 --workers 3",
-    "--epochs 2 --train-items 27 --test-items 4 --batch-size 9 --log-interval 3",
     "--epochs 2 --train-items 26 --test-items 4 --batch-size 9 --log-interval 3",
     "--epochs 2 --train-items 24 --test-items 4 --batch-size 8 --log-interval 0"]
 

@@ -397,9 +397,9 @@ def test_in_a_small_ring_no_diverging_run_is_silent(capsys, seed, bits):
 @pytest.mark.parametrize("how", [
     "", "--ring-bits 31 --comparison carry-tree", "--base 2 --precision-fractional 1",
     "--ring-bits 36", "--precision-fractional 7", "--arithmetic float",
-    "--batch-size 1 --lr 0.001", "--batch-size 128", "--ring-bits 44 --batch-size 128"])
+    "--batch-size 1 --lr 0.001", "--ring-bits 44 --batch-size 64"])
 def test_training_that_learns_causes_no_warning(capsys, how):
-    text = "--train-items 128 --test-items 2 --epochs 1 --reproducible"
+    text = "--train-items 64 --test-items 2 --epochs 1 --reproducible"
     text = text.replace("--reproducible", "") if "float" in how else text
     status, _, err = command(capsys, f"{text} {how}")
     assert (status, err) == (0, "")
