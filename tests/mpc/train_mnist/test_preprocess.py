@@ -199,7 +199,7 @@ def test_processes_deal_ahead_into_memory_and_take_files(capsys, tmp_path):
     text, model = f"{TREE} --save", tmp_path / "m.npz"
     run, _ = trained(TREE)
     status, out, err = Started(processes(f"{text} {model} --preprocess", 4)).ends()
-    assert (status, err) == (0, "") and out.startswith("Dealt ahead: 5.9 MB in ")
+    assert (status, err) == (0, "") and out.startswith("Dealt ahead: 4.4 MB in ")
     files = f"--preprocess {tmp_path}/d"
     assert command(capsys, f"{TREE} --deal {tmp_path}/d")[0] == 0
     status, out, err = Started(processes(f"{TREE} {files} --seed 2", 4)).ends()
