@@ -29,8 +29,7 @@ def times_number(x, c: Fraction):
     from here on: the public factor is its last step.
     """
     product = _times(x, c)
-    own = x.rest % x.unit
-    return product._with(product.value, rest=x.unit) if own else product
+    return product._with(product.value, rest=x.unit) if x.rest % x.unit else product
 
 
 def _times(x, c):
@@ -44,6 +43,8 @@ def _times(x, c):
     part, most = min(abs(p), q), x.unit * max(x.ring.modulus // 64, 1)
     scale = _free_scale(x, p, q, most)
     if not scale:
+        if x.scale % x.unit and x.scale > x.unit:       # of a gradient
+            x = x._at(x.unit)
         x = x._for_sum() if q == 1 else _at_least_unit(x, _widest(x) // part)
         scale = _free_scale(x, p, q, most)
     if scale:

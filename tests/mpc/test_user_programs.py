@@ -262,6 +262,15 @@ def test_the_gradient_of_a_finer_weight_is_an_ordinary_number(bits, weight_scale
         np.testing.assert_allclose(out(result), due, atol=0.01 * (1 + np.abs(n).max()))
 
 
+def test_a_large_multiple_of_a_gradient_has_room():
+    """Its scale, 4398125 / 8, is no multiple of the unit."""
+    S = sharing(mpc.World(seed=1, ring_bits=48))
+    w = nn.Tensor(S([[0.5]], 70_370), True)
+    ((nn.Tensor(S([[0.887]])) @ w - 0.2) ** 2).sum().backward()
+    assert w.grad.scale > 1000 and w.grad.scale % 1000
+    np.testing.assert_allclose(out(w.grad * 9e6), 9e6 * out(w.grad), rtol=0.01)
+
+
 def test_gradients_behind_products_of_finer_weights_are_not_rounded_away():
     S = sharing(mpc.World(seed=1, checked=True))
     for weight_scale in (1, 1000, 10**6):
