@@ -22,6 +22,7 @@ can send shares in advance. So it takes no message online.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -137,7 +138,7 @@ class Opened(NamedTuple):
 
     constant: np.ndarray
     terms: list[Term]
-    parts: list = []        # of a, if this is epsilon + a: each worker's, like a value
+    parts: Sequence = ()    # of a, if this is epsilon + a: each worker's, like a value
 
     def dealt_rows(self, ring: Ring) -> np.ndarray:
         """The workers' shares of the sum of all terms."""

@@ -158,9 +158,14 @@ class FixedPoint(ArrayFunctions):
         fits = self.scale <= self.unit**2 * self.weight_scale
         return self if fits else self._at(self.unit)
 
+    @partial(compared, "finer")
     def finer(self, weight_scale: int) -> FixedPoint:
         """The same numbers at the scale of a weight, in whose range they must be."""
-        scale = self.unit * weight_scale
+        most = raw_limit(self.ring) / self.unit
+        if not is_integer(weight_scale) or not 1 <= weight_scale < most:
+            raise ValueError(f"finer: weight_scale={shown(weight_scale)} over "
+                             f"{self.ring}; take an integer from 1 to {most:.0f}")
+        scale = self.unit * int(weight_scale)
         raw = public.scaled(self._number, scale / Fraction(self.scale))
         return self._with(raw, scale, weight_scale, scale)
 

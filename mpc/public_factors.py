@@ -23,7 +23,17 @@ from mpc.ring import raw_limit
 
 
 def times_number(x, c: Fraction):
-    """The FixedPoint `x` times the public number `c`."""
+    """The FixedPoint `x` times the public number `c`.
+
+    A gradient at a scale of its own, and so with a coarse `rest`, is an ordinary number
+    from here on: the public factor is its last step.
+    """
+    product = _times(x, c)
+    own = x.rest % x.unit
+    return product._with(product.value, rest=x.unit) if own else product
+
+
+def _times(x, c):
     size = abs(float(c))
     check_size(x, size)
     if c == 1 and not x.boolean:

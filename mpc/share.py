@@ -45,8 +45,8 @@ class RingArray:
                             f"of {ring} ({ring.dtype}) with an axis of holders")
         self.world, self.ring, self.masks = world, ring, masks or {}
         self.shape, self.ndim = rows.shape[1:], rows.ndim - 1
-        self._rows = rows
-        rows.flags.writeable = False
+        self._rows = rows.view() if rows.flags.writeable else rows
+        self._rows.flags.writeable = False      # and the caller's array stays as it is
         self.view_of = None, ()     # the array whose elements these are, after moves
 
     rows = property(attrgetter("_rows"))            # not to be replaced
@@ -144,11 +144,11 @@ class RingArray:
         ends = [n for k in parts for n in
                 ((k.start, k.stop, k.step) if type(k) is slice else (k,))]
         kinds = {*map(type, ends)} - {int, type(None), type(...)}
-        if bool in kinds or [k for k in kinds if not issubclass(k, PLACES)]:
+        if bool in kinds or not all(issubclass(k, PLACES) for k in kinds):
             raise TypeError(f"index: {shown(parts)} is no public position; take "
                             "integers or slices, and select by a secret with a product")
         try:
-            if [k for k in kinds if issubclass(k, (list, np.ndarray))]:
+            if any(issubclass(k, (list, np.ndarray)) for k in kinds):
                 where = np.arange(prod(self.shape)).reshape(self.shape)
                 return self._taken(where[tuple(map(_positions, parts))])
             rows = self.rows[(slice(None),) + parts]
@@ -313,9 +313,9 @@ def check_pair(x: RingArray, y: RingArray, name: str) -> None:
 
 def check_broadcast(x: tuple, y: tuple, name: str) -> None:
     """Raise unless the shapes `x` and `y` broadcast."""
-    pairs = zip(x[::-1], y[::-1], strict=False)
-    if [1 for m, n in pairs if m != n and 1 not in (m, n)]:
-        raise ValueError(f"{name}: {x} and {y} do not broadcast; reshape one")
+    for m, n in zip(x[::-1], y[::-1], strict=False):
+        if m != n and 1 not in (m, n):
+            raise ValueError(f"{name}: {x} and {y} do not broadcast; reshape one")
 
 
 def check_matmul(x: tuple, y: tuple) -> None:

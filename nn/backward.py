@@ -98,4 +98,4 @@ def multiplied_out(g: Value, c: Fraction | float, shape: Shape) -> Value:
         return np.full(shape, float(c))
     if isinstance(g, np.ndarray):
         return np.asarray(g * float(c))
-    return g if c == 1 else g * float(c)
+    return g * float(c)

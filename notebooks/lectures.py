@@ -38,7 +38,7 @@ PAGE = """\
 body {{ margin: 0; color: #222; background: #fff;
        font: 3.4vmin/1.45 "DejaVu Sans", Verdana, sans-serif; }}
 section {{ box-sizing: border-box; width: 100vw; min-height: 100vh;
-          padding: 5vmin 9vmin; display: none; flex-direction: column;
+          padding: 4vmin 9vmin; display: none; flex-direction: column;
           justify-content: center; break-after: page; }}
 section.now {{ display: flex; }}
 h1 {{ font-size: 6vmin; }}

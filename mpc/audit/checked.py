@@ -221,6 +221,7 @@ REFERENCES = {
     "updated": lambda ulp, x, g, rate=1: (
         x - rate * g, ((1.1e-6 + ROUNDING) * (np.abs(x) + np.abs(rate * g))
                        + (2 + abs(rate)) * ulp)),
+    "finer": lambda ulp, x, weight_scale: (x, ulp),
     "rescaled": lambda ulp, g, weight, x, c=1: (g, 2 * ulp + 1e-6 * np.abs(g)),
     "reciprocal": _function(np.reciprocal),
     "sqrt": _function(np.sqrt), "rsqrt": _function(lambda x: 1 / np.sqrt(x)),

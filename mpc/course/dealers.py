@@ -1,7 +1,7 @@
 """Triples without a dealer, and functions in shares: the ideas, on small numbers.
 
 Two workers can make their own correlated randomness, by oblivious transfer or by
-homomorphic encryption. And a function secret sharing deals a table in few bytes.
+homomorphic encryption. And function secret sharing deals a table in a few bytes.
 
     >>> c = triple_by_transfers((3, 1), (2, 5), [[7] * 4, [9] * 4], bits=4)
     >>> sum(c) % 16 == (3 + 1) * (2 + 5) % 16
@@ -114,14 +114,14 @@ def paillier(p: int, q: int) -> Paillier:
 def encrypt(n: int, m: int, r: int) -> int:
     """A ciphertext of m, with a coin r that has no common divisor with n.
 
-    (1 + n)^m is 1 + m n modulo n^2. A product of ciphertexts is one of the sum, and a
-    power is one of a multiple.
+    (1 + n)^m is 1 + m n modulo n^2. A product of ciphertexts is a ciphertext of the
+    sum, and a power is a ciphertext of a multiple.
     """
     return (1 + m % n * n) * pow(r, n, n * n) % (n * n)
 
 
 def decrypt(key: Paillier, c: int) -> int:
-    """The number below n in a ciphertext: the coin's power vanishes by the order."""
+    """The number below n in a ciphertext: the power `order` cancels the coin."""
     n, order = key
     return (pow(c, order, n * n) - 1) // n * pow(order, -1, n) % n
 
@@ -130,10 +130,10 @@ def triple_by_encryption(key: Paillier, a: tuple, b: tuple, mask: int,
                          coins: Sequence[int], bits: int) -> tuple:
     """Shares of a b modulo 2^bits: (alice's, bob's, what alice has decrypted).
 
-    Alice has the key and sends ciphertexts of a_0 and b_0. Bob answers with one of
-    a_0 b_1 + b_0 a_1 + mask. He sees ciphertexts alone. She sees a number below 2^(2
-    bits + 1) under the mask, so at a statistical distance of at most 2^(2 bits + 1) /
-    M from noise, for a uniform mask below M. The sum must stay below n.
+    Alice has the key and sends ciphertexts of a_0 and b_0. Bob answers with a
+    ciphertext of a_0 b_1 + b_0 a_1 + mask. He sees only ciphertexts. She sees a number
+    below 2^(2 bits + 1) under the mask: its statistical distance from noise is at most
+    2^(2 bits + 1) / M, for a uniform mask below M. The sum must stay below n.
     """
     n = key.n
     if (2 << 2 * bits) + mask >= n:
@@ -163,9 +163,9 @@ def point_keys(place: int, depth: int, seeds: Sequence[bytes]) -> list[PointKey]
 
     `place` has `depth` bits. Each worker grows a binary tree from its own seed. Off the
     path to the place both trees are equal, seeds and bits; on the path the seeds are
-    independent and the bits differ. The dealer's corrections, which both get, make
-    whoever leaves the path meet the other. A key hides the place as long as SHAKE-128
-    of a random seed looks random: no table of views can show that.
+    independent and the bits differ. The dealer gives both workers the same corrections,
+    which make the trees equal at each node off the path. A key hides the place as long
+    as SHAKE-128 of a random seed looks random: no table of views can show that.
     """
     states = [(seed, bit) for bit, seed in enumerate(seeds)]
     corrections = []

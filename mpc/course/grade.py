@@ -6,13 +6,13 @@
     1 of 3 solved
 
 The submission is not run as a whole. The grader runs the chapter of the repository,
-cell by cell, and takes nothing but the cells of exercises from the submission; any
-other cell of it is ignored, so an answer must be complete in its own cell. Each answer
-runs in a process of its own, without output and with limits of time and memory, and
-sends back plain data: numbers, arrays, lists, strings. For an answer that is a
-function, its calls run in that process. The check itself runs here, where no line of
-the learner has run, so an answer cannot replace a check, print a verdict, or
-change a variable of the chapter. Some checks hand more than data to a function, such as
+cell by cell, and takes only the cells of exercises from the submission. It ignores all
+other cells, so an answer must be complete in its own cell. Each answer runs in a
+process of its own, without output and with limits of time and memory, and sends back
+plain data: numbers, arrays, lists, strings. If an answer is a function, its calls run
+in that process. The check itself runs in the grader's process, where no code of the
+learner runs, so an answer cannot replace a check, print a verdict, or change a variable
+of the chapter. Some checks hand more than data to a function, such as
 shares of a World: these run beside the answer, in its process, and the score says so.
 
 This is not a sandbox. An answer runs with your rights: it can read and write files, use
@@ -44,12 +44,14 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from mpc.ring import Ring
+from mpc.world import Role
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 CALL = re.compile(r"^exercises\.(\w+)\(.*\)\s*$", re.M)
 LARGEST = 2**24         # bytes of a submission
 MOST_SENT = 2**22       # bytes of the data that an answer sends
-FOUND = {"Right. ": "solved", "Not yet: ": "not yet"}
+FOUND = {"Right. ": "solved", "Not yet: ": "not yet",
+         "Richtig. ": "solved", "Noch nicht: ": "not yet"}      # of exercises_de
 
 
 class BadInput(Exception):
@@ -173,7 +175,7 @@ def chapter_of(cells: list[dict], folder: Path) -> Path:
 
 
 def encode(value: Any, path: tuple) -> Any:
-    """A value as JSON; a function as the `path` that leads to it from a name."""
+    """A value as JSON: a role by its name, a function by the `path` from a name."""
     if value is ...:
         return {"ellipsis": 0}
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -191,6 +193,8 @@ def encode(value: Any, path: tuple) -> Any:
     if isinstance(value, dict):
         return {"dict": [[key, encode(part, (*path, key))]
                          for key, part in value.items()]}
+    if isinstance(value, Role):
+        return value.name
     if callable(value):
         return {"function": list(path)}
     raise TypeError(f"a {type(value).__name__} is no number, array, list or function")
@@ -218,7 +222,7 @@ def decode(data: Any, function: Callable) -> Any:
 
 
 def is_data(value: Any) -> bool:
-    """Can a check hand this to another process, and lose nothing that happens there?"""
+    """Is this plain data, so that a copy in another process serves as well?"""
     if type(value) in (list, tuple, dict):
         parts = value.values() if isinstance(value, dict) else value
         return all(is_data(part) for part in parts)
@@ -235,7 +239,7 @@ class Apart:
 
     `ask` sends a request and returns the result, which must be JSON. It raises Stopped
     if the child dies or sends too much, and an exception of the same name for one that
-    `work` raises. The child starts with the memory of this process and changes none.
+    `work` raises. The child starts with a copy of the memory of this process.
     """
 
     def __init__(self, work: Callable[[Any], Any], memory: int):
@@ -467,24 +471,24 @@ def arguments() -> argparse.ArgumentParser:
         prog="python -m mpc.course.grade",
         description="Grade the exercises of a chapter in a learner's notebook. This is "
                     "not a sandbox: answers run with your rights.")
-    parser.add_argument("notebook", type=Path)
-    parser.add_argument("--chapter", type=Path, help="the original (default: the one "
-                        "in the folder of chapters that fits best)")
+    parser.add_argument("notebook", type=Path, help="the learner's notebook")
+    parser.add_argument("--chapter", type=Path, help="the original chapter "
+                        "(default: the best match in the folder of chapters)")
     parser.add_argument("--chapters", type=Path, default=FOLDER, metavar="FOLDER",
                         help="the folder notebooks of a clone (default: beside the "
                         "package)")
     parser.add_argument("--seconds", type=float, default=60,
-                        help="for an exercise (default: %(default)s)")
+                        help="limit for an exercise (default: %(default)s)")
     parser.add_argument("--total", type=float, default=600, metavar="SECONDS",
-                        help="for all exercises together (default: %(default)s)")
+                        help="limit for all exercises (default: %(default)s)")
     parser.add_argument("--memory", type=int, default=1024, metavar="MB",
-                        help="for an answer (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+                        help="limit for an answer (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the score as JSON")
     return parser
 
 
 def main(words: list[str] | None = None) -> int:
-    """Print the score; the exit status."""
+    """Print the score and return the exit status."""
     parser = arguments()
     options = parser.parse_args(words)
     for limit in (options.seconds, options.total, options.memory):

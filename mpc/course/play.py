@@ -72,9 +72,9 @@ class Event(NamedTuple):
     kind: str
     holders: tuple          # of a message: its sender and its receiver
     label: str              # the protocols, and the paper's letter
-    ring: Ring | None       # None: numbers of the owner's, not yet in a ring
+    ring: Ring | None       # None: numbers of the owner, not yet in a ring
     numbers: np.ndarray
-    step: int               # the number of the first message not before it, from 1
+    step: int               # the message with which the page shows it, from 1
     details: dict           # of a message: its line in the ledger, source and code
 
 
@@ -142,8 +142,8 @@ def contracts() -> dict[CodeType, Contract]:
 def statement(path: str, number: int, first: int) -> tuple[str, str]:
     """The statement at a line of a function, and the line of the paper it follows.
 
-    That is in brackets at its end, or above it in the function, which begins at
-    `first`; empty if there is none.
+    The paper's line is in brackets at the end of the statement, or above it in the
+    function, which begins at `first`. Empty if there is none.
     """
     lines = linecache.getlines(path)
     ends: dict[int, int] = {
@@ -213,7 +213,7 @@ def share(world, owner, **numbers):
 
 
 def secret(world, owner, numbers):
-    """The same for numbers with a decimal point; all know their shape."""
+    """Shares of an owner's numbers with a decimal point; all know their shape."""
     held = world.private_input(owner, np.shape(numbers), lambda: np.array(numbers) + 0.)
     return mpc.fix_precision(held, ring=world.ring).share(
         *world.workers, crypto_provider=world.crypto_provider)
@@ -277,7 +277,7 @@ class Player:
         return f"the messages of {self.name}, one by one"
 
     def _repr_mimebundle_(self, **_):
-        """The chart lies behind the frame, and is seen if a viewer drops frames."""
+        """The chart lies behind the frame, for viewers that drop frames."""
         file = io.BytesIO()
         pictures.sequence(record(self.name).ledger.messages).savefig(file)
         chart = base64.b64encode(file.getvalue()).decode()
@@ -298,6 +298,10 @@ def show(name: str) -> Player:
 def main(argv: Sequence[str]) -> int:
     """Print the page of the lesson that `argv` names; returns the exit status."""
     def run():
+        if not {"-h", "--help"}.isdisjoint(argv):
+            print("usage: python -m mpc.course.play NAME > PAGE.html\n\nNAME is one of "
+                  f"{', '.join(LESSONS)}.")
+            return 0
         if len(argv) != 1:
             raise ValueError(f"{len(argv)} names came; take one of "
                              f"{', '.join(LESSONS)}")

@@ -2,8 +2,8 @@
 
     sliders.mask_to_share()             # as the last value of a cell
 
-Without ipywidgets, or in a notebook that is read without a kernel, the picture for the
-first values stands in its place. The functions `draw_...` draw one for any values.
+Without ipywidgets, or in a notebook without a kernel, the picture for the first values
+replaces the sliders. The functions `draw_...` draw one for any values.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Sliders:
     def _repr_mimebundle_(self, include=None, exclude=None):
         """The forms of a cell's output; `notebooks/run.py` stores all but the widget.
 
-        A front end that knows no widgets shows the picture.
+        A front end without widgets shows the picture.
         """
         picture = base64.b64encode(self.png(**self.start)).decode()
         forms = {"text/plain": repr(self), "image/png": picture}
@@ -120,7 +120,7 @@ def mask_to_share() -> Sliders:
 
 
 def divided(x: int, bits: int, d: int = 10) -> np.ndarray:
-    """x / d by two workers who divide alone, for each of the 2^bits masks of x."""
+    """x / d by two workers who divide locally, for each of the 2^bits masks of x."""
     world = World(2, ring_bits=bits)
     ring, masks = world.ring, np.arange(2**bits, dtype=np.uint64)
     rows = np.stack([ring.add(ring.from_int(np.array([x])), masks), ring.neg(masks)])
@@ -134,7 +134,7 @@ def failures(x: int, bits: int, d: int = 10) -> np.ndarray:
 
 
 def draw_failure_of_truncation(x: int = 25, bits: int = 8) -> Figure:
-    """Draw x / 10 by two workers who divide alone, for all masks, and mark errors."""
+    """Draw x / 10 by two workers who divide locally, for all masks; mark errors."""
     results, wrong = divided(x, bits), failures(x, bits)
     figure, (axis,) = panels(1, (6.6, 3))
     masks = np.arange(2**bits)

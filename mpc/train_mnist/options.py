@@ -283,12 +283,12 @@ def _checkpoints(add):
 
 def _preprocessing(add):
     add("--preprocess", nargs="?", const=True, type=path_name, metavar="DIR",
-        help="let the crypto provider deal for the whole run before training starts, "
-        "so that training is online work only; the workers keep it in memory, or take "
-        "it from the files of --deal DIR, which serve one run (not with SecureNN)")
+        help="let the crypto provider deal for the whole run before training starts; "
+        "the workers keep its messages in memory, or read them from the files of "
+        "--deal DIR, which serve one run (not with SecureNN)")
     add("--deal", type=path_name, metavar="DIR",
-        help="run the crypto provider alone, write to DIR a file for each other role, "
-        "which no other user may read, and end; give the other options as for training")
+        help="run only the crypto provider and write a file for each other role to DIR "
+        "(mode 600); give the other options as for training")
 
 
 def _processes(add):

@@ -1,9 +1,10 @@
-"""Preprocessing: the crypto provider deals a whole run ahead, and training is online.
+"""Preprocessing: the crypto provider deals for a whole run before training starts.
 
 On the carry tree the provider receives nothing, so it runs the training program alone
 (`mpc.transport.ahead`). With --preprocess the workers keep its messages in memory, and
-training starts once the last one has come. With --preprocess DIR they come from the
-files that --deal DIR wrote, one for each other role, and the provider takes no part.
+training starts when the last one has arrived. With --preprocess DIR the messages come
+from the files that --deal DIR wrote, one for each other role, and the provider takes no
+part.
 
 A worker's file holds its correlated randomness: the key that it shares with the
 provider, and all messages of the provider to it. It is as secret as the worker's
@@ -59,9 +60,12 @@ class Dealt(NamedTuple):
     start: int          # the place of the first message
 
     def take(self, role: str) -> Iterator[Parcel | None]:
-        """None, and then the messages to this `role`; the file is removed first."""
+        """None, and then the messages to this `role`.
+
+        The file is removed first; if `path` is a link, the one that it names.
+        """
         with self.path.open("rb") as file:
-            self.path.unlink()
+            self.path.resolve().unlink()
             yield None
             file.seek(self.start)
             while size := file.read(8):

@@ -1,8 +1,8 @@
-"""Correlated randomness that is dealt ahead: the crypto provider runs first.
+"""Correlated randomness dealt in advance: the crypto provider runs first.
 
 Where the provider receives nothing, as on the carry tree, its part of a program needs
 no input. So it can run alone, and the workers keep its messages. Then they run the same
-program without it, and with the same bits as if it had taken part.
+program without it, with the same bits as if it took part.
 
 Each message of the provider serves one run: its masks hide one value only.
 """

@@ -405,9 +405,11 @@ def test_an_update_is_free_if_its_scale_divides_and_else_right_to_its_bound(
         new = weight.updated(g, rate)
         assert (new.scale, new.weight_scale) == (weight.scale, weight_scale)
         due = np.array([0.5, -1.0, 0.25]) - rate * exact
-        if (weight.scale * as_fraction(rate) / scale).denominator == 1:
+        factor = weight.scale * as_fraction(rate) / scale
+        if abs(round(factor) - factor) <= abs(factor) / 10**6:
             assert len(truncated(world)) == mark
-            np.testing.assert_allclose(decode(new), due, rtol=0, atol=1e-12)
+            np.testing.assert_allclose(decode(new), due, rtol=0, atol=1e-12 + np.abs(
+                rate * exact).max() / 10**6)
         else:
             assert len(truncated(world)) > mark
             np.testing.assert_allclose(decode(new), due, rtol=2.2e-6,
@@ -455,6 +457,19 @@ def test_a_weight_scale_below_the_unit_is_refused_since_it_would_coarsen_gradien
     remedy = r"weight_scale=10, over Z_2.64; .* weight_scale of 1 or from 1000 to"
     with pytest.raises(ValueError, match=remedy):
         fix_precision([1.0], weight_scale=10)
+
+
+@pytest.mark.parametrize("weight_scale", [0, -1, 1.5, True, 10**16])
+def test_numbers_are_made_finer_by_a_whole_factor_with_room(weight_scale):
+    x = share(World(seed=1), [5.0])
+    assert x.finer(10**6).reveal() == [5.0]
+    with pytest.raises(ValueError, match="finer: weight_scale"):
+        x.finer(weight_scale)
+
+
+def test_a_checked_world_notices_numbers_too_large_to_be_made_finer():
+    with pytest.raises(mpc.audit.checked.OutOfRange, match="finer: a number"):
+        share(World(seed=1, ring_bits=48, checked=True), [5e6]).finer(10**6)
 
 
 def test_a_weight_scale_without_room_in_the_ring_is_refused():

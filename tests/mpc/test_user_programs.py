@@ -247,6 +247,21 @@ def test_a_rescaled_gradient_is_an_ordinary_number_too():
             np.testing.assert_allclose(out(result), due, atol=4 * coarse + 0.01)
 
 
+@pytest.mark.parametrize("bits, weight_scale, c", [
+    (48, 6976, 0.3658435291805171), (44, 9631, 0.7), (64, 9642292, 2.5),
+    (48, 8640, 3.5)])
+def test_the_gradient_of_a_finer_weight_is_an_ordinary_number(bits, weight_scale, c):
+    rng = np.random.default_rng(bits)
+    S = sharing(mpc.World(seed=1, ring_bits=bits, comparison="carry-tree"))
+    x, v = nn.Tensor(S(rng.uniform(-1, 1, (7, 3)))), S(rng.uniform(-1, 1, (7, 2)))
+    w = nn.Tensor(S(rng.uniform(-1, 1, (3, 2)), weight_scale), True)
+    (((x @ w - v) ** 2).sum() * (c / 7)).backward()
+    g, n, m = w.grad, out(w.grad), out(w.value)
+    for result, due in ((g * g, n * n), (g * w.value, n * m), (g.relu(), np.fmax(n, 0)),
+                        (g.T @ g, n.T @ n), (g * 1234.5678 / 1000, n * 1.2345678)):
+        np.testing.assert_allclose(out(result), due, atol=0.01 * (1 + np.abs(n).max()))
+
+
 def test_gradients_behind_products_of_finer_weights_are_not_rounded_away():
     S = sharing(mpc.World(seed=1, checked=True))
     for weight_scale in (1, 1000, 10**6):

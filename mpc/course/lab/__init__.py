@@ -6,8 +6,8 @@
 The checks run in order and stop at the first hole that is not filled correctly, with a
 line that describes the mistake. They test results on edge values, that a worker's row
 depends on its own data only, and the privacy of a protocol: in a ring of 4 or 8
-elements they tabulate what each worker sees, for all secrets and all coins. The checks
-serve somebody who wants to learn: they are not made against somebody who cheats.
+elements they tabulate the view of each worker, for all secrets and all coins. The
+checks help learners; they do not stop cheating.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _described(error, path):
 
 
 def run(path: Path) -> bool:
-    """Print a line for each task up to the first mistake. Are all solved?"""
+    """Print a line for each task up to the first mistake; True if all are solved."""
     try:
         mine = load(path)
     except Exception as error:

@@ -292,7 +292,7 @@ def _dealt(mine, name):
 
 
 def check_truncate(mine):
-    """Rounded down here and up there: right on average, with no message."""
+    """Alice rounds down and bob rounds up: right on average, without a message."""
     check_local(lambda x: mine.truncate(x, 10), mine, "truncate",
                 shares_of(random(6, 2500), mine.L))
     for d in (10, 1000):

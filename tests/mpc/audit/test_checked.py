@@ -117,6 +117,7 @@ TEETH = [
     ("sort", "x.sort(0)"), ("top_k", "x.top_k(2)"), ("median", "x.median(1)"),
     ("sort_rows", "(x * y).sort_rows(0)"),
     ("updated", "w.updated((x * y).T, 0.3)"), ("updated", "w.updated(x.T)"),
+    ("finer", "x.finer(2000)"), ("finer", "(x * y).finer(1)"),
 ]
 
 

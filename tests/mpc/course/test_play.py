@@ -107,6 +107,13 @@ def test_the_batch_ends_with_the_loss_of_float_training():
     assert abs(float(last["numbers"][0][0]) - loss) < 0.01
 
 
+@pytest.mark.parametrize("words, status", [("--help", 0), ("-h relu", 0), ("", 2)])
+def test_the_command_names_its_lessons(capsys, words, status):
+    assert play.main(words.split()) == status
+    out, err = capsys.readouterr()
+    assert ", ".join(play.LESSONS) in (err if status else out)
+
+
 # ------------------------------------------------------------------ where it is said
 
 

@@ -18,6 +18,7 @@ each = pytest.mark.parametrize("make", ALL, ids=lambda make: make.__name__)
 
 def texts(figure):
     """All texts in a figure."""
+    figure.draw_without_rendering()             # labels of ticks are written then
     return [text.get_text() for text in figure.findobj(
         lambda artist: hasattr(artist, "get_text"))]
 

@@ -66,10 +66,10 @@ def test_a_solved_chapter_has_each_solution_before_its_check(path):
 
 
 @pytest.mark.parametrize("words, names", [
-    (["1"], ["01_shares_of_a_picture"]),
+    (["5"], ["05_who_sees_what"]),
     (["07"], ["07_mnist_training", "07_mnist_training.de"]),
     (["03_multiplying_secrets", "2"],
-     ["03_multiplying_secrets", "02_the_decimal_point"]),
+     ["03_multiplying_secrets", "02_the_decimal_point", "02_the_decimal_point.de"]),
     (["08_more_workers.ipynb"], ["08_more_workers"]),
     ([], [path.stem for path in run.chapters()])])
 def test_chapters_are_named_by_number_or_file(words, names):
@@ -91,11 +91,11 @@ def test_a_wrong_call_is_refused_in_one_line(tmp_path, capsys, words, due):
 
 
 def test_nothing_is_overwritten(tmp_path, capsys):
-    assert teach.main(["student", str(tmp_path), "2"]) == 0
-    there = tmp_path / "02_the_decimal_point.ipynb"
+    assert teach.main(["student", str(tmp_path), "5"]) == 0
+    there = tmp_path / "05_who_sees_what.ipynb"
     there.write_text("mine")
     capsys.readouterr()
-    assert teach.main(["student", str(tmp_path), "1", "2"]) == 2
+    assert teach.main(["student", str(tmp_path), "1", "5"]) == 2
     assert capsys.readouterr().err == (
         f"teach: {there} is there already; nothing was written\n")
     assert [path.name for path in tmp_path.iterdir()] == [there.name]
@@ -216,7 +216,7 @@ def test_every_answer_of_the_exam_is_computed():
     said = []
     result = doctest.DocTestRunner().run(examples, out=said.append)
     assert not result.failed, "".join(said)
-    assert result.attempted >= PAGE.count("**Exam.**") >= 9
+    assert result.attempted >= PAGE.count("**Exam.**") > 0
 
 
 def test_the_feedback_that_the_page_quotes_is_that_of_the_checks():
@@ -231,10 +231,15 @@ def test_the_feedback_that_the_page_quotes_is_that_of_the_checks():
             assert text in source, text
 
 
-def test_the_page_has_every_chapter_of_its_plan_and_true_names():
-    for path in run.chapters()[:10]:
-        title = read(path).cells[0].source.splitlines()[0].removeprefix("# ")
-        assert ".de" in path.name or f"### {title} (" in PAGE
+def test_the_page_plans_every_chapter_with_its_minutes_and_has_true_names():
+    for path in run.chapters():
+        if ".de" not in path.name:
+            chapter = read(path)
+            title = chapter.cells[0].source.splitlines()[0].removeprefix("# ")
+            plan = PAGE.partition(f"### {title} (")[2].partition("\n#")[0]
+            assert "On the board" in plan and "**Exam.**" in plan, title
+            for_class = int(plan.partition(" minutes")[0])
+            assert 10 <= for_class - sum(run.minutes(chapter)) <= 20, title
     for name in re.findall(r"-m (mpc[\w.]+)", PAGE):
         assert (ROOT / name.replace(".", "/")).with_suffix(".py").exists() or (
             ROOT / name.replace(".", "/") / "__main__.py").exists()

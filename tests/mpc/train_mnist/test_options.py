@@ -101,7 +101,7 @@ FOR_TWO = "a protocol for two workers, wrong for"
     ("--workers 3 --deal {tmp}/d --save {tmp}/m", "--save has no effect with --deal",
      "leave it out"),
     ("--workers 3 --preprocess --train-items 60000 --epochs 1", "--preprocess: the "
-     "provider would deal 2,", "or --deal DIR and --preprocess DIR"),
+     "provider would deal 1,", "or --deal DIR and --preprocess DIR"),
     ("--deal --workers 3", "--deal: expected one argument", "--help"),
     ("--dp-epsilon 3 --dp-noise 1", "--dp-epsilon and --dp-noise: one follows from",
      "give one of them"),

@@ -12,7 +12,7 @@ from training_runs import SMALL, command, options, trained
 
 from mpc import train_mnist
 from mpc.train_mnist import preprocess
-from mpc.world import role_names
+from mpc.world import group, role_names
 
 TREE = f"{SMALL} --comparison carry-tree"
 TINY = "--train-items 4 --batch-size 4 --test-items 3 --epochs 1 --reproducible"
@@ -53,8 +53,8 @@ def test_a_run_dealt_ahead_has_the_same_bits_and_the_same_ledger(how):
     ahead, line = trained_ahead(text)
     assert_same(ahead, plain)
     assert not ahead.world.has("crypto_provider")
-    sent = sum(n for kind, n in plain.world.ledger.totals.nbytes.items()
-               if kind.src == "crypto_provider")
+    sent = sum(n for (_, _, src, *_), n in plain.world.ledger.totals.nbytes.items()
+               if src == "crypto_provider")
     assert line.startswith(f"Dealt ahead: {sent / 1e6:,.1f} MB in ")
 
 
@@ -74,23 +74,44 @@ def test_files_give_the_same_model_and_serve_one_run(capsys, tmp_path):
     files = dealt(capsys, tmp_path / "d")
     for path in files.values():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    linked = files["bob"].rename(tmp_path / "bob's disk")
+    files["bob"].symlink_to(linked)
     models = [tmp_path / name for name in ("a.npz", "b.npz")]
     ways = f"--preprocess {tmp_path}/d", ""
     for model, way in zip(models, ways, strict=True):
         status, _, err = command(capsys, f"{TINY} --workers 3 {way} --save {model}")
         assert (status, err) == (0, "")
     assert models[0].read_bytes() == models[1].read_bytes()
-    assert not any(path.exists() for path in files.values())
+    assert not any(path.exists() for path in (*files.values(), linked))
     status, out, err = command(capsys, f"{TINY} --workers 3 --preprocess {tmp_path}/d")
     assert (status, out) == (2, "") and err == (
         f"train_mnist: --preprocess {tmp_path}/d: has no server.dealt, and a file "
         "serves one run; deal again, with --deal\n")
 
 
+def test_a_file_holds_the_key_and_the_messages_of_one_role(capsys, tmp_path):
+    files, kept = dealt(capsys, tmp_path / "d"), []
+    given = options(f"{TINY} --workers 3")
+    keys = preprocess._keys(given)
+    preprocess.run_provider(given, keys, kept.append)
+    for role, path in files.items():
+        form, checksum, head, rest = path.read_bytes().split(b"\n", 3)
+        key = keys.get(group(role, "crypto_provider"), b"")
+        assert json.loads(head)["key"] == key.hex()
+        assert (key == b"") == (role == "server")
+        found = [other for other in keys.values()
+                 if other in path.read_bytes() or other.hex().encode() in head]
+        assert found == [key] * (key != b"")
+        assert rest == b"".join(
+            len(message).to_bytes(8, "little") + message
+            for p in kept if p.dst == role
+            for message in [preprocess.to_wire(p.header, p.payload)])
+
+
 @pytest.mark.parametrize("more, said", [
     ("--epochs 2", "was written with epochs 1, not 2; train with the options and the"),
     ("--seed 3", "was written with seed 1, not 3; train with the options"),
-    ("--ring-bits 44", "was written with ring_bits 64, not 44")])
+    ("--ring-bits 44", "was written with ring_bits 48, not 44")])
 def test_files_of_other_options_are_refused_and_kept(capsys, tmp_path, more, said):
     files = dealt(capsys, tmp_path / "d")
     before = {path: path.read_bytes() for path in files.values()}
@@ -178,7 +199,7 @@ def test_processes_deal_ahead_into_memory_and_take_files(capsys, tmp_path):
     text, model = f"{TREE} --save", tmp_path / "m.npz"
     run, _ = trained(TREE)
     status, out, err = Started(processes(f"{text} {model} --preprocess", 4)).ends()
-    assert (status, err) == (0, "") and out.startswith("Dealt ahead: 5.9 MB in ")
+    assert (status, err) == (0, "") and out.startswith("Dealt ahead: 4.4 MB in ")
     files = f"--preprocess {tmp_path}/d"
     assert command(capsys, f"{TREE} --deal {tmp_path}/d")[0] == 0
     status, out, err = Started(processes(f"{TREE} {files} --seed 2", 4)).ends()
