@@ -181,8 +181,8 @@ def page_of(file: Path) -> Path:
     """The source of the page about a file or folder, relative to the root."""
     path = file.relative_to(ROOT)
     if file.is_dir():
-        inside = (file / "__init__.py").exists()
-        return path / ("index.rst" if inside else
+        package = path.parts[0] in PACKAGES and (file / "__init__.py").exists()
+        return path / ("index.rst" if package else
                        "README.md" if (file / "README.md").exists() else "index.md")
     if path == Path("README.md"):
         return Path("index.md")
