@@ -667,15 +667,6 @@ def test_encrypted_training_is_as_accurate_as_training_on_floats():
 
 
 @pytest.mark.slow
-def test_the_default_run_reaches_73_percent_in_10_epochs(capsys):
-    status, out, _ = command(capsys, "--reproducible")
-    assert status == 0
-    line = r"^Accuracy after 10 epochs: \d+/640 \((.*) %\)$"
-    accuracy, = re.findall(line, out, re.M)
-    assert float(accuracy) >= 73
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("other", [
     "--workers 3", "--comparison carry-tree", "--truncation local",
     "--ring-bits 64", "--ring-bits 44"])
