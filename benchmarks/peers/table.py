@@ -26,7 +26,7 @@ from mpc.train_mnist.training import Net, train_batch
 
 HERE = Path(__file__).parent
 OURS = {"carry tree, 64 bits": {"comparison": "carry-tree"},
-        "carry tree, 44 bits": {"comparison": "carry-tree", "ring_bits": 44},
+        "carry tree, 48 bits": {"comparison": "carry-tree", "ring_bits": 48},
         "SecureNN, 64 bits": {"comparison": "securenn"}}
 UNIT = "carry tree, 64 bits"
 INSTALL = {
