@@ -10,7 +10,7 @@ import nn
 from mpc import fix_precision
 from mpc.ledger import Messages
 
-BATCHES, MOST = 2_000, 2e6      # bytes by which so many batches may grow
+BATCHES, MOST = 2_000, 4e6      # bytes by which they may grow: a huge page is 2 MB
 
 
 def share(world, numbers):
