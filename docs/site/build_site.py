@@ -32,7 +32,6 @@ from notebooks import run  # noqa: E402
 
 PACKAGES = ("mpc", "nn", "data")
 LINK = re.compile(r"(\]\(|^\[\w+\]: )([^)\s#:]+)(?=[)#\s]|$)", re.M)
-FIGURE = re.compile(r"^\*(?:Figure|Bild): (.*?)\*$", re.M | re.S)
 MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.M | re.S)
 
 
@@ -109,15 +108,15 @@ class Sources:
     def write_chapter(self, file: Path) -> None:
         """A notebook whose pictures have the text of their figure line."""
         notebook = nbformat.read(file, as_version=4)
+        figures = [run.caption(notebook, i) for i in range(len(notebook.cells))]
         cells, notebook.cells = notebook.cells, []
         for i, cell in enumerate(cells):
             notebook.cells.append(cell)
             if cell.cell_type == "markdown":
                 cell.source = self.with_links(cell.source, file)
                 continue
-            beside = "\n".join(c.source for c in cells[max(i - 1, 0):i + 2:2])
-            if figure := FIGURE.search(beside):
-                alt = re.sub(r"[*`$\\]", "", " ".join(figure[1].split()))
+            if figures[i]:
+                alt = re.sub(r"[*`$\\]", "", figures[i])
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
             if played := re.search(r'play\.show\("(\w+)"\)', cell.source):
                 notebook.cells.append(nbformat.v4.new_markdown_cell(
