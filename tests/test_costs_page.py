@@ -54,8 +54,10 @@ def batches(world, b):
 
     Two epochs of two batches, each of which the encrypted test follows.
     """
+    n = len(world.workers)
     options = parser().parse_args(
-        f"--train-items {2 * b} --test-items 2 --batch-size {b} --epochs 2 "
+        f"--train-items {2 * b} --test-items {n} --batch-size {b} --epochs 2 "
+        f"--workers {n} --security {world.security} --comparison carry-tree "
         f"--truncation {world.truncation} --ring-bits {world.ring.bits}".split())
     train_batch, sent, rounds = training.train_batch, [], []
 
@@ -118,6 +120,33 @@ def test_truncations_at_64_bits_cost_what_the_page_says(truncation, what):
     ahead, online = sent[-1]["crypto_provider", True], sent[-1]["alice", False]
     assert (f"{what}: {rounds[-1]} rounds, {online / 1e6:.2f} MB from each worker and "
             f"{ahead / 1e6:.2f} MB from the provider") in WORDS
+
+
+SEALED = [[cell.strip() for cell in line.split("|")[1:-1]] for line in
+          PAGE.splitlines() if re.match(r"\| (two|three) workers, ", line)]
+
+
+@pytest.mark.parametrize("row", SEALED, ids=lambda row: row[0])
+def test_seals_cost_a_batch_what_the_page_says(row):
+    setting, *numbers = row
+    workers = 3 if setting.startswith("three") else 2
+    seals = {"one": 1, "two": 2}.get(setting.split()[2])
+    sealed = {"security": "abort", "seals": seals} if seals else {}
+    world = without_roles(workers, 44, **sealed)
+    if seals:
+        world.seals.limit = float("inf")        # no check within a batch
+    sent, rounds = batches(world, 64)
+    assert [int(n.replace(",", "")) for n in numbers[:3]] == [
+        rounds[-1], sent[-1]["alice", False], sent[-1]["crypto_provider", True]]
+
+
+def test_chapter_10_divides_the_numbers_of_the_page():
+    """Those with two seals by those without, for a worker and for the provider."""
+    source = (Path(__file__).parents[1] / "notebooks/10_whoever_cheats.ipynb").read_text(
+        encoding="utf-8")
+    divided = re.findall(r"round\((\d[\d_]+) / (\d[\d_]+), ", source)
+    plain, _, two, *three = [[n.replace(",", "_") for n in row[2:4]] for row in SEALED]
+    assert divided == list(zip(two, plain, strict=True)) and len(three) == 2
 
 
 def test_weights_of_the_ordinary_scale_would_cost_more(monkeypatch):

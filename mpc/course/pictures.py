@@ -264,7 +264,7 @@ RELU_NOTES = {
     "share_convert/private_compare/d": "provider: a zero or none, at random",
     "eta_1": "bob: a random share",
     "compute_msb/x_bits": "bob: random shares of the bits of a mask",
-    "r": "alice and bob: 4a under the mask x",
+    "r": "alice and bob: 2a under the mask x",
     "compute_msb/private_compare/d": "provider: a zero or none, at random",
     "beta_1": "bob: a random share",
     "c": "bob: a random share of a product of masks",
