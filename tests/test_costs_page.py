@@ -142,8 +142,8 @@ def test_seals_cost_a_batch_what_the_page_says(row):
 
 def test_chapter_10_divides_the_numbers_of_the_page():
     """Those with two seals by those without, for a worker and for the provider."""
-    source = (Path(__file__).parents[1] / "notebooks/10_whoever_cheats.ipynb").read_text(
-        encoding="utf-8")
+    chapter = Path(__file__).parents[1] / "notebooks/10_whoever_cheats.ipynb"
+    source = chapter.read_text(encoding="utf-8")
     divided = re.findall(r"round\((\d[\d_]+) / (\d[\d_]+), ", source)
     plain, _, two, *three = [[n.replace(",", "_") for n in row[2:4]] for row in SEALED]
     assert divided == list(zip(two, plain, strict=True)) and len(three) == 2
