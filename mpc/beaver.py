@@ -31,7 +31,7 @@ import numpy as np
 from mpc.ledger import step
 from mpc.masks import Mask, spoilt
 from mpc.ring import Ring, Z2k
-from mpc.share import Notes, Share, check_broadcast, check_matmul, matched
+from mpc.share import Notes, Share, aligned, check_broadcast, check_matmul
 from mpc.world import World
 
 
@@ -44,18 +44,16 @@ def multiply(x: Share, y: Share) -> Share:
     f g s t, of which the provider deals shares: one for each pair of s and t.
     """
     check_broadcast(x.shape, y.shape, "multiply")
+    x, y = aligned(x, y)
     ring, (left, right) = x.ring, opened(epsilon=x, delta=y)
-
-    def times(one, other):
-        return ring.mul(*matched(one, other))
-
     pairs = [(s, t) for s in left.terms for t in right.terms]
-    products = {f"c_{i}" if i else "c": (times(s.value, t.value), ring)
+    products = {f"c_{i}" if i else "c": (ring.mul(s.value, t.value), ring)
                 for i, (s, t) in enumerate(pairs)}
-    z = [times(left.constant, y.rows), times(left.dealt_rows(ring), right.constant)]
+    z = [ring.mul(left.constant, y.rows),
+         ring.mul(left.dealt_rows(ring), right.constant)]
     for (s, t), st in zip(pairs, share_offline(x.world, **products), strict=True):
         factors = [f for f in (s.factor, t.factor) if f is not None]
-        z.append(reduce(times, factors, st.rows))
+        z.append(reduce(ring.mul, factors, st.rows))
     return x._with(reduce(ring.add, z), spoilt(x.masks | y.masks))
 
 
@@ -77,19 +75,20 @@ def matmul(x: Share, y: Share) -> Share:
     twice, epsilon @ y + a @ delta + a @ b.
     """
     check_matmul(x.shape, y.shape)
+    x, y = aligned(x, y)
     ring, k, (left, right) = x.ring, x.world.matmul_factor, masked(epsilon=x, delta=y)
     (_, a, a_sum), (_, b, b_sum) = left.terms[0], right.terms[0]
     if x.world.seals:
-        c, = share_offline(x.world, c=(ring.matmul(*matched(a_sum, b_sum)), ring))
-        parts = [ring.matmul(*matched(left.constant, y.rows)),
-                 ring.matmul(*matched(a.rows, right.constant))]
+        c, = share_offline(x.world, c=(ring.matmul(a_sum, b_sum), ring))
+        parts = [ring.matmul(left.constant, y.rows),
+                 ring.matmul(a.rows, right.constant)]
         return c._with(reduce(ring.add, parts, c.rows), spoilt(x.masks | y.masks))
-    brackets = [ring.matmul(*matched(ring.sub(a_j, left.parts[-1]),
-                                     ring.add_multiple(b_sum, -k, b_j)))
+    brackets = [ring.matmul(ring.sub(a_j, left.parts[-1]),
+                            ring.add_multiple(b_sum, -k, b_j))
                 for a_j, b_j in zip(left.parts[:-1], right.parts, strict=False)]
     c, = share_offline(x.world, c=(ring.mul(reduce(ring.add, brackets), k), ring))
-    z = ring.matmul(*matched(ring.add_multiple(left.constant, k, a.rows),
-                             ring.add_multiple(right.constant, k, b.rows)))
+    z = ring.matmul(ring.add_multiple(left.constant, k, a.rows),
+                    ring.add_multiple(right.constant, k, b.rows))
     return c._with(ring.add(c.rows, z), spoilt(x.masks | y.masks))
 
 
@@ -162,28 +161,36 @@ def masked(**secrets: Share) -> list[Opened]:
 
     epsilon=x and delta=y name the messages. A view of a secret shares its opening.
     """
-    return _forms(secrets, lambda form: form and form.parts)
+    return _forms(secrets, whole=True)
 
 
 def opened(**secrets: Share) -> list[Opened]:
     """Each secret in the form it is opened in; masked now if it is not open yet."""
-    return _forms(secrets, bool)
+    return _forms(secrets, whole=False)
 
 
-def _forms(secrets, ready):
-    """The form of each secret; one that is not `ready` is masked and opened first."""
-    new: dict[int, tuple] = {}
+def _forms(secrets, whole):
+    """The form of each secret, if `whole` as epsilon + a; new ones are opened first."""
+    new = {}
     for name, x in secrets.items():
         x = _original(x)
-        if id(x) not in new and not ready(_opened[x]):
-            new[id(x)] = name, x, *x.world.deal(x.ring, x.shape, MASKS.get(name, "a"))
-    differences = {name: x - a for name, x, a, _ in new.values()}
-    epsilons = x.world.open(**differences) if new else ()
-    for (_, x, a, at_provider), epsilon in zip(new.values(), epsilons, strict=True):
-        parts = [at_provider[:, j] for j in range(len(x.world.workers))]
-        _opened[x] = Opened(epsilon, [Term(None, a, reduce(x.ring.add, parts))], parts)
-        _freeze(x.rows)
+        form = _opened[x]
+        if form is None or whole and not form.parts:
+            new.setdefault(id(x), (MASKS.get(name, "a"), name, x))
+    if new:
+        _open_masked([*new.values()])
     return [_form(x) for x in secrets.values()]
+
+
+def _open_masked(secrets):
+    """Open each secret x of (mask, message, x) as epsilon + a, for a fresh a."""
+    dealt = [x.world.deal(x.ring, x.shape, mask) for mask, _, x in secrets]
+    epsilons = secrets[0][2].world.open(
+        **{name: x - a for (_, name, x), (a, _) in zip(secrets, dealt, strict=True)})
+    for (*_, x), (a, known), epsilon in zip(secrets, dealt, epsilons, strict=True):
+        parts = [known[:, j] for j in range(len(x.world.workers))]
+        _opened[x] = Opened(epsilon, [Term(None, a, reduce(x.ring.add, parts))], parts)
+        _freeze(x.rows.base)
 
 
 def mask_of(x: Share) -> Mask | None:
@@ -207,7 +214,10 @@ def as_share(constant: np.ndarray, *terms: tuple, like: Share) -> Share:
 
 
 def _freeze(rows):
-    """A mask serves these numbers alone: nobody may write others in their place."""
+    """A mask serves these numbers alone: nobody may write others in their place.
+
+    An array of rows is read-only from the start; a base of which it is a view need not.
+    """
     while isinstance(rows, np.ndarray):
         rows.flags.writeable = False
         rows = rows.base
@@ -219,4 +229,6 @@ def _original(x):
 
 def _form(x):
     form = _opened[_original(x)]
-    return reduce(lambda form, view: form.moved(*view), x.view_of[1], form)
+    for move, *how in x.view_of[1]:
+        form = form.moved(move, *how)
+    return form

@@ -71,8 +71,8 @@ def leaves(x: Share, c: np.ndarray, v: np.ndarray) -> tuple[Share, Share]:
     Bits missing from the lowest group propagate a carry, and none enters them.
     """
     def grouped(bits, fill):                        # (holders, 4, groups, ..., n / 8)
-        missing = (0, 0), (-bits.shape[1] % 4, 0), *[(0, 0)] * (bits.ndim - 2)
-        bits = np.pad(bits, missing, constant_values=fill)
+        missing = np.full_like(bits[:, [0] * (-bits.shape[1] % 4)], fill)
+        bits = np.concatenate([missing, bits], axis=1)
         shape = len(bits), bits.shape[1] // 4, 4, *bits.shape[2:]
         return bits.reshape(shape).swapaxes(1, 2)
 
@@ -115,7 +115,7 @@ def carry(g: Share, p: Share) -> Share:
     g_alone = G_ALONE.reshape(1, 2, *(1,) * g.ndim)
 
     def node(lo, hi):
-        return hi.times(g_alone) + multiply(hi[1], lo)
+        return hi.times(g_alone) + multiply(hi[1:], lo)
     return fold(concatenate([g[None], p[None]]), 1, node)[0]
 
 

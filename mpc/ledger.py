@@ -55,16 +55,18 @@ class Messages(Sequence):
     newest = 50_000
 
     def __init__(self):
-        self.kept, self._left, self._count = [], {}, 0
+        self.kept, self._left = [], {}
+        self._count, self._old = 0, 0       # so many were there, and are old by now
         self._hash = hashlib.sha256()
 
     def add(self, one_round: list[tuple]):
         """Append the fields of each message of a round."""
         self._left.update(enumerate(one_round, self._count))
-        old, self._count = self._count, self._count + len(one_round)
-        for n in range(max(old - self.newest, 0), self._count - self.newest):
-            if not any(n in range(self._count)[part] for part in self.kept):
-                self._left.pop(n, None)
+        self._count += len(one_round)
+        while self._old < self._count - self.newest:
+            if not any(self._old in range(self._count)[part] for part in self.kept):
+                self._left.pop(self._old)
+            self._old += 1
         self._hash.update(repr(one_round).encode())
 
     def digest(self) -> str:
@@ -240,7 +242,7 @@ def check(name: str, operands: tuple, over: type[Ring] = Ring, workers=None):
                             "FixedPoint pass .value; use plus(), times() if public")
         if x is not operands[0]:
             check_pair(operands[0], x, name)
-    if not isinstance(x.ring, over):
+    if over is not Ring and not isinstance(x.ring, over):
         raise ValueError(f"{name}: {x.ring} is the wrong ring; {REMEDIES[over]}")
     if workers and workers != (n := len(x.world.workers)):
         raise ValueError(f"{name}: a protocol of two workers, not {n}; make the World "

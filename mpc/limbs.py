@@ -11,7 +11,7 @@ The other three products have weight 2^66 and more. Words of up to 48 bits need 
 limbs and no last bracket, words of up to 24 bits one limb.
 """
 
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import iadd
 
 import numpy as np
@@ -32,23 +32,22 @@ def matmul_mod(x: np.ndarray, y: np.ndarray, bits: int = 64) -> np.ndarray:
         return np.matmul(x, y)
     if x.shape[-2] == y.shape[-1] == 1:     # of a row and a column: words are as fast
         return np.add.reduce(x.swapaxes(-1, -2) * y, axis=-2, keepdims=True)
-    a, b = split_limbs(x, bits), split_limbs(y, bits)
-    return _product(a, b, limb_sizes(bits)).view(np.uint64)
+    return _product(split_limbs(x, bits), split_limbs(y, bits), bits).view(np.uint64)
 
 
-def _product(a, b, sizes):
+def _product(a, b, bits):
     """The product mod 2^64 of the numbers with limbs `a` and `b`, as int64."""
-    inner, total = a[0].shape[-1], np.zeros((), np.int64)
-    if inner * 4 ** (sizes[0] - 1) > EXACT:
-        halves = (_product([v[..., end] for v in a], [v[..., end, :] for v in b], sizes)
+    inner, (size, *_) = a[0].shape[-1], limb_sizes(bits)
+    if inner * 4 ** (size - 1) > EXACT:
+        halves = (_product([v[..., end] for v in a], [v[..., end, :] for v in b], bits)
                   for end in (slice(inner // 2), slice(inner // 2, None)))
         return reduce(iadd, halves)
-    for n in reversed(range(len(a))):
+    total = 0
+    for n, largest in reversed(brackets(bits)):
         parts = [a[i] @ b[n - i] for i in range(n + 1)]
-        largest = sum(2 ** (sizes[i] + sizes[n - i] - 2) for i in range(n + 1))
         if inner * largest <= EXACT:
             parts = [reduce(iadd, parts)]
-        total = np.left_shift(total, sizes[0], out=total)
+        total <<= size
         for part in parts:
             whole = part.astype(np.int64)
             whole += total
@@ -56,11 +55,20 @@ def _product(a, b, sizes):
     return total
 
 
+@lru_cache
 def limb_sizes(bits: int) -> list[int]:
     """The bits of each limb of a word, equally many but for the last."""
     n = -(-bits // LARGEST)
     size = -(-bits // n)
     return [size] * (n - 1) + [bits - size * (n - 1)]
+
+
+@lru_cache
+def brackets(bits: int) -> list[tuple[int, int]]:
+    """(n, the largest sum of a_i b_(n-i) over all i) of each bracket of a product."""
+    sizes = limb_sizes(bits)
+    return [(n, sum(2 ** (sizes[i] + sizes[n - i] - 2) for i in range(n + 1)))
+            for n in range(len(sizes))]
 
 
 def split_limbs(x: np.ndarray, bits: int = 64) -> list[np.ndarray]:
@@ -70,8 +78,10 @@ def split_limbs(x: np.ndarray, bits: int = 64) -> list[np.ndarray]:
     |a| <= 2^(b-1) for all.
     """
     unused, limbs = 64 - bits, []
-    rest = (x << unused).view(np.int64)
-    rest >>= unused                             # with the sign of the word
+    rest = x.view(np.int64)
+    if unused:
+        rest = rest << unused
+        rest >>= unused                         # with the sign of the word
     for size in limb_sizes(bits)[:-1]:
         limb = rest << 64 - size
         limb >>= 64 - size

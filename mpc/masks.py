@@ -82,8 +82,10 @@ def spread(masks: dict, shape: tuple, wider: tuple) -> dict:
 
 def added(x, y, shape: tuple, sign: int = 1) -> dict:
     """The masks of ``x + sign * y``, of this `shape`."""
-    masks = spread(x.masks, x.shape, shape)
-    others = scaled(spread(y.masks, y.shape, shape), sign, x.ring)
+    masks, others = spread(x.masks, x.shape, shape), spread(y.masks, y.shape, shape)
+    if not others:
+        return masks
+    others = scaled(others, sign, x.ring)
     return masks | {mask: _sum(masks[mask], use, x.ring) if mask in masks else use
                     for mask, use in others.items()}
 
@@ -114,8 +116,10 @@ def joined(shares: list, axis: int) -> dict:
 
 def hiding(share) -> list:
     """The coins that hide `share`; raises `MaskReused` if they do not."""
-    left = [mask for mask, use in share.masks.items() if use.factor != 0]
-    newest = max(left, key=lambda mask: mask.counter, default=None)
+    newest = None
+    for mask, use in share.masks.items():
+        if use.factor != 0 and (newest is None or mask.counter > newest.counter):
+            newest = mask
     coins = [newest] if newest and share.masks[newest].whole else list(share.masks)
     for mask in coins:
         if gcd(share.masks[mask].factor or 0, share.ring.characteristic) != 1:

@@ -75,8 +75,11 @@ class Ring:
         return self.sum(self.mul(x[..., None], y[..., None, :, :]), axis=-2)
 
     def uniform(self, take: Callable[[int], bytes], shape: tuple) -> np.ndarray:
-        """Uniform elements from a stream: `take(n)` is its first n bytes."""
-        return self.reduce(self.unpack(take(self.nbytes(shape)), shape))
+        """Uniform elements from a stream: `take(n)` is its first n bytes.
+
+        In a ring of all words of its dtype.
+        """
+        return np.frombuffer(take(self.nbytes(shape)), self.dtype).reshape(shape)
 
     def nbytes(self, shape: tuple) -> int:
         """Bytes that elements of this `shape` take on the wire."""
@@ -176,8 +179,7 @@ class Z2k(_OfWords):
         n, width = prod(shape), self.width
         payload = take(n * width + self.dtype.itemsize - width)
         words = np.ndarray(n, self.dtype, payload, strides=width)
-        whole = self.bits + self.spare == 64
-        return (words if whole else self._reduced(words.copy())).reshape(shape)
+        return self.reduce(words).reshape(shape)
 
     def value(self, x: np.ndarray) -> np.ndarray:
         """The values of elements: without the spare bits."""
@@ -312,7 +314,8 @@ def unpack_bits(packed: np.ndarray, n: int) -> np.ndarray:
 
 def packed_bits_of(x: np.ndarray, bits: int) -> np.ndarray:
     """``pack_bits(bits_of(x, bits))``, from the bytes of the words (h, ..., n)."""
-    octets = np.moveaxis(x.copy()[..., None].view(np.uint8), -1, 1).copy()
+    octets = x.copy()[..., None].view(np.uint8)         # the bytes on a last axis
+    octets = octets.transpose(0, -1, *range(1, x.ndim)).copy()
     places = (1 << np.arange(8, dtype=np.uint8)).reshape(8, *(1,) * (x.ndim - 1))
     planes = pack_bits(octets[:, :, None] & places)
     return planes.reshape(len(x), 64, *planes.shape[3:])[:, :bits]

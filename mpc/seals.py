@@ -105,8 +105,8 @@ class Seals:
     def _key(self, ring):
         """Shares of the keys, (workers_here, number), and at the provider their sum."""
         if ring not in self._keys:
-            rows, known = self.world._deal(ring, (self.number(ring),), "alpha")
-            self._keys[ring] = self.world._rows_here(rows), ring.sum(known, axis=1)
+            own, known = self.world._deal(ring, (self.number(ring),), "alpha")
+            self._keys[ring] = own, ring.sum(known, axis=1)
         return self._keys[ring]
 
     def one(self, ring: Ring, first: np.ndarray, shape: tuple) -> np.ndarray:
@@ -161,24 +161,24 @@ class Seals:
         check each worker sends its pad and the value of y + r, so that one honest
         worker is enough. Without spare bits: they would show overflows. Rounds: 6.
         """
-        world, masked, hints, pads = self.world, {}, {}, {}
+        world, masked, hints, pads, own = self.world, {}, {}, {}, {}
         for name, share in shares.items():
             masks.spend(masks.hiding(share))
             ring = share.ring.values
             r, known = world.deal(share.ring, share.shape, f"mask of {name}")
             masked[name] = share + r
-            pads[name], padding = world._deal(ring, share.shape, f"pad of {name}")
+            pad, pads[name] = world._deal(ring, share.shape, f"pad of {name}")
+            own[f"pad of {name}"] = ring, world._rows_of(pad)
             value = share.ring.value(self._sum(share.ring, self._plain(known)))
-            hints[name] = ring, ring.add(value, self._sum(ring, padding))
+            hints[name] = ring, ring.add(value, self._sum(ring, pads[name]))
         hints = self._hint(roles, hints)
         nonces, hashes = self._promise(roles, pads)
         opened = world.open(**masked)
         self.check()
-        own = dict(nonces)
+        own |= nonces
         for (name, share), y in zip(shares.items(), opened, strict=True):
             value = share.ring.value(world._unwrap(y, COMMON))
             own[name] = share.ring.values, [value] * len(world.workers)
-            own[f"pad of {name}"] = share.ring.values, pads[name]
         told, results = self._told(roles, own), []
         for name, share in shares.items():
             ring, padding = share.ring.values, told[f"pad of {name}"]
@@ -192,15 +192,15 @@ class Seals:
     def _promise(self, roles, pads):
         """The provider sends hashes of the workers' pads: (nonces, hashes)."""
         world, nonces, hashes = self.world, {}, {}
-        for name, rows in pads.items():
+        for name, padding in pads.items():
             own, known = world._deal(BITS, (NONCE,), f"nonce of {name}")
-            texts = [b"" if not len(nonce) else commitment(
-                w.name, "pad", bytes(nonce[0]) + row.tobytes())
-                for w, nonce, row in zip(world.workers, known.swapaxes(0, 1), rows,
-                                         strict=True)]
-            nonces[f"nonce of {name}"] = BITS, own
+            texts = [commitment(w.name, "pad", bytes(nonce) + pad.tobytes())
+                     for pad_of, nonce_of in zip(padding, known, strict=True)
+                     for w, pad, nonce in zip(world.workers, pad_of, nonce_of,
+                                              strict=True)]
+            nonces[f"nonce of {name}"] = BITS, world._rows_of(own)
             hashes[f"hash of {name}"] = BITS, np.frombuffer(
-                b"".join(texts), np.uint8).reshape(len(known), len(texts), HASH)
+                b"".join(texts), np.uint8).reshape(*known.shape[:2], HASH)
         return nonces, self._hint(roles, hashes)
 
     def _keep_promise(self, name, pads, told, hashes):
@@ -333,7 +333,7 @@ class Seals:
         """Random bytes of each worker, that nobody else knows: (workers_here, size)."""
         world = self.world
         groups = [frozenset((w.name,)) for w in world.workers]
-        return world._rows_here(world._draw(groups, BITS, (size,), name))
+        return np.concatenate(world._draw(groups, BITS, (size,), name))
 
     def _shown(self, name, own, same=b""):
         """All workers show each other bytes, which a hash has fixed before.

@@ -22,7 +22,8 @@ from mpc import masks
 from mpc.ring import Bits, Ring, Z2k, is_integer
 
 SHARE, COMMON = "share", "common"       # kinds of value; the third is `local(role)`
-PLACES = int, np.integer, list, np.ndarray      # in an index, beside slices, None, ...
+PLAIN = {int, type(None), type(...)}            # in an index, and ends of slices
+PLACES = int, np.integer, list, np.ndarray      # in an index, beside these
 
 # The counterparts of NumPy functions, where they have other names.
 INSTEAD = {"add": "x + y, or x.plus(value)", "matmul": "mpc.matmul(x, y)",
@@ -37,16 +38,21 @@ class RingArray:
 
     `rows` has shape (holders_here, *shape); `shape` and all axes are those of the
     value. `masks` are the dealt coins in it (`mpc.masks`); a public array has none.
+    The array of rows becomes read-only.
     """
 
     def __init__(self, world, ring: Ring, rows: np.ndarray, masks=None):
-        if getattr(rows, "dtype", None) != ring.dtype or not rows.ndim:
+        try:
+            fits = rows.dtype == ring.dtype and rows.ndim > 0
+        except AttributeError:
+            fits = False
+        if not fits:
             raise TypeError(f"{type(self).__name__}: {shown(rows)} came, not elements "
                             f"of {ring} ({ring.dtype}) with an axis of holders")
         self.world, self.ring, self.masks = world, ring, masks or {}
         self.shape, self.ndim = rows.shape[1:], rows.ndim - 1
-        self._rows = rows.view() if rows.flags.writeable else rows
-        self._rows.flags.writeable = False      # and the caller's array stays as it is
+        self._rows = rows
+        rows.flags.writeable = False
         self.view_of = None, ()     # the array whose elements these are, after moves
 
     rows = property(attrgetter("_rows"))            # not to be replaced
@@ -74,8 +80,11 @@ class RingArray:
 
     def _sum(self, other, operation, sign=1):
         check_pair(self, other, "a sum")
-        check_broadcast(self.shape, other.shape, "a sum")
-        rows = operation(*matched(self.rows, other.rows))
+        x, y = self.rows, other.rows
+        if self.shape != other.shape:
+            check_broadcast(self.shape, other.shape, "a sum")
+            x, y = matched(x, y)
+        rows = operation(x, y)
         return self._with(rows, masks.added(self, other, rows.shape[1:], sign))
 
     def __neg__(self):
@@ -141,14 +150,13 @@ class RingArray:
     def __getitem__(self, key):
         """By public integers, slices, None, ..., and arrays of integers or of bools."""
         parts = key if isinstance(key, tuple) else (key,)
-        ends = [n for k in parts for n in
-                ((k.start, k.stop, k.step) if type(k) is slice else (k,))]
-        kinds = {*map(type, ends)} - {int, type(None), type(...)}
-        if bool in kinds or not all(issubclass(k, PLACES) for k in kinds):
+        kinds = {type(n) for k in parts for n in
+                 ((k.start, k.stop, k.step) if type(k) is slice else (k,))} - PLAIN
+        if kinds and not all(issubclass(k, PLACES) and k is not bool for k in kinds):
             raise TypeError(f"index: {shown(parts)} is no public position; take "
                             "integers or slices, and select by a secret with a product")
         try:
-            if any(issubclass(k, (list, np.ndarray)) for k in kinds):
+            if kinds and any(issubclass(k, (list, np.ndarray)) for k in kinds):
                 where = np.arange(prod(self.shape)).reshape(self.shape)
                 return self._taken(where[tuple(map(_positions, parts))])
             rows = self.rows[(slice(None),) + parts]
@@ -278,6 +286,14 @@ def _positions(key):
     return key
 
 
+def aligned(x: RingArray, y: RingArray) -> tuple[RingArray, RingArray]:
+    """Views of both with equally many axes, so that their rows broadcast."""
+    if x.ndim != y.ndim:
+        n = max(x.ndim, y.ndim)
+        x, y = (v.reshape((1,) * (n - v.ndim) + v.shape) for v in (x, y))
+    return x, y
+
+
 def matched(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Two held arrays with equally many axes, so that they broadcast as the values."""
     return (x, y) if x.ndim == y.ndim else (lead(x, y.ndim), lead(y, x.ndim))
@@ -302,10 +318,10 @@ def behind(axis: int | tuple, ndim: int) -> tuple:
 
 def check_pair(x: RingArray, y: RingArray, name: str) -> None:
     """Raise unless both are shares, or public arrays, of one ring and World."""
-    if not isinstance(x, RingArray) or not isinstance(y, type(x)):
+    if type(x) is not type(y) or not isinstance(x, RingArray):
         raise TypeError(f"{name}: {shown(x)} does not meet {shown(y)}; use plus() or "
                         "times() for common values, .value of a FixedPoint")
-    if x.ring != y.ring:
+    if x.ring is not y.ring and x.ring != y.ring:
         raise ValueError(f"{name}: rings {x.ring} and {y.ring}; convert one first")
     if x.world != y.world:
         raise ValueError(f"{name}: shares of two Worlds do not meet; share both in one")

@@ -94,8 +94,11 @@ class World:
         self.server, *workers, self.crypto_provider = (Role(self, n) for n in names)
         self.workers, self._workers = tuple(workers), names[1:-1]
         self._dealt = [group(w, names[-1]) for w in self._workers]
+        self._splits = {owner: _split_of(owner, self._workers) for owner in names}
+        self._local = {role: local(role) for role in names}
         self.here = names if here is None else tuple(here)
         self.workers_here = tuple(w for w in self._workers if w in self.here)
+        self._places = [self._workers.index(w) for w in self.workers_here]
         self._row = dict.fromkeys(self._workers, slice(0)) | {      # of a share
             w: slice(i, i + 1) for i, w in enumerate(self.workers_here)}
         if checked and self.here != names:
@@ -180,7 +183,7 @@ class World:
         """Coins that one worker or the provider draws alone, (role_here, *shape)."""
         role = self._named(role)
         coins, = self._draw([group(role)], ring, shape, name)
-        return self._wrap(coins, local(role))
+        return self._wrap(coins, self._local[role])
 
     def deal(self, ring: Ring, shape: tuple, name: str) -> tuple[Share, np.ndarray]:
         """A random secret: a Share, and its shares as the crypto provider knows them.
@@ -195,16 +198,18 @@ class World:
         if self.seals:
             with self.ledger.offline():
                 seals = self.seals.attach(ring.sum(known, axis=1), ring)[:, 1:]
-                more = self._split(dealer, {f"seal of {name}": (seals, ring)})
-            rows = [np.concatenate([row[:len(seal), None], seal], axis=1)
-                    for row, seal in zip(rows, *more, strict=True)]
-        return self._share(ring, rows, {mask: Use(1)}), self._wrap(known, local(dealer))
+                more, = self._split(dealer, {f"seal of {name}": (seals, ring)})
+            rows = np.concatenate([rows[:, None], more], axis=1)
+        known = self._wrap(known, self._local[dealer])
+        return self._share(ring, rows, {mask: Use(1)}), known
 
     def _deal(self, ring, shape, name):
-        """The workers' rows of a random number, and all of them at the provider."""
-        dealer = self.roles[-1]
-        rows, here = self._draw(self._dealt, ring, shape, name), dealer in self.here
-        return rows, np.concatenate([row[:here, None] for row in rows], axis=1)
+        """The rows of a random number at the workers here, and all at the provider."""
+        drawn = np.concatenate(self._draw(self._dealt, ring, shape, name))
+        if self.roles[-1] not in self.here:
+            return drawn, np.zeros((0, len(self._workers), *shape), ring.dtype)
+        own = drawn if len(self._places) == len(drawn) else drawn[self._places]
+        return own, drawn[None]
 
     def zero_share(self, ring: Ring, shape: tuple, name: str) -> Share:
         """A fresh Share of zero, uniform to any coalition that leaves out two workers.
@@ -219,7 +224,8 @@ class World:
         for (plus, minus), coins in zip(pairs, drawn, strict=True):
             rows[plus] = ring.add(rows[plus], coins)
             rows[minus] = ring.sub(rows[minus], coins)
-        return self._remember(self._share(ring, rows.values()), name)
+        rows = np.concatenate([*rows.values()])
+        return self._remember(self._share(ring, rows), name)
 
     # ------------------------------------------------------------------ verbs
 
@@ -232,7 +238,7 @@ class World:
         role, rows = self._named(role), np.zeros((0, *shape), dtype)
         if self.has(role):
             rows = _exactly(load(), rows.shape[1:], rows.dtype, role)[None]
-        return Local(role, self._wrap(rows, local(role)))
+        return Local(role, self._wrap(rows, self._local[role]))
 
     def share(self, owner: Role | str, /, **values: tuple) -> tuple[Share, ...]:
         """Fresh shares of `owner`'s arrays, each given as name=(rows, ring).
@@ -243,10 +249,14 @@ class World:
         seals, 1 round and the size of each value to every worker.
         """
         owner, held = self._named(owner), {}
+        kind, n = self._local[owner], int(owner in self.here)
         for name, (value, ring) in values.items():
-            value, n = self._unwrap(value, local(owner)), int(owner in self.here)
-            typed = isinstance(value, np.ndarray) and isinstance(ring, Ring)
-            if not typed or value.shape[:1] != (n,) or value.dtype != ring.dtype:
+            value = self._unwrap(value, kind)
+            try:
+                fits = value.shape[:1] == (n,) and value.dtype == ring.dtype
+            except AttributeError:
+                fits = False
+            if not fits:
                 raise ValueError(f"share: {shown((value, ring))} came; pass a ring and "
                                  f"its elements ({n}, *shape), like private_input()")
             held[name] = value, ring
@@ -259,18 +269,15 @@ class World:
                       zip(held.values(), self._split(owner, held), strict=True)])
 
     def _split(self, owner, held):
-        """The workers' shares of an owner's values, (worker_here, *shape) each."""
-        last = owner if owner in self._workers else self._workers[-1]
-        groups = [group(w, owner) for w in self._workers if w != last]
-        place = self._workers.index(last)
-        split = {name: self._draw(groups, ring, value.shape[1:], name)
-                 for name, (value, ring) in held.items()}
+        """Shares of an owner's values, (workers_here, *shape) each."""
+        last, place, groups = self._splits[owner]
+        drawn = [self._draw(groups, ring, value.shape[1:], name)
+                 for name, (value, ring) in held.items()]
         rest = self._exchange(
-            [(owner, last, name, ring, reduce(ring.sub, split[name], value))
-             for name, (value, ring) in held.items()])
-        for name, rows in split.items():
-            rows.insert(place, rest[owner, last, name])
-        return split.values()
+            [(owner, last, name, ring, reduce(ring.sub, rows, value))
+             for rows, (name, (value, ring)) in zip(drawn, held.items(), strict=True)])
+        return [self._rows_here([*rows[:place], row, *rows[place:]])
+                for rows, row in zip(drawn, rest.values(), strict=True)]
 
     def open(self, /, **shares: Share) -> tuple[np.ndarray, ...]:
         """Reveal secrets to all workers: a tuple of common arrays (1 or 0, *shape).
@@ -302,7 +309,7 @@ class World:
             rows = [value[:, None] for value in self.seals.output([role], shares)]
         else:
             rows = [np.stack(rows, axis=1) for _, rows in self._collect([role], shares)]
-        return tuple(self._wrap(array, local(role)) for array in rows)
+        return tuple(self._wrap(array, self._local[role]) for array in rows)
 
     def publish(self, /, **shares: Share) -> tuple[np.ndarray, ...]:
         """All roles learn the secrets: a tuple of (1, *shape). With seals only.
@@ -320,15 +327,16 @@ class World:
         All receivers get equal rows; these are those of a receiver here, if any.
         """
         self._check_home()
-        messages = []
+        messages, coins = [], []
         for name, share in shares.items():
             check("open or gather", (share,))
             rows = self.values_in(self._unwrap(share.rows, SHARE), share.ring)
-            if share.world is not self or len(rows) != len(self.workers_here):
+            if share.world is not self or rows.shape[0] != len(self.workers_here):
                 raise ValueError("no Share of this World's workers; share it here")
             messages += [(src, dst, name, share.ring, rows[self._row[src]])
                          for src in self._workers for dst in receivers]
-        spend([mask for share in shares.values() for mask in hiding(share)])
+            coins += hiding(share)
+        spend(coins)
         received = self._exchange(messages)
         me, *_ = [r for r in receivers if r in self.here] or receivers
         return [(share.ring, [received[src, me, name] for src in self._workers])
@@ -343,7 +351,7 @@ class World:
         role, ring = self._named(role), Z2k(64)
         held = self.private_input(      # + 0 makes an integer of a bool
             role, (n,), lambda: [operator.index(i + 0) for i in ints], np.int64)
-        value = ring.from_int(self._unwrap(held.rows, local(role)))
+        value = ring.from_int(self._unwrap(held.rows, self._local[role]))
         received = self._exchange(
             [(role, other, "broadcast", ring, value) for other in self.roles])
         told = np.concatenate([*received.values()])
@@ -394,29 +402,35 @@ class World:
         self.ledger.add_round(self.counter, [
             (src, dst, name, ring.name, rows.shape[1:], ring.nbytes(rows.shape[1:]))
             for src, dst, name, ring, rows in sent])
-        names = {name: None for _, _, name, *_ in messages}
-        header = (self.counter, self.ledger.label(", ".join(names)))
-        self._send(header, sent)
+        if self._link is None:          # a simulation: all roles are here
+            return {(src, dst, name): rows for src, dst, name, _, rows in messages}
+        header = self._header(messages)
+        for src, dst, _, ring, rows in sent:
+            if src in self.here and dst not in self.here:
+                self._link.put(src, dst, header, ring.pack(rows))
         return {(src, dst, name): rows if src in self.here and dst in self.here else
                 self._receive(header, src, dst, ring, rows.shape[1:])
                 for src, dst, name, ring, rows in messages}
 
-    def _send(self, header, messages):
-        for src, dst, _, ring, rows in messages:
-            if src in self.here and dst not in self.here:
-                self._link.put(src, dst, header, ring.pack(rows))
+    def _header(self, messages):
+        """What travels with each message of a round: where the program is."""
+        names = {name: None for _, _, name, *_ in messages}
+        return self.counter, self.ledger.label(", ".join(names))
 
     def _receive(self, header, src, dst, ring, shape):
         if dst not in self.here:
             return np.zeros((0, *shape), ring.dtype)
         return self._link.receive(src, dst, header, ring, shape)[None]
 
-    def _share(self, ring, rows, masks=None):
-        """A Share from the rows of each worker; those of workers elsewhere are left."""
-        own = self._rows_here(rows)
+    def _share(self, ring, own, masks=None):
+        """A Share from the rows of the workers here."""
         if self.seals:              # (workers_here, 1 + seals, *shape)
             own = own.reshape(len(own) * own.shape[1], *own.shape[2:])
         return Share(self, ring, self._wrap(own, SHARE), masks)
+
+    def _rows_of(self, own):
+        """Each worker's row, (worker_here, *shape), from those of the workers here."""
+        return [own[self._row[w]] for w in self._workers]
 
     def _rows_here(self, rows):
         """Those of an array for each worker that belong to workers in this process."""
@@ -464,6 +478,12 @@ def _exactly(loaded, shape, dtype, role):
     kind = "masked " * np.ma.is_masked(loaded) + str(got.dtype)
     raise ValueError(f"private_input: {role} loaded {kind} {got.shape}, not exactly "
                      f"{dtype} {shape}; convert it or broadcast() its size")
+
+
+def _split_of(owner, workers):
+    """The worker that gets the rest of a split, its place, and the others' keys."""
+    last = owner if owner in workers else workers[-1]
+    return last, workers.index(last), [group(w, owner) for w in workers if w != last]
 
 
 def group(*names: str) -> frozenset[str]:

@@ -19,9 +19,11 @@ class RecordedWorld(World):
         super().__init__(*args, **options)
         self.tape = []
 
-    def _send(self, header, messages):
+    def _exchange(self, messages):
+        received, header = super()._exchange(messages), self._header(messages)
         self.tape += [Parcel(src, dst, header, ring.pack(rows))
-                      for src, dst, _, ring, rows in messages]
+                      for src, dst, _, ring, rows in messages if src != dst]
+        return received
 
     def replay(self, role: Role | str, kind: type[World] = World, **options) -> World:
         """A World of class `kind` where `role` runs alone and receives from the tape.

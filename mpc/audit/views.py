@@ -160,8 +160,7 @@ class ViewWorld(Watched):
         with self.ledger.offline():
             dealt = {"seal of input": (self.seals.attach(secret, ring)[:, 1:], ring)}
             seals, = self._split(str(self.crypto_provider), dealt)
-        return self._share(ring, [np.concatenate([row[None, None], seal], axis=1)
-                                  for row, seal in zip(rows, seals, strict=True)])
+        return self._share(ring, np.concatenate([rows[:, None], seals], axis=1))
 
     def known(self, value, dtype=np.uint64, axis: int = 0) -> np.ndarray:
         """A common value of the workers, repeated along a new `axis`."""
@@ -184,8 +183,8 @@ class SealsOfEach(Seals):
     def _key(self, ring):
         if ring not in self._keys:
             shape = self.number(ring), _batch(ring, self.world.n)
-            rows, known = self.world._deal(ring, shape, "alpha")
-            self._keys[ring] = self.world._rows_here(rows), ring.sum(known, axis=1)
+            own, known = self.world._deal(ring, shape, "alpha")
+            self._keys[ring] = own, ring.sum(known, axis=1)
         return self._keys[ring]
 
     def _beside(self, keys, shape, ring):

@@ -356,13 +356,22 @@ def test_nobody_writes_to_a_share_whose_mask_is_kept(part, before):
 
 def test_rows_given_to_a_share_by_hand_are_frozen_with_its_mask():
     world = World(seed=1)
-    rows = np.ones((2, 2, 2), np.uint64)
+    array = np.ones((2, 2, 2), np.uint64)
+    rows = array[:]
     x = Share(world, world.ring, rows)
-    rows += np.uint64(1)                                # not masked yet: a new value
+    array += np.uint64(1)                               # not masked yet: a new value
     matmul(x, x)
-    with pytest.raises(ValueError, match="read-only"):
-        rows += np.uint64(1)
+    for frozen in (array, rows):
+        with pytest.raises(ValueError, match="read-only"):
+            frozen += np.uint64(1)
     assert reconstruct(x).tolist() == [[4, 4], [4, 4]]
+
+
+def test_an_array_of_rows_becomes_read_only():
+    world, rows = World(seed=1), np.ones((2, 3), np.uint64)
+    Share(world, world.ring, rows)
+    with pytest.raises(ValueError, match="read-only"):
+        rows[0, 0] = 2
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4), (2, 1, 3, 2)])
