@@ -83,12 +83,10 @@ def matmul(x: Share, y: Share) -> Share:
         parts = [ring.matmul(left.constant, y.rows),
                  ring.matmul(a.rows, right.constant)]
         return c._with(reduce(ring.add, parts, c.rows), spoilt(x.masks | y.masks))
-    brackets = [ring.matmul(ring.sub(a_j, left.parts[-1]),
-                            ring.add_multiple(b_sum, -k, b_j))
+    brackets = [ring.matmul(a_j - left.parts[-1], b_sum - b_j * k)
                 for a_j, b_j in zip(left.parts[:-1], right.parts, strict=False)]
     c, = share_offline(x.world, c=(ring.mul(reduce(ring.add, brackets), k), ring))
-    z = ring.matmul(ring.add_multiple(left.constant, k, a.rows),
-                    ring.add_multiple(right.constant, k, b.rows))
+    z = ring.matmul(left.constant + a.rows * k, right.constant + b.rows * k)
     return c._with(ring.add(c.rows, z), spoilt(x.masks | y.masks))
 
 

@@ -24,7 +24,7 @@ def matmul_mod(x: np.ndarray, y: np.ndarray, bits: int = 64) -> np.ndarray:
     """``x @ y`` mod 2^bits; bits above these are arbitrary, also in operands.
 
     A product of two limbs of 24 bits is at most 2^46, so a sum of 128 of them is at
-    most 2^53. Longer products are the sum of two halves. A bracket is added up in
+    most 2^53. Longer products are the sum of several blocks. A bracket is added up in
     floats if that stays within 2^53, too: for an inner dimension of up to 64 with 48
     bits, and of up to 1024 with 64 bits.
     """
@@ -37,21 +37,20 @@ def matmul_mod(x: np.ndarray, y: np.ndarray, bits: int = 64) -> np.ndarray:
 
 def _product(a, b, bits):
     """The product mod 2^64 of the numbers with limbs `a` and `b`, as int64."""
-    inner, (size, *_) = a[0].shape[-1], limb_sizes(bits)
-    if inner * 4 ** (size - 1) > EXACT:
-        halves = (_product([v[..., end] for v in a], [v[..., end, :] for v in b], bits)
-                  for end in (slice(inner // 2), slice(inner // 2, None)))
-        return reduce(iadd, halves)
-    total = 0
+    inner, (size, *_), total = a[0].shape[-1], limb_sizes(bits), 0
+    n_blocks = -(-inner * 4 ** (size - 1) // EXACT)
+    length = -(-inner // n_blocks)
+    blocks = [slice(i * length, (i + 1) * length) for i in range(n_blocks)]
     for n, largest in reversed(brackets(bits)):
-        parts = [a[i] @ b[n - i] for i in range(n + 1)]
-        if inner * largest <= EXACT:
-            parts = [reduce(iadd, parts)]
         total <<= size
-        for part in parts:
-            whole = part.astype(np.int64)
-            whole += total
-            total = whole
+        for block in blocks:
+            parts = [a[i][..., block] @ b[n - i][..., block, :] for i in range(n + 1)]
+            if length * largest <= EXACT:
+                parts = [reduce(iadd, parts)]
+            for part in parts:
+                whole = part.astype(np.int64)
+                whole += total
+                total = whole
     return total
 
 

@@ -60,11 +60,6 @@ class Ring:
     def mul(self, x: np.ndarray | int, y: np.ndarray | int) -> np.ndarray:
         return self._reduced(np.multiply(x, y, dtype=self.wide))
 
-    def add_multiple(self, x: np.ndarray, k: int, y: np.ndarray) -> np.ndarray:
-        """``x + k y``."""
-        total = np.multiply(y, k % self.order, dtype=self.wide)
-        return self._reduced(np.add(x, total, out=total))
-
     def sum(self, x: np.ndarray, axis: int | tuple, keepdims=False) -> np.ndarray:
         for a in np.atleast_1d(axis):
             x = reduce(self.add, np.split(x, max(x.shape[a], 1), axis=a))
@@ -189,6 +184,7 @@ class Z2k(_OfWords):
         return self._reduced(np.sum(x, axis=axis, keepdims=keepdims, dtype=self.dtype))
 
     def matmul(self, x, y):
+        """``x @ y``; operands may be any words."""
         return self._reduced(matmul_mod(x, y, self.bits + self.spare))
 
     def from_int(self, x: np.ndarray) -> np.ndarray:

@@ -172,7 +172,8 @@ def test_a_protocol_spends_the_coins_that_it_deals():
 
 def test_the_ledger_keeps_nothing_of_coins_that_are_gone():
     def sizes():
-        return {name: len(v) for name, v in vars(world).items() if hasattr(v, "__len__")}
+        return {name: len(v) for name, v in vars(world).items()
+                if hasattr(v, "__len__")}
 
     world = World(seed=1)
     before = sizes()
