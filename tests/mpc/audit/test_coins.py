@@ -244,7 +244,8 @@ def check_shapes(way, name):
             assert not np.array_equal(one, other), f"{label} is the same from two keys"
     rows = {"carry": 16, "and_all": 4 if name == "all_pairs" else 16}
     for tree, found in levels.items():
-        due = [(pairs,) for pairs in halves(rows[tree])]
+        lead = (1,) * (tree == "carry")     # one p of each pair
+        due = [(*lead, pairs) for pairs in halves(rows[tree])]
         whole = due * (len(found) // len(due))
         assert found == whole != [], f"{tree}: {found} instead of {due}"
 
