@@ -73,21 +73,20 @@ def brackets(bits: int) -> list[tuple[int, int]]:
 def split_limbs(x: np.ndarray, bits: int = 64) -> list[np.ndarray]:
     """Words of Z_2^bits as float64 arrays of signed limbs, the lowest first.
 
-    A limb takes the low b bits as a signed number and leaves the rest to the next, so
-    |a| <= 2^(b-1) for all.
+    A limb takes its b bits as a signed number, |a| <= 2^(b-1). If it is negative, the
+    limb above is larger by 1: it is rounded, by half of each limb below.
     """
-    unused, limbs = 64 - bits, []
-    rest = x.view(np.int64)
-    if unused:
-        rest = rest << unused
-        rest >>= unused                         # with the sign of the word
-    for size in limb_sizes(bits)[:-1]:
-        limb = rest << 64 - size
-        limb >>= 64 - size
+    limbs, low, half, words = [], 0, 0, x.view(np.int64)
+    for size in limb_sizes(bits):
+        unused = 64 - size - low
+        limb = words << unused
+        if low:
+            limb += half << unused
+        limb >>= 64 - size                      # with its sign
         limbs.append(limb.astype(np.float64))
-        rest = np.subtract(rest, limb, out=limb)
-        rest >>= size
-    return [*limbs, rest.astype(np.float64)]
+        low += size
+        half += 1 << low - 1
+    return limbs
 
 
 def keep_large_blocks() -> None:

@@ -108,7 +108,7 @@ def test_products_of_every_word_size_are_exact_at_the_extremes(bits):
 
 def test_sums_of_128_products_of_24_bits_reach_the_last_exact_float():
     lowest = np.full((1, 128), 2**47 - 2**23, np.uint64)
-    assert [int(limb[0, 0]) for limb in split_limbs(lowest, 48)] == [-2**23, 2**23]
+    assert [int(limb[0, 0]) for limb in split_limbs(lowest, 48)] == [-2**23, -2**23]
     reached = split_limbs(lowest, 48)[0] @ split_limbs(lowest.T, 48)[0]
     assert int(reached[0, 0]) == limbs.EXACT
     odd = lowest.copy()
