@@ -83,9 +83,9 @@ def matmul(x: Share, y: Share) -> Share:
         parts = [ring.matmul(left.constant, y.rows),
                  ring.matmul(a.rows, right.constant)]
         return c._with(reduce(ring.add, parts, c.rows), spoilt(x.masks | y.masks))
-    brackets = [ring.matmul(a_j - left.parts[-1], b_sum - b_j * k)
+    brackets = [ring.matmul((a_j - left.parts[-1]) * k, b_sum - b_j * k)
                 for a_j, b_j in zip(left.parts[:-1], right.parts, strict=False)]
-    c, = share_offline(x.world, c=(ring.mul(reduce(ring.add, brackets), k), ring))
+    c, = share_offline(x.world, c=(reduce(ring.add, brackets), ring))
     z = ring.matmul(left.constant + a.rows * k, right.constant + b.rows * k)
     return c._with(ring.add(c.rows, z), spoilt(x.masks | y.masks))
 
