@@ -82,8 +82,9 @@ class Ring:
 
     def pack(self, x: np.ndarray) -> bytes:
         """Elements as `nbytes` bytes, little-endian, `width` bytes each."""
-        words = np.ascontiguousarray(x, self.dtype).reshape(-1, 1)
-        return words.view(np.uint8)[:, :self.width].tobytes()
+        words = np.ascontiguousarray(x, self.dtype)
+        return np.ndarray(words.size, f"V{self.width}", words,
+                          strides=self.dtype.itemsize).tobytes()
 
     def unpack(self, payload: bytes, shape: tuple) -> np.ndarray:
         """The inverse of `pack`; raises ValueError for a payload of another size."""
@@ -93,9 +94,8 @@ class Ring:
         if self.width == self.dtype.itemsize:
             return np.frombuffer(payload, self.dtype).reshape(shape)
         padded = bytes(payload) + bytes(self.dtype.itemsize - self.width)
-        words = np.ndarray(prod(shape), self.dtype, padded, strides=self.width).copy()
-        words &= 256**self.width - 1                            # less the next bytes
-        return words.reshape(shape)
+        words = np.ndarray(prod(shape), self.dtype, padded, strides=self.width)
+        return (words & 256**self.width - 1).reshape(shape)     # less the next bytes
 
 
 def is_integer(n: object) -> bool:
