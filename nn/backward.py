@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from math import prod
 from numbers import Number
@@ -20,17 +21,18 @@ Pair = tuple[Value, Any]            # (g, c) means c * g, as in `gradients`
 
 def walk(root: Tensor, seed: Any) -> None:
     """Add the gradient of `root` to each leaf from which it was computed."""
-    collected = {id(root): separated(as_seed(seed, root.shape), 1)}
+    collected = {root: separated(as_seed(seed, root.shape), 1)}
     for tensor in graph(root):
-        g, c = collected.pop(id(tensor))
+        g, c = collected.pop(tensor)
         if not tensor._parents:
             mine = multiplied_out(g, c, tensor.shape)
             tensor.grad = mine if tensor.grad is None else tensor.grad + mine
             continue
         for parent, rule in tensor._parents:
             pair = separated(*rule(g, c))
-            before = collected.get(id(parent))
-            collected[id(parent)] = pair if before is None else added(before, pair)
+            if parent in collected:
+                pair = added(collected[parent], pair)
+            collected[parent] = pair
         tensor._parents = None
 
 
@@ -40,20 +42,27 @@ def graph(root: Tensor) -> list[Tensor]:
     Depth first, operands from left to right, with an explicit stack. `seen` is never
     iterated, so the order depends on the graph alone: it is the same in every process.
     """
-    finished, seen, stack = [], set(), [(root, False)]
+    finished, seen, stack = [], {root}, [(root, links(root))]
     while stack:
-        tensor, done = stack.pop()
-        if done:
+        tensor, left = stack[-1]
+        for parent, _ in left:
+            if parent not in seen:
+                seen.add(parent)
+                stack.append((parent, links(parent)))
+                break
+        else:
             finished.append(tensor)
-        elif id(tensor) not in seen:
-            if tensor._parents is None:
-                raise ValueError(
-                    "backward: part of this graph was already used by a backward pass; "
-                    "run the forward pass again, or add the losses first")
-            seen.add(id(tensor))
-            stack.append((tensor, True))
-            stack.extend((parent, False) for parent, _ in reversed(tensor._parents))
+            stack.pop()
     return finished[::-1]
+
+
+def links(tensor: Tensor) -> Iterator:
+    """Return an iterator over the (operand, rule) pairs of a tensor."""
+    if tensor._parents is None:
+        raise ValueError(
+            "backward: part of this graph was already used by a backward pass; "
+            "run the forward pass again, or add the losses first")
+    return iter(tensor._parents)
 
 
 def as_seed(seed: Any, shape: Shape) -> Value:
@@ -73,7 +82,9 @@ def as_seed(seed: Any, shape: Shape) -> Value:
 
 def separated(g: Value, c: Fraction | float) -> Pair:
     """Move a public number g into c; the pair then holds the number 1, or a value."""
-    return (1, exact(c * exact(g))) if isinstance(g, Number) else (g, exact(c))
+    if not isinstance(g, Number):
+        return g, exact(c)
+    return 1, exact(c if g == 1 else c * exact(g))
 
 
 def added(one: Pair, other: Pair) -> Pair:
