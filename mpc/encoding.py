@@ -72,8 +72,9 @@ def encode(rows: np.ndarray, scale: int, ring: Z2k) -> np.ndarray:
     return ring.from_int(whole * np.int64(scale) + rest)
 
 
+@lru_cache
 def as_scale(ratio):
-    """A whole ratio as an int, which is compared and hashed at no cost."""
+    """A whole ratio as an int, and equal fractions as one: both are found at once."""
     return ratio if ratio.denominator > 1 else ratio.numerator
 
 

@@ -643,7 +643,7 @@ def _rescaling(source, weight, x, unit, k, c) -> tuple:
                            encoding.as_fraction(c), unit)
     divisor = _near(source[0] / scale, unit) if scale >= COARSEST else 0
     has_room = source[0] * Fraction(divisor).denominator <= unit**2 * source[1]
-    return 1 / divisor if divisor and has_room else 0, scale
+    return 1 / divisor if divisor and has_room else 0, as_scale(scale)
 
 
 @lru_cache(typed=True)

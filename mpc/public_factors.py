@@ -29,9 +29,8 @@ def times_number(x, number):
     A gradient at a scale of its own, and so with a coarse `rest`, is an ordinary number
     from here on: the public factor is its last step.
     """
-    product = _times(x, number)
-    ordinary = product.rest % x.unit == 0
-    return product if ordinary else product._with(product.value, rest=x.unit)
+    y = _times(x, number)
+    return y._with(y.value, rest=x.unit) if y.rest % x.unit else y
 
 
 def _times(x, number):
@@ -42,9 +41,10 @@ def _times(x, number):
         return x
     if size * raw_limit(x.ring) < 1:            # nothing is left even of large values
         return x._with(x._number.times(0))
-    part, most = min(abs(p), q), x.unit * max(x.ring.modulus // 64, 1)
+    most = x.unit * max(x.ring.modulus // 64, 1)
     scale, rest = _free_scales(x.scale, x.rest, x.unit, p, q, most)
     if not scale:
+        part = min(abs(p), q)
         if x.scale % x.unit and x.scale > x.unit:       # of a gradient
             x = x._at(x.unit)
         x = x._for_sum() if q == 1 else _at_least_unit(x, _widest(x) // part)

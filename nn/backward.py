@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from math import prod
-from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .shapes import Shape
-from .values import Value, as_number, as_value, exact, is_number
+from .values import NUMBER, Value, as_number, as_value, exact, is_number
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -82,7 +81,7 @@ def as_seed(seed: Any, shape: Shape) -> Value:
 
 def separated(g: Value, c: Fraction | float) -> Pair:
     """Move a public number g into c; the pair then holds the number 1, or a value."""
-    if not isinstance(g, Number):
+    if not isinstance(g, NUMBER):
         return g, exact(c)
     return 1, exact(c if g == 1 else c * exact(g))
 
@@ -94,7 +93,7 @@ def added(one: Pair, other: Pair) -> Pair:
     could exceed the range of a fixed-point type.
     """
     (g, c), (h, d) = one, other
-    if isinstance(g, Number) and isinstance(h, Number):
+    if isinstance(g, NUMBER) and isinstance(h, NUMBER):
         return 1, exact(c + d)
     if c == d:
         return g + h, c
@@ -105,7 +104,7 @@ def added(one: Pair, other: Pair) -> Pair:
 
 def multiplied_out(g: Value, c: Fraction | float, shape: Shape) -> Value:
     """Return c * g for a leaf of `shape`; an array is always a new one."""
-    if isinstance(g, Number):
+    if isinstance(g, NUMBER):
         return np.full(shape, float(c))
     if isinstance(g, np.ndarray):
         return np.asarray(g * float(c))

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 Value = Any             # float64 arrays, fixed-point numbers, or any type like them
+NUMBER = int, float     # the types of a public number, once `as_number` has taken it
 EXACT = 2**53           # float64 represents every integer up to here
 LARGE = "float64 is not exact for integers beyond 2^53; pass smaller ones, or floats"
 
@@ -95,4 +96,5 @@ def exact(number: Any) -> Fraction | float:
             return number
         number = Fraction(repr(float(number)) if isinstance(number, float) else number)
     above, below = number.as_integer_ratio()
-    return number if max(abs(above), below) < 2**128 else float(number)
+    small = -2**128 < above < 2**128 and below < 2**128
+    return number if small else float(number)
