@@ -72,6 +72,12 @@ def encode(rows: np.ndarray, scale: int, ring: Z2k) -> np.ndarray:
     return ring.from_int(whole * np.int64(scale) + rest)
 
 
+@lru_cache
+def as_scale(ratio):
+    """A whole ratio as an int, and equal fractions as one: both are found at once."""
+    return ratio if ratio.denominator > 1 else ratio.numerator
+
+
 @lru_cache(typed=True)      # a program has few factors
 def exact_factor(number) -> Fraction:
     """A public number as the fraction that is meant; a float by its short decimal."""

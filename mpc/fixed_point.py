@@ -37,7 +37,7 @@ import numpy as np
 
 from mpc import encoding, functions, public, sorting
 from mpc.array_functions import ArrayFunctions, joined_last, kept
-from mpc.encoding import Limits, digit_base, encode, real_array
+from mpc.encoding import Limits, as_scale, digit_base, encode, real_array
 from mpc.public import PublicArray, PublicWorld
 from mpc.public_factors import check_size, times_array, times_number
 from mpc.ring import Z2k, is_integer, raw_limit
@@ -53,9 +53,9 @@ def compared(name: str, operation):
     @wraps(operation)
     def run(*operands, **options):
         result = operation(*operands, **options)
-        if not isinstance(result, FixedPoint):
+        if result is NotImplemented:
             return result
-        value = operands[0].value if isinstance(result.value, Local) else result.value
+        value = operands[0].value if name == "get" else result.value
         if isinstance(value, RingArray) and value.world.checked:
             from mpc.audit.checked import compare  # loaded only where it is used
 
@@ -90,14 +90,16 @@ class FixedPoint(ArrayFunctions):
                  weight_scale: int = 1, rest=None, boolean: bool = False):
         self.value, self.base, self.precision = value, base, precision
         self.unit, self.weight_scale = base**precision, weight_scale
-        self.scale = scale or self.unit * weight_scale      # of the raw values
-        self.rest = rest or self.scale      # the scale of an operand, once truncated
+        # the scale of the raw values, and that of an operand, once truncated
+        self.scale = self.unit * weight_scale if scale is None else scale
+        self.rest = self.scale if rest is None else rest
         self.boolean = boolean
         self.source: FixedPoint | None = None       # of which this is a quotient
 
     shape = property(attrgetter("value.shape"))
     ndim = property(attrgetter("value.ndim"))
     ring = property(attrgetter("value.ring"))
+    _scales = property(attrgetter("scale", "weight_scale", "rest"))
     T = property(lambda self: self._moved(self._number.T))
 
     @property
@@ -115,8 +117,10 @@ class FixedPoint(ArrayFunctions):
         return self.value
 
     def _with(self, value, scale=None, weight_scale=None, rest=None, boolean=False):
-        return FixedPoint(value, self.base, self.precision, scale or self.scale,
-                          weight_scale or self.weight_scale, rest or self.rest, boolean)
+        scale, rest = (self.scale if scale is None else scale,
+                       self.rest if rest is None else rest)
+        return FixedPoint(value, self.base, self.precision, scale,
+                          weight_scale or self.weight_scale, rest, boolean)
 
     def _moved(self, value):
         """The same elements, in other places."""
@@ -140,7 +144,7 @@ class FixedPoint(ArrayFunctions):
 
     def _at(self, scale):
         """The same number at another scale: multiplied for free, or truncated."""
-        return self._quotient(Fraction(scale) / self.scale, scale)
+        return self._quotient(Fraction(scale, self.scale), scale)
 
     def _quotient(self, factor, scale):
         result = self._with(public.scaled(self._number, factor), scale, 1, scale)
@@ -149,9 +153,8 @@ class FixedPoint(ArrayFunctions):
 
     def operand(self):
         """Ready for a product: truncated, if that is pending or 1 * 1 had no room."""
-        most = min(self.rest, self.unit * self.weight_scale,
-                   raw_limit(self.ring) / self.unit)
-        return self if self.scale <= most else self._at(min(self.rest, self.unit))
+        scale = _operand_scale(*self._scales, self.unit, raw_limit(self.ring))
+        return self if scale is None else self._at(scale)
 
     def _for_sum(self):
         """At a scale that keeps the full range of products."""
@@ -166,7 +169,7 @@ class FixedPoint(ArrayFunctions):
             raise ValueError(f"finer: weight_scale={shown(weight_scale)} over "
                              f"{self.ring}; take an integer from 1 to {most:.0f}")
         scale = self.unit * int(weight_scale)
-        raw = public.scaled(self._number, scale / Fraction(self.scale))
+        raw = public.scaled(self._number, Fraction(scale, self.scale))
         return self._with(raw, scale, weight_scale, scale)
 
     @partial(compared, "rescaled")
@@ -182,14 +185,10 @@ class FixedPoint(ArrayFunctions):
         fixed = isinstance(weight, FixedPoint) and isinstance(x, FixedPoint)
         if not fixed or weight.weight_scale == 1 or not c:
             return self
-        factor = public.matmul_factor(x.value, self.value) * self.unit
-        scale = gradient_scale(Fraction(weight.scale) / min(x.scale, x.rest) / factor,
-                               encoding.as_fraction(c), self.unit)
         source = self if self.source is None else self.source
-        divisor = _near(source.scale / scale, self.unit) if scale >= COARSEST else 0
-        has_room = (source.scale * Fraction(divisor).denominator
-                    <= self.unit**2 * source.weight_scale)
-        return source._quotient(1 / divisor, scale) if divisor and has_room else self
+        factor, scale = _rescaling(source._scales, weight.scale, x._scales, self.unit,
+                                   public.matmul_factor(x.value, self.value), c)
+        return source._quotient(factor, scale) if factor else self
 
     def _encoded(self, numbers, scale):
         """Public `numbers` at a `scale`, as an operand of this value."""
@@ -241,10 +240,8 @@ class FixedPoint(ArrayFunctions):
         if not isinstance(gradient, FixedPoint) or not encoding.is_number(rate):
             raise TypeError("updated: pass a FixedPoint and a public number")
         _same_format(self, gradient)
-        ratio = encoding.as_fraction(rate)
-        check_size(gradient, abs(float(ratio)))
-        factor = Fraction(self.scale) / gradient.scale * ratio
-        factor = _near(factor, 1) or factor
+        size, factor = _update(self.scale, gradient.scale, rate)
+        check_size(gradient, size)
         if factor.denominator == 1:
             change = public.scaled(gradient.value, factor)
         else:
@@ -267,7 +264,7 @@ class FixedPoint(ArrayFunctions):
     def __mul__(self, other) -> FixedPoint:
         if isinstance(other, (FixedPoint, np.ndarray)):
             return self._product(other, public.multiply)
-        return times_number(self, encoding.exact_factor(other))
+        return times_number(self, other)
 
     __rmul__ = __mul__
 
@@ -320,17 +317,12 @@ class FixedPoint(ArrayFunctions):
         """`op` of two values, truncated first if they would leave too little room."""
         if not isinstance(other, FixedPoint):
             return times_array(self, real_array(other), op)
-        x, y, scale = self, other, self.scale * other.scale
-        if scale > x.unit**2:
-            x, y = x.operand(), y.operand()
-            if x.weight_scale > 1 and y.weight_scale > 1:
-                y = y._at(y.unit)
-            scale = x.scale * y.scale
-        value = op(x._number, y._number)
-        factor = public.matmul_factor(x.value, y.value) if op is public.matmul else 1
-        return x._with(value, scale * factor,
-                       max(x.weight_scale, y.weight_scale) * factor,
-                       min(x.unit, x.rest, y.rest))
+        k = public.matmul_factor(self.value, other.value) if op is public.matmul else 1
+        left, right, *scales = _product_scales(
+            self._scales, other._scales, self.unit, raw_limit(self.ring), k)
+        x = self if left is None else self._at(left)
+        y = other if right is None else other._at(right)
+        return x._with(op(x._number, y.value), *scales)
 
     # ------------------------------------------------------------------ comparisons
 
@@ -357,16 +349,16 @@ class FixedPoint(ArrayFunctions):
         return x * slope, slope
 
     def __ge__(self, other) -> FixedPoint:
-        return _drelu(self.__sub__(other))
+        return _then(self.__sub__(other), FixedPoint.drelu)
 
     def __le__(self, other) -> FixedPoint:
-        return _drelu((-self).__add__(other))
+        return _then((-self).__add__(other), FixedPoint.drelu)
 
     def __lt__(self, other) -> FixedPoint:
-        return _inverted(self.__ge__(other))
+        return _then(self.__ge__(other), FixedPoint.__invert__)
 
     def __gt__(self, other) -> FixedPoint:
-        return _inverted(self.__le__(other))
+        return _then(self.__le__(other), FixedPoint.__invert__)
 
     def __eq__(self, other):
         """[self == other] of each element, as secret as both."""
@@ -428,10 +420,8 @@ class FixedPoint(ArrayFunctions):
     def __and__(self, other) -> FixedPoint:
         other = other if isinstance(other, FixedPoint) else np.asarray(other)
         _check_boolean("&", self, other)
-        return (self * other)._as_boolean()
-
-    def _as_boolean(self):
-        return self._with(self.value, boolean=True)
+        product = self * other
+        return product._with(product.value, boolean=True)
 
     # ------------------------------------------------------------------ NumPy, shapes
 
@@ -521,10 +511,8 @@ class FixedPoint(ArrayFunctions):
         not learn them all numbers are NaN. Rounds: 1, or 2 to everybody; with seals 6,
         and everybody learns them from the workers.
         """
-        if to is None and public.secret(self.value):
-            shown = self._known_to_all()
-        else:
-            shown = self.get(to)
+        to_all = to is None and public.secret(self.value)
+        shown = self._known_to_all() if to_all else self.get(to)
         rows = np.asarray(shown.value.rows)
         if self.scale != 1 or not len(rows):
             return shown.float_precision()
@@ -616,7 +604,56 @@ def concatenate(values: list | tuple, axis: int = 0) -> FixedPoint:
     return values[0]._with(joined, boolean=boolean)
 
 
+# ------------------------------------------------------------------ scales
+#
+# Public numbers alone. A program needs few of them, and the same in each batch.
+
+
 @lru_cache
+def _operand_scale(scale, weight_scale, rest, unit, limit):
+    """The scale to which an operand is truncated; None if it is ready."""
+    ready = scale <= min(rest, unit * weight_scale, limit / unit)
+    return None if ready else min(rest, unit)
+
+
+@lru_cache
+def _product_scales(x, y, unit, limit, k) -> tuple:
+    """The scales to which both operands are truncated, or None, and the product's.
+
+    x and y are the scale, weight_scale and rest of the operands, as the last three are
+    of the product; k is the factor of a matrix product.
+    """
+    cuts = [None, None]
+    if x[0] * y[0] > unit**2:
+        cuts = [_operand_scale(*v, unit, limit) for v in (x, y)]
+        x, y = (v if cut is None else (cut, 1, cut)
+                for v, cut in zip((x, y), cuts, strict=True))
+        if x[1] > 1 and y[1] > 1:
+            cuts[1], y = unit, (unit, 1, unit)
+    return *cuts, as_scale(x[0] * y[0] * k), max(x[1], y[1]) * k, min(unit, x[2], y[2])
+
+
+@lru_cache(typed=True)
+def _rescaling(source, weight, x, unit, k, c) -> tuple:
+    """The factor by which a gradient is rescaled, 0 for none, and its scale.
+
+    `weight` is a scale, `source` and `x` are three each, and c is a public number.
+    """
+    scale = gradient_scale(Fraction(weight) / min(x[0], x[2]) / (k * unit),
+                           encoding.as_fraction(c), unit)
+    divisor = _near(source[0] / scale, unit) if scale >= COARSEST else 0
+    has_room = source[0] * Fraction(divisor).denominator <= unit**2 * source[1]
+    return 1 / divisor if divisor and has_room else 0, as_scale(scale)
+
+
+@lru_cache(typed=True)
+def _update(weight, gradient, rate) -> tuple:
+    """The size of a rate, and the factor of the raw gradient in an update by it."""
+    ratio = encoding.as_fraction(rate)
+    factor = Fraction(weight) / gradient * ratio
+    return abs(float(ratio)), as_scale(_near(factor, 1) or factor)
+
+
 def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
     """The largest scale up to the unit of a g for an update by ``x.T @ g * c``.
 
@@ -629,7 +666,6 @@ def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:
                    d / (1 << (ceil(d) - 1).bit_length()))
 
 
-@lru_cache
 def _near(ratio, largest):
     """`ratio` to within a millionth of it: a whole number if one is so near.
 
@@ -640,23 +676,24 @@ def _near(ratio, largest):
 
 
 def _alike(values):
-    """The same numbers at one scale, which leaves room for their sum."""
+    """The same numbers at one scale, which leaves room for their sum.
+
+    The first one also has the weight_scale and the rest of the sum.
+    """
     values = [v._for_sum() for v in values]
-    weight_scale, scale = min(v.weight_scale for v in values), values[0].scale
-    if any(v.scale != scale for v in values):
+    scales, weight_scales, rests = zip(*[v._scales for v in values], strict=True)
+    scale, weight_scale, rest = scales[0], min(weight_scales), min(rests)
+    if len({*scales}) > 1:
         if any(v.scale % (v.unit * weight_scale) for v in values):
             weight_scale = 1    # else raw values would be multiplied beyond the ring
-        values = [v._at(v.unit * weight_scale) for v in values]
-    rest = min(v.rest for v in values)
-    return [v._with(v.value, None, weight_scale, rest) for v in values]
+        scale = rest = values[0].unit * weight_scale
+        values = [v._at(scale) for v in values]
+    return [values[0]._with(values[0].value, scale, weight_scale, rest), *values[1:]]
 
 
-def _drelu(difference):
-    return difference if difference is NotImplemented else difference.drelu()
-
-
-def _inverted(answer):
-    return answer if answer is NotImplemented else ~answer
+def _then(answer, operation):
+    """The operation on an answer, unless the operands had none."""
+    return answer if answer is NotImplemented else operation(answer)
 
 
 def _check_boolean(sign, *operands):
@@ -667,7 +704,8 @@ def _check_boolean(sign, *operands):
                             "compare first, as in x != 0")
 
 
-def _same_format(*values):
-    x, y = [(v.precision, v.base, v._number.ring.name) for v in values]
+def _same_format(x, y):
+    x, y = ((x.precision, x.base, x._number.ring.name),
+            (y.precision, y.base, y._number.ring.name))
     if x != y:
         raise ValueError(f"fixed point: formats {x} and {y} differ; encode both alike")

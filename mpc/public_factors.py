@@ -14,43 +14,45 @@ too little is truncated first.
 """
 
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
 from mpc import public
-from mpc.encoding import are_whole, as_fraction, digit_base, exact_factor
+from mpc.encoding import are_whole, as_fraction, as_scale, digit_base, exact_factor
 from mpc.ring import raw_limit
 
 
-def times_number(x, c: Fraction):
-    """The FixedPoint `x` times the public number `c`.
+def times_number(x, number):
+    """The FixedPoint `x` times a public number.
 
     A gradient at a scale of its own, and so with a coarse `rest`, is an ordinary number
     from here on: the public factor is its last step.
     """
-    product = _times(x, c)
-    return product._with(product.value, rest=x.unit) if x.rest % x.unit else product
+    y = _times(x, number)
+    return y._with(y.value, rest=x.unit) if y.rest % x.unit else y
 
 
-def _times(x, c):
-    size = abs(float(c))
+def _times(x, number):
+    p, q = as_fraction(number).as_integer_ratio()       # refuses nan
+    size = abs(float(number))
     check_size(x, size)
-    if c == 1 and not x.boolean:
+    if number == 1 and not x.boolean:
         return x
     if size * raw_limit(x.ring) < 1:            # nothing is left even of large values
         return x._with(x._number.times(0))
-    p, q = as_fraction(c).as_integer_ratio()
-    part, most = min(abs(p), q), x.unit * max(x.ring.modulus // 64, 1)
-    scale = _free_scale(x, p, q, most)
+    most = x.unit * max(x.ring.modulus // 64, 1)
+    scale, rest = _free_scales(x.scale, x.rest, x.unit, p, q, most)
     if not scale:
+        part = min(abs(p), q)
         if x.scale % x.unit and x.scale > x.unit:       # of a gradient
             x = x._at(x.unit)
         x = x._for_sum() if q == 1 else _at_least_unit(x, _widest(x) // part)
-        scale = _free_scale(x, p, q, most)
+        scale, rest = _free_scales(x.scale, x.rest, x.unit, p, q, most)
     if scale:
-        return x._with(x._number if p > 0 else -x._number, scale)
+        return x._with(x._number if p > 0 else -x._number, scale, rest=rest)
     if q > 1 and (x.scale * part > _widest(x) or x.scale * q > most):
-        return _by_digits(x, np.float64(c), public.multiply)
+        return _by_digits(x, np.float64(exact_factor(number)), public.multiply)
     return x._with(public.scaled(x._number, Fraction(p)), x.scale * q)
 
 
@@ -68,7 +70,7 @@ def times_array(x, c: np.ndarray, op):
         return _by_digits(x, c, op)
     x = x.operand()
     product = x._with(op(x._number, x._encoded(whole, 1)))
-    return times_number(product, exact_factor(least))
+    return times_number(product, least)
 
 
 def _by_digits(x, c, op):
@@ -100,15 +102,16 @@ def _widest(x):
     return x.unit * x.weight_scale * digit_base(x.unit)
 
 
-def _free_scale(x, p, q, most):
-    """The scale at which the raw value of `x` is x p / q, up to `most`; else None.
+@lru_cache
+def _free_scales(scale, rest, unit, p, q, most) -> tuple:
+    """The scale at which a raw value is x p / q, and the rest; None, if above `most`.
 
     It is a multiple of the unit, or x comes from a gradient at a scale of its own
     (`rescaled_for`).
     """
-    scale = x.scale * Fraction(q, abs(p))
-    free = (scale % x.unit == 0 or x.rest % x.unit) and scale <= most
-    return (scale if scale.denominator > 1 else scale.numerator) if free else None
+    scale, coarse = scale * Fraction(q, abs(p)), rest % unit
+    free = (scale % unit == 0 or coarse) and scale <= most
+    return (as_scale(scale), unit if coarse else rest) if free else (None, None)
 
 
 def _at_least_unit(x, most=0):

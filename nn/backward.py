@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from math import prod
-from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .shapes import Shape
-from .values import Value, as_number, as_value, exact, is_number
+from .values import NUMBER, Value, as_number, as_value, exact, is_number
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -20,17 +20,18 @@ Pair = tuple[Value, Any]            # (g, c) means c * g, as in `gradients`
 
 def walk(root: Tensor, seed: Any) -> None:
     """Add the gradient of `root` to each leaf from which it was computed."""
-    collected = {id(root): separated(as_seed(seed, root.shape), 1)}
+    collected = {root: separated(as_seed(seed, root.shape), 1)}
     for tensor in graph(root):
-        g, c = collected.pop(id(tensor))
+        g, c = collected.pop(tensor)
         if not tensor._parents:
             mine = multiplied_out(g, c, tensor.shape)
             tensor.grad = mine if tensor.grad is None else tensor.grad + mine
             continue
         for parent, rule in tensor._parents:
             pair = separated(*rule(g, c))
-            before = collected.get(id(parent))
-            collected[id(parent)] = pair if before is None else added(before, pair)
+            if parent in collected:
+                pair = added(collected[parent], pair)
+            collected[parent] = pair
         tensor._parents = None
 
 
@@ -40,20 +41,27 @@ def graph(root: Tensor) -> list[Tensor]:
     Depth first, operands from left to right, with an explicit stack. `seen` is never
     iterated, so the order depends on the graph alone: it is the same in every process.
     """
-    finished, seen, stack = [], set(), [(root, False)]
+    finished, seen, stack = [], {root}, [(root, links(root))]
     while stack:
-        tensor, done = stack.pop()
-        if done:
+        tensor, left = stack[-1]
+        for parent, _ in left:
+            if parent not in seen:
+                seen.add(parent)
+                stack.append((parent, links(parent)))
+                break
+        else:
             finished.append(tensor)
-        elif id(tensor) not in seen:
-            if tensor._parents is None:
-                raise ValueError(
-                    "backward: part of this graph was already used by a backward pass; "
-                    "run the forward pass again, or add the losses first")
-            seen.add(id(tensor))
-            stack.append((tensor, True))
-            stack.extend((parent, False) for parent, _ in reversed(tensor._parents))
+            stack.pop()
     return finished[::-1]
+
+
+def links(tensor: Tensor) -> Iterator:
+    """Return an iterator over the (operand, rule) pairs of a tensor."""
+    if tensor._parents is None:
+        raise ValueError(
+            "backward: part of this graph was already used by a backward pass; "
+            "run the forward pass again, or add the losses first")
+    return iter(tensor._parents)
 
 
 def as_seed(seed: Any, shape: Shape) -> Value:
@@ -73,7 +81,9 @@ def as_seed(seed: Any, shape: Shape) -> Value:
 
 def separated(g: Value, c: Fraction | float) -> Pair:
     """Move a public number g into c; the pair then holds the number 1, or a value."""
-    return (1, exact(c * exact(g))) if isinstance(g, Number) else (g, exact(c))
+    if not isinstance(g, NUMBER):
+        return g, exact(c)
+    return 1, exact(c if g == 1 else c * exact(g))
 
 
 def added(one: Pair, other: Pair) -> Pair:
@@ -83,7 +93,7 @@ def added(one: Pair, other: Pair) -> Pair:
     could exceed the range of a fixed-point type.
     """
     (g, c), (h, d) = one, other
-    if isinstance(g, Number) and isinstance(h, Number):
+    if isinstance(g, NUMBER) and isinstance(h, NUMBER):
         return 1, exact(c + d)
     if c == d:
         return g + h, c
@@ -94,7 +104,7 @@ def added(one: Pair, other: Pair) -> Pair:
 
 def multiplied_out(g: Value, c: Fraction | float, shape: Shape) -> Value:
     """Return c * g for a leaf of `shape`; an array is always a new one."""
-    if isinstance(g, Number):
+    if isinstance(g, NUMBER):
         return np.full(shape, float(c))
     if isinstance(g, np.ndarray):
         return np.asarray(g * float(c))

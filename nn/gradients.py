@@ -20,13 +20,12 @@ Values are opaque: code here branches on shapes and types, never on content.
 from __future__ import annotations
 
 from math import prod
-from numbers import Number
 
 import numpy as np
 
 from .moves import Rule, Unary, reshaped
 from .shapes import Axis, axes_of, shape_of
-from .values import Value, exact
+from .values import NUMBER, Value, exact
 
 Binary = tuple[Value, Rule, Rule]
 
@@ -39,7 +38,7 @@ def unbroadcast(g, full, shape):
     Broadcasting took the operand from `shape` to `full`, the shape of the result.
     The sum of a number is the number times the count of its copies.
     """
-    if isinstance(g, Number):
+    if isinstance(g, NUMBER):
         operand = (1,) * (len(full) - len(shape)) + shape
         return g * prod(n for n, m in zip(full, operand, strict=True) if m == 1)
     if g.shape != full:                       # number * b, where b itself was broadcast
@@ -67,7 +66,7 @@ def turned(x):
 
 def filled(g, shape):
     """Write out the shape of `g`: the number 1 becomes a public array of ones."""
-    return np.full(shape, g, dtype=np.float64) if isinstance(g, Number) else g
+    return np.full(shape, g, dtype=np.float64) if isinstance(g, NUMBER) else g
 
 
 # ---- element by element, with broadcasting
@@ -104,7 +103,7 @@ def divide(a: Value, b: Value) -> Unary | Binary:
 
     Fixed-point types divide by public numbers only.
     """
-    if isinstance(b, Number):
+    if isinstance(b, NUMBER):
         if b == 0:
             raise ZeroDivisionError("divide: by the number 0; take another")
         return a / b, lambda g, c: (g, c / exact(b))
@@ -179,7 +178,7 @@ def sum_over(x: Value, axis: Axis, keepdims: bool) -> Unary:
     ones = [1 if i in axes else n for i, n in enumerate(x.shape)]
 
     def rule(g, c):
-        if isinstance(g, Number):
+        if isinstance(g, NUMBER):
             return g, c
         return reshaped(g, ones) + np.zeros(x.shape), c     # repeats without a product
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from numbers import Number
 from typing import Any
 
 import numpy as np
 
 from .shapes import Shape
-from .values import Value
+from .values import NUMBER, Value
 
 Rule = Callable[[Value, Any], tuple[Value, Any]]
 Unary = tuple[Value, Rule]
@@ -27,7 +26,7 @@ def reshaped(x, shape):
 def reshape(x: Value, shape: Shape) -> Unary:
     """y = x in another shape:  dx = g in the shape of x."""
     return reshaped(x, shape), lambda g, c: (
-        g if isinstance(g, Number) else reshaped(g, x.shape), c)
+        g if isinstance(g, NUMBER) else reshaped(g, x.shape), c)
 
 
 def transpose(x: Value, axes: tuple | None) -> Unary:
@@ -35,10 +34,10 @@ def transpose(x: Value, axes: tuple | None) -> Unary:
     if len(x.shape) < 2:
         return x, lambda g, c: (g, c)
     if axes is None:
-        return x.T, lambda g, c: (g if isinstance(g, Number) else g.T, c)
+        return x.T, lambda g, c: (g if isinstance(g, NUMBER) else g.T, c)
     back = tuple(int(i) for i in np.argsort(axes))
     return x.transpose(axes), lambda g, c: (
-        g if isinstance(g, Number) else g.transpose(back), c)
+        g if isinstance(g, NUMBER) else g.transpose(back), c)
 
 
 def join(*values: Value, axis: int) -> tuple:
@@ -49,7 +48,7 @@ def join(*values: Value, axis: int) -> tuple:
 
     def part(start, end):
         return lambda g, c: (
-            g if isinstance(g, Number) else g[at + (slice(start, end),)], c)
+            g if isinstance(g, NUMBER) else g[at + (slice(start, end),)], c)
 
     return (y, *map(part, [0, *ends[:-1]], ends))
 
@@ -65,7 +64,7 @@ def placed(g, key, shape):
     NumPy writes into an array. Other types cannot be written to: each of their elements
     is the sum of a run of g in the order of positions, a difference of cumulated sums.
     """
-    if isinstance(g, (Number, np.ndarray)):
+    if isinstance(g, (*NUMBER, np.ndarray)):
         zeros = np.zeros(shape)
         np.add.at(zeros, key, g)
         return zeros

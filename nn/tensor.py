@@ -19,7 +19,7 @@ from mpc.array_functions import ArrayFunctions, joined_last, kept
 from . import gradients, moves
 from .backward import walk
 from .refusals import Refusals
-from .shapes import Axis, Shape, axes_of, shape_from
+from .shapes import Axis, axes_of, shape_from, shape_of
 from .values import as_number, as_value, is_number, one_hot
 
 Operator = Callable[["Tensor", Any], "Tensor"]
@@ -42,9 +42,8 @@ def _function(name: str) -> Callable[[Tensor], Tensor]:
 def _comparison(sign: str) -> Operator:
     """Return a method that compares values; its answers, 0 or 1, have no gradient."""
     def compare(self, other):
-        x, y = (v.value if isinstance(v, Tensor) else v
-                for v in (self, _operand(other, sign)))
-        answer = getattr(operator, sign)(x, y)
+        y = other.value if isinstance(other, Tensor) else _constant(other, sign)
+        answer = getattr(operator, sign)(self.value, y)
         return _plain(answer.astype(np.float64) if hasattr(answer, "astype")
                       else answer)
     return compare
@@ -75,13 +74,8 @@ class Tensor(Refusals, ArrayFunctions):
         self.grad: Any = None
         self._parents: Any = ()     # (operand, rule) pairs; None after a backward pass
 
-    @property
-    def shape(self) -> Shape:
-        return self.value.shape
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
+    shape = property(operator.attrgetter("value.shape"))
+    ndim = property(lambda self: len(self.shape))
 
     @property
     def is_parameter(self) -> bool:
@@ -238,8 +232,8 @@ class Tensor(Refusals, ArrayFunctions):
 
 def _matmul(a, b):
     """Return ``a @ b``; a vector is a row on the left, and a column on the right."""
-    a, b = (x if isinstance(x, Tensor) else _operand(x, "matmul") for x in (a, b))
-    left, right = (len(getattr(x, "shape", ())) == 1 for x in (a, b))
+    a, b = (x if isinstance(x, Tensor) else _constant(x, "matmul") for x in (a, b))
+    left, right = len(shape_of(a)) == 1, len(shape_of(b)) == 1
     y = _apply(gradients.matmul, a.reshape(1, -1) if left else a,
                b.reshape(-1, 1) if right else b)
     shape = y.shape[:-2] + y.shape[-2:-1] * (not left) + y.shape[-1:] * (not right)
@@ -261,22 +255,22 @@ def as_tensor(x: Any) -> Tensor:
 
 def _apply(operation, *operands, **options):
     """Run a function of `gradients`; link its result to operands needing a gradient."""
-    operands = [_operand(x, operation.__name__) for x in operands]
-    values = [x.value if isinstance(x, Tensor) else x for x in operands]
+    values = [x.value if isinstance(x, Tensor) else _constant(x, operation.__name__)
+              for x in operands]
     value, *rules = operation(*values, **options)
-    parents = tuple((x, rule) for x, rule in zip(operands, rules, strict=False)
-                    if isinstance(x, Tensor) and x.requires_grad)
-    return _plain(value, parents)
+    parents = [(x, rule) for x, rule in zip(operands, rules, strict=False)
+               if isinstance(x, Tensor) and x.requires_grad]
+    return _plain(value, tuple(parents))
 
 
-def _operand(x, operation):
-    """Return `x` as a Tensor, a public number, or a value with a shape."""
+def _constant(x, operation):
+    """Return an operand that is no Tensor: a public number, or a value of a shape."""
     if is_number(x):
         return as_number(x, operation)
     if not hasattr(x, "shape"):
         raise TypeError(f"Tensor: cannot {operation} a {type(x).__name__}; "
                         "pass a Tensor, a number or an array")
-    return x if isinstance(x, Tensor) else as_value(x, operation)
+    return as_value(x, operation)
 
 
 def _public_index(key):

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 Value = Any             # float64 arrays, fixed-point numbers, or any type like them
+NUMBER = int, float     # the types of a public number, once `as_number` has taken it
 EXACT = 2**53           # float64 represents every integer up to here
 LARGE = "float64 is not exact for integers beyond 2^53; pass smaller ones, or floats"
 
@@ -57,7 +58,7 @@ def is_number(x: Any) -> bool:
     """Is `x` a single number, or an array without axes?"""
     if getattr(x, "ndim", 0) or isinstance(x, np.ma.MaskedArray):
         return False
-    return isinstance(x, (Number, np.generic, np.ndarray))
+    return isinstance(x, (int, float, Number, np.generic, np.ndarray))
 
 
 def as_number(x: Any, caller: str, finite: bool = False) -> int | float:
@@ -66,14 +67,15 @@ def as_number(x: Any, caller: str, finite: bool = False) -> int | float:
     `finite` also refuses bools, infinities and nan.
     """
     x = x.item() if is_number(x) and hasattr(x, "item") else x
-    if not isinstance(x, Real) or finite and isinstance(x, bool):
+    if not isinstance(x, (int, float, Real)) or finite and isinstance(x, bool):
         raise TypeError(f"{caller}: a {type(x).__name__} is not a real number; "
                         "pass an int or a float")
-    if isinstance(x, Integral) and abs(int(x)) > EXACT:
+    number = int(x) if isinstance(x, Integral) else float(x)
+    if isinstance(number, int) and abs(number) > EXACT:
         raise ValueError(f"{caller}: {LARGE}")
-    if finite and not isfinite(x):
-        raise ValueError(f"{caller}: {float(x)} is not finite; pass a finite number")
-    return int(x) if isinstance(x, Integral) else float(x)
+    if finite and not isfinite(number):
+        raise ValueError(f"{caller}: {number} is not finite; pass a finite number")
+    return number
 
 
 def one_hot(x: Value) -> Value:
@@ -93,5 +95,6 @@ def exact(number: Any) -> Fraction | float:
         if not isfinite(number):
             return number
         number = Fraction(repr(float(number)) if isinstance(number, float) else number)
-    small = max(abs(number.numerator), number.denominator) < 2**128
+    above, below = number.as_integer_ratio()
+    small = -2**128 < above < 2**128 and below < 2**128
     return number if small else float(number)
