@@ -116,10 +116,8 @@ def joined(shares: list, axis: int) -> dict:
 
 def hiding(share) -> list:
     """The coins that hide `share`; raises `MaskReused` if they do not."""
-    newest = None
-    for mask, use in share.masks.items():
-        if use.factor != 0 and (newest is None or mask.counter > newest.counter):
-            newest = mask
+    left = [mask for mask, use in share.masks.items() if use.factor != 0]
+    newest = max(left, key=lambda mask: mask.counter, default=None)
     coins = [newest] if newest and share.masks[newest].whole else list(share.masks)
     for mask in coins:
         if gcd(share.masks[mask].factor or 0, share.ring.characteristic) != 1:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import weakref
 from math import prod
 from operator import attrgetter
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from mpc import masks
 from mpc.ring import Bits, Ring, Z2k, is_integer
 
 SHARE, COMMON = "share", "common"       # kinds of value; the third is `local(role)`
+Array = TypeVar("Array", bound="RingArray")
 PLAIN = {int, type(None), type(...)}            # in an index, and ends of slices
 PLACES = int, np.integer, list, np.ndarray      # in an index, beside these
 
@@ -42,11 +44,8 @@ class RingArray:
     """
 
     def __init__(self, world, ring: Ring, rows: np.ndarray, masks=None):
-        try:
-            fits = rows.dtype == ring.dtype and rows.ndim > 0
-        except AttributeError:
-            fits = False
-        if not fits:
+        array = isinstance(rows, np.ndarray) and rows.ndim
+        if not array or rows.dtype != ring.dtype:
             raise TypeError(f"{type(self).__name__}: {shown(rows)} came, not elements "
                             f"of {ring} ({ring.dtype}) with an axis of holders")
         self.world, self.ring, self.masks = world, ring, masks or {}
@@ -286,7 +285,7 @@ def _positions(key):
     return key
 
 
-def aligned(x: RingArray, y: RingArray) -> tuple[RingArray, RingArray]:
+def aligned(x: Array, y: Array) -> tuple[Array, Array]:
     """Views of both with equally many axes, so that their rows broadcast."""
     if x.ndim != y.ndim:
         n = max(x.ndim, y.ndim)

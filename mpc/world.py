@@ -206,6 +206,7 @@ class World:
     def _deal(self, ring, shape, name):
         """The rows of a random number at the workers here, and all at the provider."""
         drawn = np.concatenate(self._draw(self._dealt, ring, shape, name))
+        drawn.flags.writeable = False       # two holders may see one array
         if self.roles[-1] not in self.here:
             return drawn, np.zeros((0, len(self._workers), *shape), ring.dtype)
         own = drawn if len(self._places) == len(drawn) else drawn[self._places]
@@ -224,8 +225,8 @@ class World:
         for (plus, minus), coins in zip(pairs, drawn, strict=True):
             rows[plus] = ring.add(rows[plus], coins)
             rows[minus] = ring.sub(rows[minus], coins)
-        rows = np.concatenate([*rows.values()])
-        return self._remember(self._share(ring, rows), name)
+        own = np.concatenate([*rows.values()])
+        return self._remember(self._share(ring, own), name)
 
     # ------------------------------------------------------------------ verbs
 
@@ -252,11 +253,8 @@ class World:
         kind, n = self._local[owner], int(owner in self.here)
         for name, (value, ring) in values.items():
             value = self._unwrap(value, kind)
-            try:
-                fits = value.shape[:1] == (n,) and value.dtype == ring.dtype
-            except AttributeError:
-                fits = False
-            if not fits:
+            typed = isinstance(value, np.ndarray) and isinstance(ring, Ring)
+            if not typed or value.shape[:1] != (n,) or value.dtype != ring.dtype:
                 raise ValueError(f"share: {shown((value, ring))} came; pass a ring and "
                                  f"its elements ({n}, *shape), like private_input()")
             held[name] = value, ring
@@ -402,7 +400,7 @@ class World:
         self.ledger.add_round(self.counter, [
             (src, dst, name, ring.name, rows.shape[1:], ring.nbytes(rows.shape[1:]))
             for src, dst, name, ring, rows in sent])
-        if self._link is None:          # a simulation: all roles are here
+        if self.here == self.roles:         # a simulation
             return {(src, dst, name): rows for src, dst, name, _, rows in messages}
         header = self._header(messages)
         for src, dst, _, ring, rows in sent:
