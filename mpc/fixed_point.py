@@ -220,7 +220,7 @@ class FixedPoint(ArrayFunctions):
     @partial(_operator, "-")
     def __sub__(self, other) -> FixedPoint:
         x, y = self._pair(other)
-        return x._with(public.add(x.value, -y))
+        return x._with(public.subtract(x.value, y))
 
     def __rsub__(self, other) -> FixedPoint:
         result = -self + other
@@ -246,7 +246,7 @@ class FixedPoint(ArrayFunctions):
             change = public.scaled(gradient.value, factor)
         else:
             change = (gradient * rate)._at(self.unit)._at(self.scale).value
-        return self._with(public.add(self.value, -change))
+        return self._with(public.subtract(self.value, change))
 
     @partial(compared, "sum")
     def sum(self, axis=None, keepdims: bool = False) -> FixedPoint:

@@ -63,6 +63,10 @@ def add(x: RingArray, y: RingArray) -> RingArray:
     return x.plus(y.rows) if secret(x) else y.plus(x.rows)
 
 
+def subtract(x: RingArray, y: RingArray) -> RingArray:
+    return x - y if secret(x) == secret(y) else add(x, -y)
+
+
 def open_all(*values: RingArray) -> None:
     """Open the secret ones in one round, for products and quotients that follow."""
     secrets = [x for x in values if secret(x)]

@@ -122,7 +122,7 @@ def clip_factors(values: list[tuple], clip: Clip):
     both = concatenate([squares(inputs, clip.unit).plus(clip.unit),
                         squares(gradients, clip.unit)])
     large = at_least(both, [isqrt(both.ring.modulus // 8 // k) + 1])[0]
-    both = public.add(both, -public.multiply(large, both))
+    both = public.subtract(both, public.multiply(large, both))
     n = public.multiply(both[:k], both[k:]).sum(0)
     n = public.add(n, large.sum(0).times(ends[-1] + 1))
     bits = at_least(-n, [-end for end in ends])         # [N <= end]: a run of ones
@@ -209,7 +209,7 @@ class NoisyStep:
         public.open_all(*(change for change, _ in changes))
         for parameter, (change, q) in zip(parameters, changes, strict=True):
             w, change = parameter.value, public.scaled(change, Fraction(1, q))
-            parameter.value = w._with(public.add(w.value, -change))
+            parameter.value = w._with(public.subtract(w.value, change))
 
     def _noise(self, total):
         """Integers on the lattice of a sum: dealt, or one array from each worker."""
