@@ -248,11 +248,11 @@ def shown(event: Event) -> list[list[str]]:
 
 def table(messages: Sequence[Message]) -> str:
     """The rows of a table of the messages: what everybody knows, without a number."""
-    rows = ["<tr><th>round<th>from<th>to<th>message<th>protocol<th>bytes"]
+    rows = ["<tr><th>round<th>from<th>to<th>message<th>bytes<th>protocol"]
     for m in messages:
         texts = (f"{m.round}{', offline' if m.offline else ''}",
                  m.src.replace("_", " "), m.dst.replace("_", " "), m.name,
-                 m.path or "outside of protocols", f"{m.nbytes:,}")
+                 f"{m.nbytes:,}", m.path or "outside of protocols")
         rows.append("<tr>" + "".join(f"<td>{html.escape(text)}" for text in texts))
     return "\n".join(rows)
 
@@ -274,10 +274,10 @@ def page(name: str, back: str = "") -> str:
         del own["details"]
         events.append(own)
     title = str(LESSONS[name][0].__doc__)
-    data = {"ring": str(world.ring), "top": f"{world.ring.modulus - 1:,}",
-            "parties": pictures.columns(world.ledger.messages), "events": events}
+    data = {"parties": pictures.columns(world.ledger.messages), "events": events}
     template = resources.files("mpc.course").joinpath("play.html").read_text("utf-8")
     parts = {"TITLE": html.escape(title), "BACK": back,
+             "RING": f"{world.ring}, the numbers from 0 to {world.ring.modulus - 1:,}",
              "TABLE": table(world.ledger.messages),
              "DATA": json.dumps(data, separators=(",", ":")).replace("</", r"<\/")}
     for place, text in parts.items():

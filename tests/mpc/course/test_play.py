@@ -292,8 +292,11 @@ def test_without_javascript_a_table_lists_the_messages_and_no_number(opened):
     text = page.locator(".plain").inner_text()
     rows = [line.split("\t") for line in text.splitlines()[1:] if line.strip()]
     due = [[f"{m.round}{', offline' * m.offline}", m.src.replace("_", " "),
-            m.dst.replace("_", " "), m.name, m.path or "outside of protocols",
-            f"{m.nbytes:,}"] for m in play.record("relu").ledger.messages]
+            m.dst.replace("_", " "), m.name, f"{m.nbytes:,}",
+            m.path or "outside of protocols"]
+           for m in play.record("relu").ledger.messages]
+    assert "in the ring Z_2^8, the numbers from 0 to 255." in " ".join(
+        page.locator("body").inner_text().split())
     assert [[cell.strip() for cell in row] for row in rows] == due
     assert not page.locator("main").is_visible()
 
