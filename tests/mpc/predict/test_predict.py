@@ -233,7 +233,7 @@ def test_under_mpi_each_role_reads_only_its_own_and_the_owner_prints(
     ("--model nowhere.npz test:0", "server: predict: load: nowhere.npz: no such file"),
     ("--model {model} nowhere.png", "alice: predict: nowhere.png: no such file"),
     ("--model {model}", "alice: predict: no picture; name one"),
-    ("--model {model} test:0 --owner carol", "ROLE: predict: --owner carol: no worker")])
+    ("--model {model} test:0 --owner carol", "ROLE: predict: --owner carol: no")])
 def test_under_mpi_bad_input_ends_in_one_line(model, text, said):
     """ROLE: each role refuses these words, and whichever is first is heard."""
     status, out, err = Started(words(text.format(model=model), 4)).ends()
