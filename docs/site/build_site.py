@@ -40,6 +40,7 @@ class Sources:
 
     def __init__(self, folder: Path):
         self.folder, self.linked = folder, set()
+        self.played: dict[str, Path] = {}       # players, and the chapters with them
         self.readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
     def write(self, path, text: str) -> None:
@@ -119,6 +120,7 @@ class Sources:
                 alt = re.sub(r"[*`$\\]", "", figures[i])
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
             if played := re.search(r'play\.show\("(\w+)"\)', cell.source):
+                self.played.setdefault(played[1], page_of(file))
                 notebook.cells.append(nbformat.v4.new_markdown_cell(
                     f'<a href="../play/{played[1]}.html">On a page of its own</a>'))
         self.write(page_of(file), nbformat.writes(notebook))
@@ -201,12 +203,17 @@ def toctree(pages, caption: str) -> str:
 def main(folder: str) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         sources, trees = Path(temporary, "sources"), Path(temporary, "trees")
-        Sources(sources).write_all()
+        site = Sources(sources)
+        site.write_all()
         status = build_main(["-q", "-W", "--keep-going", "-j", "2", "-c", str(HERE),
                              "-d", str(trees), str(sources), folder])
     for name in play.LESSONS:
         place = Path(folder, "play", f"{name}.html")
-        place.write_text(play.page(name), encoding="utf-8")
+        links = {"All players": "index.html", "The course": "../notebooks/README.html"}
+        if chapter := site.played.get(name):
+            links["The chapter"] = f"../{chapter.with_suffix('.html')}"
+        back = " · ".join(f'<a href="{to}">{text}</a>' for text, to in links.items())
+        place.write_text(play.page(name, f"<p>{back}</p>\n"), encoding="utf-8")
     return status
 
 

@@ -13,7 +13,7 @@ bits. Keys, exponents and masks are arguments, so that a test can enumerate them
 parties are semi-honest, and nothing here defends against timing.
 
 Sources: Chou and Orlandi, LATINCRYPT 2015; Gilboa, CRYPTO 1999; Paillier, EUROCRYPT
-1999; Boyle, Gilboa and Ishai, CCS 2016.
+1999; Boyle, Gilboa and Ishai, CCS 2016; Boyle et al., EUROCRYPT 2021.
 """
 
 from __future__ import annotations
@@ -194,17 +194,56 @@ def states_to(key: PointKey, x: int) -> list[tuple[bytes, int]]:
     return states
 
 
+class ComparisonKey(NamedTuple):
+    """One worker's share of the function [x < bound]."""
+
+    point: PointKey             # of the function [x = bound]
+    values: list                # corrections of each level: (left value, right value)
+
+
+def comparison_keys(bound: int, depth: int,
+                    seeds: Sequence[bytes]) -> list[ComparisonKey]:
+    """Keys of alice and bob for the function that is 1 below `bound` and else 0.
+
+    Each node of the tree has a value, too, one more random bit, and a worker adds up
+    (XOR) the values on its way. Off the path to the bound both trees are equal, so the
+    values of alice and bob cancel. The corrections make them cancel on the path and at
+    its siblings as well, except at a left sibling: every x under it is below the bound,
+    so there they add up to 1. (The paper carries a sum along the path and so needs one
+    bit for each level, not two, and another one at the end.)
+    """
+    keys = point_keys(bound, depth, seeds)
+    paths = zip(*(states_to(key, bound)[:-1] for key in keys), strict=True)
+    values = []
+    for level, ((seed, _), (other, _)) in enumerate(paths):
+        turn = bound >> (depth - 1 - level) & 1
+        pairs = zip(_grow(seed), _grow(other), strict=True)
+        left, right = (one[2] ^ its[2] for one, its in pairs)
+        values.append((left ^ turn, right))
+    return [ComparisonKey(key, values) for key in keys]
+
+
+def is_below(key: ComparisonKey, x: int) -> int:
+    """A worker's XOR share of [x < bound], without a message."""
+    share = 0
+    for level, (seed, bit) in enumerate(states_to(key.point, x)[:-1]):
+        turn = x >> (len(key.values) - 1 - level) & 1
+        share ^= _grow(seed)[turn][2] ^ bit & key.values[level][turn]
+    return share
+
+
 def _grow(seed):
-    """Two children (seed, bit) of a node."""
+    """Two children (seed, bit, value) of a node."""
     out = hashlib.shake_128(seed).digest(2 * len(seed) + 1)
-    n = len(seed)
-    return (out[:n], out[-1] & 1), (out[n:-1], out[-1] >> 1 & 1)
+    n, bits = len(seed), out[-1]
+    return ((out[:n], bits & 1, bits >> 2 & 1),
+            (out[n:-1], bits >> 1 & 1, bits >> 3 & 1))
 
 
 def _step(state, correction, turn):
     """The child of a node, corrected if the bit of the node is 1."""
     seed, bit = state
-    child, flag = _grow(seed)[turn]
+    child, flag, _ = _grow(seed)[turn]
     if not bit:
         return child, flag
     return _xor(child, correction[0]), flag ^ correction[1 + turn]

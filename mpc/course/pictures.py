@@ -144,7 +144,7 @@ def _tick_at_the_data(axis, places, most=12):
     for place in others:
         last, label = max(chosen), _label(place)
         gap = math.log(place / last) / math.log(others[-1] / first)
-        if gap > 0.015 + 0.007 * (len(chosen[last]) + len(label)):
+        if gap > 0.015 + 0.0075 * (len(chosen[last]) + len(label)):
             chosen[place] = label
     axis.set_xticks(list(chosen), list(chosen.values()))
     axis.minorticks_off()

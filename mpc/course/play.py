@@ -34,7 +34,7 @@ import nn
 from mpc import beaver, carry_tree, comparison, securenn, truncation
 from mpc.audit.views import Watched
 from mpc.course import pictures
-from mpc.ledger import Contract
+from mpc.ledger import Contract, Message
 from mpc.ring import Bits, Ring, Zm, bits_of, prime_above
 from mpc.securenn import CompareCoins, private_compare
 from mpc.train_mnist import console
@@ -246,8 +246,22 @@ def shown(event: Event) -> list[list[str]]:
     return [[form.format(v) for v in row[:COLUMNS]] for row in table[:ROWS]]
 
 
-def page(name: str) -> str:
-    """The HTML page that plays the lesson `name`."""
+def table(messages: Sequence[Message]) -> str:
+    """The rows of a table of the messages: what everybody knows, without a number."""
+    rows = ["<tr><th>round<th>from<th>to<th>message<th>bytes<th>protocol"]
+    for m in messages:
+        texts = (f"{m.round}{', offline' if m.offline else ''}",
+                 m.src.replace("_", " "), m.dst.replace("_", " "), m.name,
+                 f"{m.nbytes:,}", m.path or "outside of protocols")
+        rows.append("<tr>" + "".join(f"<td>{html.escape(text)}" for text in texts))
+    return "\n".join(rows)
+
+
+def page(name: str, back: str = "") -> str:
+    """The HTML page that plays the lesson `name`; `back` is HTML above it, for links.
+
+    Without JavaScript the page shows a table of the messages.
+    """
     world = record(name)
     last, events = len(world.ledger.messages), []
     for event in world.events:
@@ -260,11 +274,15 @@ def page(name: str) -> str:
         del own["details"]
         events.append(own)
     title = str(LESSONS[name][0].__doc__)
-    data = {"ring": str(world.ring), "top": f"{world.ring.modulus - 1:,}",
-            "parties": pictures.columns(world.ledger.messages), "events": events}
+    data = {"parties": pictures.columns(world.ledger.messages), "events": events}
     template = resources.files("mpc.course").joinpath("play.html").read_text("utf-8")
-    return template.replace("TITLE", html.escape(title)).replace(
-        "DATA", json.dumps(data, separators=(",", ":")).replace("</", r"<\/"))
+    parts = {"TITLE": html.escape(title), "BACK": back,
+             "RING": f"{world.ring}, the numbers from 0 to {world.ring.modulus - 1:,}",
+             "TABLE": table(world.ledger.messages),
+             "DATA": json.dumps(data, separators=(",", ":")).replace("</", r"<\/")}
+    for place, text in parts.items():
+        template = template.replace(place, text)
+    return template
 
 
 class Player:

@@ -17,3 +17,13 @@ for (const opening of ["mouseover", "focusin"])
     const beyond = tip.getBoundingClientRect().right - document.documentElement.clientWidth;
     if (beyond > -8) tip.style.left = `${-beyond - 8}px`;
   });
+// A picture that is shown smaller than it is opens at its own size.
+addEventListener("load", () => {
+  for (const picture of document.querySelectorAll(".cell_output > img")) {
+    if (picture.naturalWidth < 1.1 * picture.width) continue;
+    const link = document.createElement("a");
+    link.href = picture.src;
+    picture.replaceWith(link);
+    link.append(picture);
+  }
+});

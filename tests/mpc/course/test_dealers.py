@@ -124,6 +124,29 @@ def test_two_trees_differ_on_the_path_alone():
             assert (seed != other) == on_path == (bit != its)
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 6])
+def test_comparison_keys_share_a_comparison(depth):
+    """Each bound with each x, under two pairs of seeds."""
+    for bound, i in product(range(2**depth), range(2)):
+        keys = dealers.comparison_keys(bound, depth, [hashed(i, 0), hashed(i, 1)])
+        for x in range(2**depth):
+            shares = [dealers.is_below(key, x) for key in keys]
+            assert shares[0] ^ shares[1] == (x < bound), (bound, x)
+
+
+def test_bits_of_a_comparison_key_and_of_a_share_are_fair():
+    """A statistic over many seeds, no proof: one key alone shows coin tosses."""
+    ones, shares = np.zeros((2, 4, 2)), np.zeros((2, 16))
+    for i in range(400):
+        for which, bound in enumerate((0, 15)):
+            seeds = [hashed(i, side) for side in (0, 1)]
+            key = dealers.comparison_keys(bound, 4, seeds)[0]
+            ones[which] += key.values
+            shares[which] += [dealers.is_below(key, x) for x in range(16)]
+    assert np.all(np.abs(ones - 200) < 4 * 10)      # four deviations
+    assert np.all(np.abs(shares - 200) < 4 * 10)
+
+
 def test_a_key_has_the_same_size_and_fair_bits_for_every_place():
     """A statistic over many seeds, no proof: bits of corrections are coin tosses."""
     ones = np.zeros((2, 4, 2))

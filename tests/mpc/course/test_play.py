@@ -157,6 +157,12 @@ def test_the_page_is_one_file_that_loads_nothing(name):
     assert play.page(name) == text          # the same masks in every build
 
 
+def test_a_link_back_stands_in_the_page_only_if_asked_for():
+    link = '<p><a href="index.html">All players</a></p>'
+    assert link in play.page("multiply", link)
+    assert "href" not in play.page("multiply")
+
+
 @pytest.mark.parametrize("words", [["sigmoid"], [], ["relu", "relu"], ["<b>\n"]])
 def test_an_unknown_name_takes_one_line_and_status_2(words):
     done = subprocess.run([sys.executable, "-m", "mpc.course.play", *words],
@@ -279,6 +285,20 @@ def test_the_keyboard_alone_plays_the_page_and_each_step_is_announced(opened):
     page.keyboard.press("ArrowRight")       # chooses a party, and moves no message
     assert page.text_content("#count") == "3 of 6"
     assert "crypto provider" in page.text_content("#view-title")
+
+
+def test_without_javascript_a_table_lists_the_messages_and_no_number(opened):
+    page = opened("relu", java_script_enabled=False)
+    text = page.locator(".plain").inner_text()
+    rows = [line.split("\t") for line in text.splitlines()[1:] if line.strip()]
+    due = [[f"{m.round}{', offline' * m.offline}", m.src.replace("_", " "),
+            m.dst.replace("_", " "), m.name, f"{m.nbytes:,}",
+            m.path or "outside of protocols"]
+           for m in play.record("relu").ledger.messages]
+    assert "in the ring Z_2^8, the numbers from 0 to 255." in " ".join(
+        page.locator("body").inner_text().split())
+    assert [[cell.strip() for cell in row] for row in rows] == due
+    assert not page.locator("main").is_visible()
 
 
 @pytest.mark.parametrize("width", [320, 1280])
