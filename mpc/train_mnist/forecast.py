@@ -30,8 +30,8 @@ import numpy as np
 
 from mpc.program import World
 from mpc.seals import LIMIT
-from mpc.train_mnist.command import train
 from mpc.train_mnist.options import Parser, check_options, flag, parser, whole
+from mpc.train_mnist.training import train
 
 NETWORKS = {"lan": (0.3, 1000.0), "wan": (40.0, 100.0)}
 TIMED = 256         # the most items of a batch that is timed

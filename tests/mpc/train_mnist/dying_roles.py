@@ -15,7 +15,7 @@ from mpc.transport.launcher import launched, role_of
 from mpc.transport.mpi import as_role
 
 PLACES = {"in a batch": (training, "train_batch"),
-          "in a test": (command, "count_correct"),
+          "in a test": (training, "count_correct"),
           "before all meet": (handshake, "meet"), "in a write": (os, "replace"),
           "after a write": (checkpoint, "write_whole")}
 
