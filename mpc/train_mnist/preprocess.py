@@ -137,12 +137,12 @@ def prepared_world(options: Namespace, log: Callable = print) -> World | None:
 def one_line_for_changed_files(options: Namespace) -> Iterator[None]:
     """Refuse files whose checksums are right and whose messages are not those dealt.
 
-    That shows where a worker takes them. Under MPI its process reports it.
+    It shows only when a worker takes such a message; under MPI, its role reports it.
     """
     try:
         yield
     except ProtocolError as error:
-        if options.world == "mpi":
+        if options.world == "mpi" or not options.preprocess:
             raise
         reason, *_ = str(error).split("; ")     # then comes advice to programmers
         raise ValueError(f"--preprocess {options.preprocess}: a file is not as it was "

@@ -16,22 +16,16 @@ from mpc.train_mnist.options import flag
 
 RUNS = [
     "--epochs 1 --train-items 5 --test-items 3",
-    "--epochs 3 --train-items 19 --test-items 17",
     "--epochs 4 --train-items 20 --test-items 3 --log-interval 2 "
     "--comparison carry-tree",
     "--epochs 2 --train-items 18 --test-items 20 --log-interval 100 --stream",
-    "--epochs 3 --train-items 3 --test-items 17 --truncation local "
-    "--activation square",
     "--epochs 2 --train-items 17 --test-items 9 --truncation local "
     "--comparison carry-tree --log-interval 2",
     "--epochs 2 --train-items 18 --test-items 5 --ring-bits 44 --lr 0.03 "
     "--log-interval 5",
     "--epochs 3 --train-items 15 --test-items 9 --comparison carry-tree "
     "--lr 0.123457 --activation square",
-    "--epochs 3 --train-items 17 --test-items 3 --workers 3 --log-interval 3 --stream",
     "--epochs 2 --train-items 9 --test-items 5 --workers 4 --batch-size 1",
-    "--epochs 2 --train-items 7 --test-items 5 --workers 3 --batch-size 2 "
-    "--log-interval 4",
     "--epochs 2 --train-items 25 --test-items 6 --batch-size 8 --security abort "
     "--log-interval 2",
     "--epochs 2 --train-items 25 --test-items 6 --batch-size 8 --dp-noise 1",
