@@ -140,6 +140,16 @@ def test_a_large_batch_is_not_run_to_tell_its_time(
     assert sizes == [timed] * 3
 
 
+@pytest.mark.parametrize("how, seconds", [
+    ("--comparison carry-tree", 42), ("--comparison securenn", 1.3 * 42)])
+def test_with_securenn_workers_and_provider_compute_in_turn(monkeypatch, how, seconds):
+    monkeypatch.setattr(forecast, "computation", lambda options: (2, 1))
+    options = forecast_parser().parse_args(
+        f"--items 640 --epochs 2 --test-items 64 {how}".split())
+    shown = " ".join(forecast.lines(options))
+    assert f" + {seconds:.0f} s of computation" in shown
+
+
 @pytest.mark.parametrize("text, rtt, bandwidth", [
     ("lan", 0.3, 1000), ("wan", 40, 100), ("20,8.5", 20, 8.5), ("0,1", 0, 1)])
 def test_networks(text, rtt, bandwidth):
