@@ -112,7 +112,7 @@ def garbage(folder, kind):
                 wild = os.urandom(7)
                 link.mailbox.comm.Send(wild, link.roles.index(dst), MESSAGE)
                 return
-            payload = {"short": payload[:-1], "long": payload + b"!" * 8}[kind]
+            payload = payload + b"!" * 8
         put(link, src, dst, header, payload)
 
     MpiLink.put = bad

@@ -84,7 +84,8 @@ class Started:
 
     A group is (number of processes, command line) and optionally their PYTHONPATH. The
     run has a /dev/shm of its own, as large as Docker's, where the system permits it.
-    `disks` are further file systems of its own, and `variables` its environment.
+    `disks` are further file systems of its own, and `variables` its environment. It is
+    killed after `TIMEOUT`, so a test that waits for its output never hangs.
     """
 
     def __init__(self, *groups, disks=(), **variables):
@@ -100,6 +101,9 @@ class Started:
             with_disks(words, sizes) if sizes else words, text=True,
             env=clean(**dict([self.marker.split("=")]), **variables),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.hangs, self.timer = False, threading.Timer(TIMEOUT, self._kill)
+        self.timer.daemon = True
+        self.timer.start()
         self.disks = {path: self._open(path) for path in sizes}
         if not sizes:
             threading.Thread(target=self._look, daemon=True).start()
@@ -129,18 +133,21 @@ class Started:
             self.opened |= {name for pid in pids for name in shared_memory(pid)}
             time.sleep(0.05)
 
-    def ends(self, within=TIMEOUT, filled=False):
+    def _kill(self):
+        self.hangs = True
+        for pid, _ in processes(self.marker):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def ends(self, filled=False):
         """(status, output, error output); no process or memory may be left.
 
         If a test has `filled` shared memory, its own file remains.
         """
-        try:
-            out, err = self.process.communicate(timeout=within)
-        except subprocess.TimeoutExpired:
-            for pid, _ in processes(self.marker):
-                os.kill(pid, signal.SIGKILL)
-            out, err = self.process.communicate()
-            pytest.fail(f"still running after {within} s:\n{out}\n{err}")
+        out, err = self.process.communicate()
+        self.timer.cancel()
+        if self.hangs:
+            pytest.fail(f"still running after {TIMEOUT} s:\n{out}\n{err}")
         deadline = time.monotonic() + 20
         while left := [*processes(self.marker), *self.memory()]:
             if filled and [name[:6] for name in left] == ["filler"]:

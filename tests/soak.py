@@ -1,4 +1,4 @@
-"""Thousands of small batches: how much memory do they leave behind?"""
+"""A thousand small batches: how much memory do they leave behind?"""
 
 import gc
 import re
@@ -10,7 +10,7 @@ import nn
 from mpc import fix_precision
 from mpc.ledger import Messages
 
-BATCHES, MOST = 2_000, 4e6      # bytes by which they may grow: a huge page is 2 MB
+BATCHES, MOST = 1_000, 4e6      # bytes by which they may grow: a huge page is 2 MB
 
 
 def share(world, numbers):

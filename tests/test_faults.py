@@ -43,7 +43,7 @@ def test_a_fault_has_the_outcome_of_the_table(tmp_path, n_workers, role, place, 
 @pytest.mark.parametrize("n_workers, role, place, fault", cases(combinations()))
 def test_every_fault_has_the_outcome_of_the_table(
         tmp_path, n_workers, role, place, fault):
-    check(tmp_path, n_workers, role, place, fault)
+    check(tmp_path, n_workers, role, place, fault, idle=True)
 
 
 def test_every_combination_has_one_outcome_or_makes_no_sense():

@@ -12,14 +12,16 @@ from mpc.train_mnist.siblings import insist
 insist("mpc", "data", "nn")     # before another module of such a name is imported
 
 from mpc.train_mnist.arithmetics import ARITHMETICS, Fixed, Float, Shared, make_world
-from mpc.train_mnist.command import Run, main, report, train
+from mpc.train_mnist.command import main, report
 from mpc.train_mnist.save import save_model
 from mpc.train_mnist.training import (
     Net,
+    Run,
     count_correct,
     gradient_descent,
     make_step,
     private_batches,
+    train,
     train_batch,
 )
 

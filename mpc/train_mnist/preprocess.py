@@ -19,27 +19,28 @@ and the messages. It is written as a `Draft`, so it is whole or missing.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from argparse import Namespace
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from mpc.program import World
-from mpc.randomness import fresh_key
+from mpc.randomness import KEY_BYTES, fresh_key
 from mpc.train_mnist.arithmetics import make_world
 from mpc.train_mnist.checkpoint import check_parameters, parameters_of
-from mpc.train_mnist.command import train
 from mpc.train_mnist.forecast import traffic
 from mpc.train_mnist.options import roles_here
 from mpc.train_mnist.save import Draft
+from mpc.train_mnist.training import train
 from mpc.transport import handshake
 from mpc.transport.ahead import DEALT, Ahead, Outbox, used_up
-from mpc.transport.link import Parcel
+from mpc.transport.link import Parcel, ProtocolError
 from mpc.transport.mpi import from_wire, to_wire
 from mpc.world import group, make_keys, role_names
 
@@ -67,9 +68,11 @@ class Dealt(NamedTuple):
         with self.path.open("rb") as file:
             self.path.resolve().unlink()
             yield None
+            end = file.seek(0, os.SEEK_END)
             file.seek(self.start)
             while size := file.read(8):
-                message = file.read(int.from_bytes(size, "little"))
+                rest = end - file.tell()
+                message = file.read(min(int.from_bytes(size, "little"), rest))
                 yield from_wire(DEALER, role, message)
 
 
@@ -128,6 +131,22 @@ def prepared_world(options: Namespace, log: Callable = print) -> World | None:
         return make_world(options, here=here, keys=keys, link=ahead)
     world._link = ahead
     return world
+
+
+@contextmanager
+def one_line_for_changed_files(options: Namespace) -> Iterator[None]:
+    """Refuse files whose checksums are right and whose messages are not those dealt.
+
+    It shows only when a worker takes such a message; under MPI, its role reports it.
+    """
+    try:
+        yield
+    except ProtocolError as error:
+        if options.world == "mpi" or not options.preprocess:
+            raise
+        reason, *_ = str(error).split("; ")     # then comes advice to programmers
+        raise ValueError(f"--preprocess {options.preprocess}: a file is not as it was "
+                         f"dealt ({reason}); {AGAIN}") from None
 
 
 def check_memory(options: Namespace) -> int:
@@ -206,6 +225,10 @@ def _write_files(options, folder):
     if any((folder / file_name(role)).exists() for role in roles):
         raise ValueError(f"--deal {folder}: has files that no run has used; use or "
                          "remove them, or name another folder")
+    for path in (folder / file_name(role) for role in roles):
+        if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+            raise ValueError(f"--deal {folder}: {path.name} is a link into a folder "
+                             "that is not there; make it, or remove the link")
     free = shutil.disk_usage(folder).free
     if size > free:
         raise ValueError(f"--deal {folder}: {size / 1e6:,.0f} MB are to be dealt, and "
@@ -274,8 +297,9 @@ def read(folder: Path, role: str, options: Namespace) -> Dealt:
         found = json.loads(head)
         named, parameters = found["role"], dict(found["parameters"])
         dealt = Dealt(path, str(found["session"]), bytes.fromhex(found["key"]), start)
-        if not all(isinstance(text, str) and text.isprintable()
-                   for text in (named, *parameters, *parameters.values())):
+        if (len(dealt.key) != KEY_BYTES * (role != "server")
+                or not all(isinstance(text, str) and text.isprintable()
+                           for text in (named, *parameters, *parameters.values()))):
             raise ValueError
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ValueError(f"{path}: malformed; {AGAIN}") from None

@@ -15,9 +15,9 @@ PLACES = {
     "joining": ("mpc.transport.mpi", "mpi", 1),
     "handshake": ("mpc.transport.handshake", "compare_parameters", 1),
     "keys": ("mpc.transport.handshake", "agree_on_keys", 1),
-    "sharing": ("mpc.train_mnist.command", "private_batches", 1),
+    "sharing": ("mpc.train_mnist.training", "private_batches", 1),
     "training": ("mpc.train_mnist.training", "train_batch", 2),
-    "test": ("mpc.train_mnist.command", "count_correct", 1),
+    "test": ("mpc.train_mnist.training", "count_correct", 1),
     "reveal": ("mpc.train_mnist.arithmetics", "Shared.reveal_model", 1),
     "save": ("mpc.transport.mpi", "MpiWorld.finish", 1)}
 WRITING = ("mpc.train_mnist.save", "Draft.publish", 1)      # "save" of the server

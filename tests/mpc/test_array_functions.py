@@ -30,7 +30,7 @@ def test_random_programs_of_numpy_agree(name, first):
 
 @pytest.mark.slow
 @EVERY
-@pytest.mark.parametrize("first", range(1000, 3000, 250))
+@pytest.mark.parametrize("first", range(1000, 2000, 250))
 def test_many_random_programs_of_numpy_agree(name, first):
     check_programs(name, first, 250)
 
@@ -51,9 +51,8 @@ def test_gradients_of_random_programs_are_slopes(first):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(100, 600, 250))
-def test_gradients_of_many_random_programs_are_slopes(first):
-    check_gradients(first, 250)
+def test_gradients_of_many_random_programs_are_slopes():
+    check_gradients(100, 250)
 
 
 # ---- the tests can fail

@@ -302,10 +302,9 @@ def test_a_bit_changed_in_any_message_is_caught(n_workers):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_workers", [2, 3])
 @pytest.mark.parametrize("how", HOW[1:], ids=lambda how: how.__name__)
-def test_any_message_altered_in_any_way_is_caught(how, n_workers):
-    assert altered(how, n_workers) == ["value"]
+def test_any_message_altered_in_any_way_is_caught(how):
+    assert altered(how, n_workers=3) == ["value"]
 
 
 def test_without_seals_nobody_notices():
@@ -617,7 +616,7 @@ def rate(spare, trials, ring_of, error):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spare, trials", [(4, 2000), (6, 3000), (8, 4000)])
+@pytest.mark.parametrize("spare, trials", [(4, 2000), (6, 3000)])
 def test_the_worst_error_of_a_number_escapes_as_often_as_stated(spare, trials):
     p = (spare + 3) / 2 ** (spare + 2)
     escaped = rate(spare, trials, lambda w: w.ring, 2**39)
@@ -625,12 +624,11 @@ def test_the_worst_error_of_a_number_escapes_as_often_as_stated(spare, trials):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seals, trials", [(2, 4000), (3, 4000)])
-def test_each_seal_has_keys_and_coefficients_of_its_own(seals, trials):
-    """The rate of several is the power of one; with a common chi it would be .18."""
-    p, escaped = (5 / 16) ** seals, 0
+def test_each_seal_has_keys_and_coefficients_of_its_own():
+    """The rate of two is the square of one; with a common chi it would be .18."""
+    p, trials, escaped = (5 / 16) ** 2, 2000, 0
     for trial in range(trials):
-        world = CheatingWorld(lie=lies_in("y", 2**39), security="abort", seals=seals,
+        world = CheatingWorld(lie=lies_in("y", 2**39), security="abort", seals=2,
                               spare=2, ring_bits=40, seed=trial)
         escaped += escapes(world, lambda w: w.open(
             y=w.deal(w.ring, (1,), "r")[0]))
@@ -682,7 +680,7 @@ def test_a_commitment_hides_what_it_commits_to(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spare, trials", [(4, 2000), (6, 3000), (8, 4000)])
+@pytest.mark.parametrize("spare, trials", [(4, 2000), (6, 3000)])
 def test_a_wrong_bit_escapes_as_often_as_stated(spare, trials):
     p = ((1 + 2**-seals.ROWS) / 2) ** spare
     escaped = rate(spare, trials, lambda w: BITS, 1)

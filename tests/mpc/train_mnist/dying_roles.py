@@ -10,14 +10,12 @@ import signal
 import sys
 
 from mpc.train_mnist import checkpoint, command, training
-from mpc.transport import handshake
 from mpc.transport.launcher import launched, role_of
 from mpc.transport.mpi import as_role
 
 PLACES = {"in a batch": (training, "train_batch"),
-          "in a test": (command, "count_correct"),
-          "before all meet": (handshake, "meet"), "in a write": (os, "replace"),
-          "after a write": (checkpoint, "write_whole")}
+          "in a test": (training, "count_correct"),
+          "in a write": (os, "replace"), "after a write": (checkpoint, "write_whole")}
 
 
 def dies(place, number):

@@ -16,22 +16,16 @@ from mpc.train_mnist.options import flag
 
 RUNS = [
     "--epochs 1 --train-items 5 --test-items 3",
-    "--epochs 3 --train-items 19 --test-items 17",
     "--epochs 4 --train-items 20 --test-items 3 --log-interval 2 "
     "--comparison carry-tree",
     "--epochs 2 --train-items 18 --test-items 20 --log-interval 100 --stream",
-    "--epochs 3 --train-items 3 --test-items 17 --truncation local "
-    "--activation square",
     "--epochs 2 --train-items 17 --test-items 9 --truncation local "
     "--comparison carry-tree --log-interval 2",
     "--epochs 2 --train-items 18 --test-items 5 --ring-bits 44 --lr 0.03 "
     "--log-interval 5",
     "--epochs 3 --train-items 15 --test-items 9 --comparison carry-tree "
     "--lr 0.123457 --activation square",
-    "--epochs 3 --train-items 17 --test-items 3 --workers 3 --log-interval 3 --stream",
     "--epochs 2 --train-items 9 --test-items 5 --workers 4 --batch-size 1",
-    "--epochs 2 --train-items 7 --test-items 5 --workers 3 --batch-size 2 "
-    "--log-interval 4",
     "--epochs 2 --train-items 25 --test-items 6 --batch-size 8 --security abort "
     "--log-interval 2",
     "--epochs 2 --train-items 25 --test-items 6 --batch-size 8 --dp-noise 1",
@@ -144,6 +138,16 @@ def test_a_large_batch_is_not_run_to_tell_its_time(
     options = forecast_parser().parse_args(words.split())
     assert forecast.computation(options) == (training, testing)
     assert sizes == [timed] * 3
+
+
+@pytest.mark.parametrize("how, seconds", [
+    ("--comparison carry-tree", 42), ("--comparison securenn", 1.3 * 42)])
+def test_with_securenn_workers_and_provider_compute_in_turn(monkeypatch, how, seconds):
+    monkeypatch.setattr(forecast, "computation", lambda options: (2, 1))
+    options = forecast_parser().parse_args(
+        f"--items 640 --epochs 2 --test-items 64 {how}".split())
+    shown = " ".join(forecast.lines(options))
+    assert f" + {seconds:.0f} s of computation" in shown
 
 
 @pytest.mark.parametrize("text, rtt, bandwidth", [

@@ -121,10 +121,10 @@ def test_files_of_other_options_are_refused_and_kept(capsys, tmp_path, more, sai
     assert {path: path.read_bytes() for path in files.values()} == before
 
 
-def rewritten(path, change):
-    """Write the file again with another head and the right checksum."""
+def rewritten(path, change, of_rest=bytes):
+    """Write the file again with another head or rest and the right checksum."""
     form, checksum, head, rest = path.read_bytes().split(b"\n", 3)
-    body = json.dumps(change(json.loads(head))).encode() + b"\n" + rest
+    body = json.dumps(change(json.loads(head))).encode() + b"\n" + of_rest(rest)
     digest = preprocess.sha256(body).hexdigest().encode()
     path.write_bytes(b"\n".join((form, digest, body)))
 
@@ -148,6 +148,7 @@ def test_damaged_renamed_and_mixed_files_are_refused_in_a_line(capsys, tmp_path)
                 if damaged[:18] != whole[:18] else
                 f"{worker3}: damaged, its checksum is wrong; deal again")
     for change, said in ((lambda head: {**head, "key": 5}, "malformed"),
+                         (lambda head: {**head, "key": key[2:]}, "malformed"),
                          (lambda head: [head], "malformed"),
                          (lambda head: head | {"role": "bob"}, "is of bob; give it")):
         worker3.write_bytes(whole)
@@ -161,6 +162,40 @@ def test_damaged_renamed_and_mixed_files_are_refused_in_a_line(capsys, tmp_path)
     rewritten(worker3, lambda head: head | {
         "parameters": head["parameters"] | {"code": '"other"'}})
     refused('was written with code "other", not')
+
+
+def test_other_messages_under_the_right_checksum_end_in_a_line(capsys, tmp_path):
+    files = dealt(capsys, tmp_path / "d")
+    whole = {path: path.read_bytes() for path in files.values()}
+    rest = whole[files["worker3"]].split(b"\n", 3)[3]
+    first = rest[:8 + int.from_bytes(rest[:8], "little")]
+    for other, said in (
+            (rest[:-3], "worker3 received a malformed message from"),
+            (first[:5], "worker3 received a malformed message of 0 bytes from"),
+            (first, r"worker3 is at step \d+ .* step 0 \(the end of what is dealt"),
+            (rest + first, "crypto_provider dealt worker3 more than the program took"),
+            (b"\xff" * 8 + rest[8:], "worker3 received a malformed message from"),
+            (bytes(1000), "worker3 received a malformed message of 0 bytes from")):
+        for path, content in whole.items():
+            path.write_bytes(content)
+        rewritten(files["worker3"], dict, lambda _, other=other: other)
+        status, _, err = command(
+            capsys, f"{TINY} --workers 3 --preprocess {tmp_path}/d")
+        assert status == 2 and err.count("\n") == 1
+        assert re.match(rf"train_mnist: --preprocess {tmp_path}/d: a file is not as it "
+                        rf"was dealt \({said}.*\); deal again, with --deal$", err), err
+
+
+def test_dealing_through_a_link_needs_its_folder(capsys, tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "bob.dealt").symlink_to(tmp_path / "disk" / "bobs")
+    status, out, err = command(capsys, f"{TINY} --workers 3 --deal {tmp_path}/d")
+    assert (status, out) == (2, "") and err == (
+        f"train_mnist: --deal {tmp_path}/d: bob.dealt is a link into a folder that is "
+        "not there; make it, or remove the link\n")
+    (tmp_path / "disk").mkdir()
+    dealt(capsys, tmp_path / "d")
+    assert (tmp_path / "disk" / "bobs").exists()
 
 
 def test_dealing_writes_all_files_or_none(capsys, tmp_path, monkeypatch):

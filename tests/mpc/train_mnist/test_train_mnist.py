@@ -645,25 +645,31 @@ def test_a_smaller_ring_sends_smaller_words(bits, width):
 
 @pytest.mark.slow
 def test_encrypted_training_is_as_accurate_as_training_on_floats():
-    """Seeds 0 to 3, masks fixed beforehand: within 1 point on average, 2.5 points each.
+    """Masks fixed beforehand: within 1 point on average, 2.5 points each.
 
     The loss of every batch is that of floats and that of fixed point in the clear, to
-    within 0.01. The table in the README says the same, within 2 points.
+    within 0.01. The table in the README says the same, within 2 points: it has seeds 0
+    to 3, of which this test trains the first two.
     """
     how = "--arithmetic float", "--arithmetic fixed --reproducible", "--reproducible"
-    runs = [[trained(f"--seed {seed} {text}")[0] for text in how] for seed in range(4)]
+    runs = [[trained(f"--seed {seed} {text}")[0] for text in how] for seed in range(2)]
     correct = np.array([[run.accuracies[-1] for run in row] for row in runs])
     losses = np.array([[run.losses for run in row] for row in runs])
-    assert losses.shape == (4, 3, 100) and np.ptp(losses, axis=1).max() < 0.01
-    accuracy = correct / 6.4
-    assert np.all((73.5 <= accuracy[:, 0]) & (accuracy[:, 0] <= 76.5)), accuracy
-    gaps = np.abs(accuracy[:, 1:] - accuracy[:, :1])
-    mean_gaps = np.abs((accuracy[:, 1:] - accuracy[:, :1]).mean(axis=0))
-    assert np.all(mean_gaps <= 1) and np.all(gaps <= 2.5), accuracy
+    assert losses.shape == (2, 3, 100) and np.ptp(losses, axis=1).max() < 0.01
+    check_accuracies(correct / 6.4)
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     row = r"^\| [a-z ]+ " + r"\| (\d+) \([^)]*\) " * 4
-    shown = np.array(re.findall(row, readme, re.M), int)
-    np.testing.assert_allclose(shown.T, correct, atol=13)
+    shown = np.array(re.findall(row, readme, re.M), int).T
+    assert shown.shape == (4, 3)
+    check_accuracies(shown / 6.4)
+    np.testing.assert_allclose(shown[:2], correct, atol=13)
+
+
+def check_accuracies(percent):
+    """Rows of float, fixed point and shares, in percent."""
+    assert np.all((73.5 <= percent[:, 0]) & (percent[:, 0] <= 76.5)), percent
+    gaps = percent[:, 1:] - percent[:, :1]
+    assert np.all(np.abs(gaps.mean(axis=0)) <= 1) and np.all(np.abs(gaps) <= 2.5)
 
 
 @pytest.mark.slow
@@ -671,9 +677,10 @@ def test_encrypted_training_is_as_accurate_as_training_on_floats():
     "--workers 3", "--comparison carry-tree", "--truncation local",
     "--ring-bits 64", "--ring-bits 44"])
 def test_other_protocols_are_as_accurate_as_training_on_floats(other):
-    run, _ = trained(f"{other} --reproducible")
-    floats, _ = trained("--arithmetic float")
+    """In three epochs; the test before has ten."""
+    run, _ = trained(f"{other} --epochs 3 --reproducible")
+    floats, _ = trained("--arithmetic float --epochs 3")
     assert abs(run.accuracies[-1] - floats.accuracies[-1]) <= 0.02 * 640
     coarse = "--ring-bits 44" in other          # gradients are
     np.testing.assert_allclose(
-        run.losses, floats.losses, atol=0.06 if coarse else 0.01)
+        run.losses, floats.losses, atol=0.03 if coarse else 0.008)
