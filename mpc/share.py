@@ -15,7 +15,6 @@ from __future__ import annotations
 import weakref
 from math import prod
 from operator import attrgetter
-from typing import TypeVar
 
 import numpy as np
 
@@ -23,7 +22,6 @@ from mpc import masks
 from mpc.ring import Bits, Ring, Z2k, is_integer
 
 SHARE, COMMON = "share", "common"       # kinds of value; the third is `local(role)`
-Array = TypeVar("Array", bound="RingArray")
 PLAIN = {int, type(None), type(...)}            # in an index, and ends of slices
 PLACES = int, np.integer, list, np.ndarray      # in an index, beside these
 
@@ -285,7 +283,7 @@ def _positions(key):
     return key
 
 
-def aligned(x: Array, y: Array) -> tuple[Array, Array]:
+def aligned(x: RingArray, y: RingArray) -> tuple:
     """Views of both with equally many axes, so that their rows broadcast."""
     if x.ndim != y.ndim:
         n = max(x.ndim, y.ndim)
