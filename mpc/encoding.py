@@ -31,6 +31,14 @@ def is_number(x) -> bool:
     return real and not isinstance(x, np.timedelta64)
 
 
+def size_of(number) -> float:
+    """The absolute value of a number, infinite if it is too large for a float."""
+    try:
+        return abs(float(number))
+    except OverflowError:
+        return float("inf")
+
+
 def are_whole(numbers: np.ndarray) -> bool:
     return np.array_equal(np.rint(numbers), numbers)
 
@@ -44,7 +52,7 @@ def real_array(numbers) -> np.ndarray:
         raise TypeError("fixed point: a masked array hides elements; fill it first")
     array = np.asarray(numbers)
     if array.dtype == object and all(map(is_number, array.flat)):
-        if any(isinstance(n, Integral) and n != float(n) for n in array.flat):
+        if any(isinstance(n, Integral) and abs(n) != size_of(n) for n in array.flat):
             raise ValueError("fixed point: integers beyond 2^53; give them an array")
         array = array.astype(float)
     kind = array.dtype.kind

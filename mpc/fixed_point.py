@@ -651,7 +651,7 @@ def _update(weight, gradient, rate) -> tuple:
     """The size of a rate, and the factor of the raw gradient in an update by it."""
     ratio = encoding.as_fraction(rate)
     factor = Fraction(weight) / gradient * ratio
-    return abs(float(ratio)), as_scale(_near(factor, 1) or factor)
+    return encoding.size_of(ratio), as_scale(_near(factor, 1) or factor)
 
 
 def gradient_scale(finer: Fraction, c: Fraction, unit: int) -> Fraction:

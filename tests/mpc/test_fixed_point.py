@@ -658,6 +658,15 @@ def test_a_factor_that_would_outgrow_the_ring_is_refused(number):
             fix_precision([1.0]) * factor
 
 
+@pytest.mark.parametrize("operation", [
+    lambda x, n: x * n, lambda x, n: x + n, lambda x, n: n - x, lambda x, n: x < n,
+    lambda x, n: x * Fraction(n, 3), lambda x, n: x.updated(x, n),
+    lambda x, n: fix_precision([n])])
+def test_numbers_too_large_for_a_float_are_refused(operation):
+    with pytest.raises(ValueError, match="fixed point: (take|integers beyond 2.53)"):
+        operation(fix_precision([1.0]), 10**400)
+
+
 @pytest.mark.parametrize("number", [1e-15, -1e-17, 1e-18, -2.4e-19, 1e-30, 1e-300])
 def test_a_tiny_factor_is_correct_for_the_largest_values(number):
     largest = fix_precision(0.0).limits.value * 0.999
