@@ -18,9 +18,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from mpc import public
-from mpc.encoding import (are_whole, as_fraction, as_scale, digit_base, exact_factor,
-                          size_of)
+from mpc import encoding, public
+from mpc.encoding import are_whole, as_fraction, as_scale, digit_base, exact_factor
 from mpc.ring import raw_limit
 
 
@@ -36,7 +35,7 @@ def times_number(x, number):
 
 def _times(x, number):
     p, q = as_fraction(number).as_integer_ratio()       # refuses nan
-    size = size_of(number)
+    size = encoding.size_of(number)
     check_size(x, size)
     if number == 1 and not x.boolean:
         return x
