@@ -83,7 +83,7 @@ def test_the_report_ends_with_the_public_values_and_the_workers_ignorance():
     known, received = list(train_mnist.report(run, options("")))[-2:]
     assert known.startswith("Known to everybody: ")
     assert known.endswith("the initial weights.")
-    assert received.startswith("No worker received any of these; ")
+    assert received.startswith("No worker received any of these. ")
 
 
 def test_one_epoch_is_singular():
