@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import TimeoutError, sync_playwright
 
 SCAN = """() => ({
     links: [...document.querySelectorAll("a[href], svg a")].map(
@@ -40,8 +40,9 @@ def check(folder: Path) -> list[str]:
             page.goto(file.as_uri())
             scans[file] = page.evaluate(SCAN)
         page.goto((folder / "search.html").as_uri() + "?q=truncation")
-        page.wait_for_timeout(2000)
-        if not page.locator("#search-results li").count():
+        try:
+            page.wait_for_selector("#search-results li")
+        except TimeoutError:
             faults.append("the search for truncation finds nothing")
         browser.close()
     for file, scan in scans.items():

@@ -200,7 +200,7 @@ def test_ledgers_that_have_dropped_messages_are_compared_in_whole(
 
 def difference(changes):
     """The place that the server is told if bob's messages have other lengths."""
-    names, queues = role_names(2), Queues(role_names(2), timeout=0.5)
+    names, queues = ("server", "bob"), Queues(role_names(2), timeout=60)
     ledgers = {role: Ledger() for role in names}
     for role, ledger in ledgers.items():
         own = changes if role == "bob" else {}

@@ -30,10 +30,11 @@ sys.exit(main(sys.argv[1:]))
 @in_processes
 @pytest.mark.parametrize("workers, cheat, name, which, to", [
     (2, "alice", "nonce of revealed", 2, ("server",)),
-    (3, "worker3", "delta", 2, ("alice",)), (3, "server", "value", 3, ("bob",))])
+    (3, "worker3", "delta", 2, ("alice",)),
+    (3, "alice", "sigma", 1, ("bob", "worker3"))])
 def test_a_cheat_ends_every_role_in_one_line_and_no_model_is_written(
         tmp_path, workers, cheat, name, which, to):
-    """A lie in a result, in a share to one worker, and by an owner."""
+    """A lie in a result, in a share to one worker, and in the check."""
     (tmp_path / "liar.py").write_text(
         LIAR.format(cheat=cheat, name=name, which=which, to=to))
     words = f"{SMALL} --security abort --workers {workers} --save {tmp_path}/model.npz"
