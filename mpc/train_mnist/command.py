@@ -65,8 +65,8 @@ def report(run: Run, options: Namespace) -> Iterator[str]:
                "weights.")
     if world.seals:
         yield world.seals.report()
-    yield ("No worker received any of these. A worker that did would also learn how the "
-           "last truncation rounded (the rounding bit in docs/SECURITY.md).")
+    yield ("No worker received any of these. A worker that did would also learn how "
+           "the last truncation rounded (the rounding bit in docs/SECURITY.md).")
 
 
 def privacy_report(options: Namespace) -> Iterator[str]:
