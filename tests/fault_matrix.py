@@ -137,7 +137,7 @@ def start(folder, n_workers, role, place, fault):
 
 
 def check(folder, n_workers, role, place, fault, idle=False):
-    """Run it, and compare the outcome with the table; `idle` machines end it `FAST`."""
+    """Run it, and compare the outcome with the table; an `idle` machine is `FAST`."""
     run, faulty = start(folder, n_workers, role, place, fault), folder / "faulty"
     outcome, early = outcome_of(fault, place), ""
     if fault == "SIGSTOP":

@@ -224,14 +224,14 @@ def test_each_part_matches_the_package(check):
 
 
 @pytest.mark.slow
-def test_the_whole_run_classifies_72_percent_of_the_test_digits(capsys):
-    tiny.main()
+def test_four_of_ten_epochs_classify_most_test_digits(capsys):
+    tiny.main(epochs=4)
     *epochs, last = capsys.readouterr().out.splitlines()
     epochs = [re.fullmatch(r"Epoch \d+: loss (\d\.\d{3})", line) for line in epochs]
     losses = [float(match[1]) for match in epochs]
-    assert len(losses) == 10 and losses == sorted(losses, reverse=True)
+    assert len(losses) == 4 and losses == sorted(losses, reverse=True)
     correct = re.fullmatch(r"Test set: (\d+) of 640 correct \(\d\d\.\d %\)", last)
-    assert int(correct[1]) >= 0.72 * 640
+    assert int(correct[1]) >= 0.55 * 640
 
 
 # ---------------------------------------------------------------------- mutants
