@@ -32,7 +32,7 @@ def test_a_tensor_that_is_used_twice_is_drawn_once():
 def test_the_texts_of_a_tape_do_not_overlap(columns):
     loss, layer = network()
     figure = graph.tape(loss, dict(layer.named_parameters()), columns)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     shown = [t for t in figure.axes[0].texts if t.get_text()]
     boxes = [t.get_window_extent() for t in shown]
     assert {"weight", "bias", "4 × 3", "1 number"} <= {t.get_text() for t in shown}

@@ -28,7 +28,7 @@ def texts(figure):
 @pytest.mark.parametrize("n_workers", [2, 3])
 def test_the_texts_of_a_chart_of_messages_do_not_overlap(n_workers, notes):
     figure = pictures.sequence(messages(n_workers), notes)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     boxes = [t.get_window_extent() for t in texts(figure)]
     whole = figure.bbox
     assert len(boxes) > 20
@@ -115,7 +115,7 @@ def test_the_setting_has_a_label_for_every_kind_of_arrow():
     labels = {"model": "one", "data": "two", "deals": "three", "masked": "four",
               "results": "five"}
     figure = pictures.setting(**labels)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     shown = [t for t in figure.axes[0].texts if t.get_text()]
     assert {t.get_text() for t in shown} == {
         *labels.values(), "server", "alice", "bob", "crypto provider"}
@@ -137,7 +137,7 @@ def test_a_missing_matplotlib_is_one_line():
 
 def test_a_map_and_a_tree_show_every_view_and_every_node():
     figure = pictures.who_sees(pictures.APPROACHES)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     shown = [t.get_text() for t in texts(figure)]
     for name, views in pictures.APPROACHES.items():
         assert {name, *(words for _, words in views.values())} <= set(shown)
