@@ -83,7 +83,7 @@ def encode(rows: np.ndarray, scale: int, ring: Z2k) -> np.ndarray:
 @lru_cache
 def as_scale(ratio):
     """A whole ratio as an int, and equal fractions as one: both are found at once."""
-    return ratio if ratio.denominator > 1 else ratio.numerator
+    return ratio if ratio.denominator > 1 else int(ratio)
 
 
 @lru_cache(typed=True)      # a program has few factors

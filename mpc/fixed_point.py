@@ -185,6 +185,7 @@ class FixedPoint(ArrayFunctions):
         fixed = isinstance(weight, FixedPoint) and isinstance(x, FixedPoint)
         if not fixed or weight.weight_scale == 1 or not c:
             return self
+        _same_format(weight, x)
         source = self if self.source is None else self.source
         factor, scale = _rescaling(source._scales, weight.scale, x._scales, self.unit,
                                    public.matmul_factor(x.value, self.value), c)

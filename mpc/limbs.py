@@ -55,19 +55,19 @@ def _product(a, b, bits):
 
 
 @lru_cache
-def limb_sizes(bits: int) -> list[int]:
+def limb_sizes(bits: int) -> tuple[int, ...]:
     """The bits of each limb of a word, equally many but for the last."""
     n = -(-bits // LARGEST)
     size = -(-bits // n)
-    return [size] * (n - 1) + [bits - size * (n - 1)]
+    return (*[size] * (n - 1), bits - size * (n - 1))
 
 
 @lru_cache
-def brackets(bits: int) -> list[tuple[int, int]]:
+def brackets(bits: int) -> tuple[tuple[int, int], ...]:
     """(n, the largest sum of a_i b_(n-i) over all i) of each bracket of a product."""
     sizes = limb_sizes(bits)
-    return [(n, sum(2 ** (sizes[i] + sizes[n - i] - 2) for i in range(n + 1)))
-            for n in range(len(sizes))]
+    return tuple((n, sum(2 ** (sizes[i] + sizes[n - i] - 2) for i in range(n + 1)))
+                 for n in range(len(sizes)))
 
 
 def split_limbs(x: np.ndarray, bits: int = 64) -> list[np.ndarray]:
@@ -76,12 +76,13 @@ def split_limbs(x: np.ndarray, bits: int = 64) -> list[np.ndarray]:
     A limb takes its b bits as a signed number, |a| <= 2^(b-1). If it is negative, the
     limb above is larger by 1: it is rounded, by half of each limb below.
     """
-    limbs, low, half, words = [], 0, 0, x.view(np.int64)
+    limbs, low, half = [], 0, 0
     for size in limb_sizes(bits):
         unused = 64 - size - low
-        limb = words << unused
+        limb = x << unused
         if low:
             limb += half << unused
+        limb = limb.view(np.int64)
         limb >>= 64 - size                      # with its sign
         limbs.append(limb.astype(np.float64))
         low += size

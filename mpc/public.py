@@ -58,7 +58,7 @@ def as_share(x: RingArray, like: Share) -> Share:
 
 
 def add(x: RingArray, y: RingArray) -> RingArray:
-    if type(x) is type(y):
+    if secret(x) == secret(y):
         return x + y
     return x.plus(y.rows) if secret(x) else y.plus(x.rows)
 

@@ -11,7 +11,7 @@ import mpc
 import nn
 from mpc import World, fix_precision, public
 from mpc.audit.replay import RecordedWorld
-from mpc.encoding import as_fraction
+from mpc.encoding import as_fraction, as_scale
 from mpc.ring import Z2k
 
 BASES = [(10, 3), (2, 10)]
@@ -386,6 +386,23 @@ def test_a_gradient_is_rescaled_only_for_a_finer_weight():
                             (finer, numbers(2, 2), 1)):
         assert g.rescaled_for(weight, data, c) is g
     assert (g * g).rescaled_for(finer, x).scale <= 1000
+
+
+def test_a_gradient_is_not_rescaled_for_numbers_that_one_role_alone_knows():
+    world = World(seed=1)
+    ones = fix_precision(np.ones((1, 3)), ring=world.ring)
+    alone = ones.share(*world.workers, crypto_provider=world.crypto_provider).get()
+    weight = fix_precision(np.ones((1, 3)), ring=world.ring, weight_scale=20000)
+    for operands in ((weight, alone), (alone, ones)):
+        if operands[0] is alone:
+            alone.weight_scale = 20000
+        with pytest.raises(TypeError, match="only server knows it"):
+            ones.rescaled_for(*operands)
+
+
+def test_whole_scales_are_integers_of_python():
+    assert type(as_scale(np.int64(77))) is type(as_scale(77)) is int
+    assert as_scale(Fraction(77)) == 77 and as_scale(Fraction(1, 3)) == Fraction(1, 3)
 
 
 @pytest.mark.parametrize("gradient, scale", [

@@ -87,7 +87,7 @@ def test_every_view_of_an_operand_multiplies_as_it_is(view):
     (1, [1]), (24, [24]), (25, [13, 12]), (44, [22, 22]), (45, [23, 22]),
     (48, [24, 24]), (49, [17, 17, 15]), (64, [22, 22, 20])])
 def test_a_word_has_as_few_limbs_as_24_bits_allow(bits, sizes):
-    assert limbs.limb_sizes(bits) == sizes
+    assert limbs.limb_sizes(bits) == tuple(sizes)
     assert len(split_limbs(np.zeros(1, np.uint64), bits)) == len(sizes)
 
 
@@ -127,6 +127,12 @@ def test_an_undivided_long_product_would_be_wrong(monkeypatch, bits, inner):
     assert Z2k(bits).matmul(low, low.T).tolist() == expected
     monkeypatch.setattr(limbs, "EXACT", 2**60)
     assert Z2k(bits).matmul(low, low.T).tolist() != expected
+
+
+@pytest.mark.parametrize("dtype", [float, np.float32, np.int32, np.uint8])
+def test_operands_are_words(dtype):
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        Z2k(64).matmul(np.ones((2, 3), dtype), np.ones((3, 2), dtype))
 
 
 def test_a_product_leaves_its_operands_as_they_are():
