@@ -161,24 +161,24 @@ class Seals:
         check each worker sends its pad and the value of y + r, so that one honest
         worker is enough. Without spare bits: they would show overflows. Rounds: 6.
         """
-        world, masked, hints, pads, own = self.world, {}, {}, {}, {}
+        world, masked, hints, pads = self.world, {}, {}, {}
         for name, share in shares.items():
             masks.spend(masks.hiding(share))
             ring = share.ring.values
             r, known = world.deal(share.ring, share.shape, f"mask of {name}")
             masked[name] = share + r
-            pad, pads[name] = world._deal(ring, share.shape, f"pad of {name}")
-            own[f"pad of {name}"] = ring, world._rows_of(pad)
+            pads[name] = _, padding = world._deal(ring, share.shape, f"pad of {name}")
             value = share.ring.value(self._sum(share.ring, self._plain(known)))
-            hints[name] = ring, ring.add(value, self._sum(ring, pads[name]))
+            hints[name] = ring, ring.add(value, self._sum(ring, padding))
         hints = self._hint(roles, hints)
         nonces, hashes = self._promise(roles, pads)
         opened = world.open(**masked)
         self.check()
-        own |= nonces
+        own = dict(nonces)
         for (name, share), y in zip(shares.items(), opened, strict=True):
             value = share.ring.value(world._unwrap(y, COMMON))
             own[name] = share.ring.values, [value] * len(world.workers)
+            own[f"pad of {name}"] = share.ring.values, world._rows_of(pads[name][0])
         told, results = self._told(roles, own), []
         for name, share in shares.items():
             ring, padding = share.ring.values, told[f"pad of {name}"]
@@ -192,7 +192,7 @@ class Seals:
     def _promise(self, roles, pads):
         """The provider sends hashes of the workers' pads: (nonces, hashes)."""
         world, nonces, hashes = self.world, {}, {}
-        for name, padding in pads.items():
+        for name, (_, padding) in pads.items():
             own, known = world._deal(BITS, (NONCE,), f"nonce of {name}")
             texts = [commitment(w.name, "pad", bytes(nonce) + pad.tobytes())
                      for pad_of, nonce_of in zip(padding, known, strict=True)
