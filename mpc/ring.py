@@ -70,11 +70,8 @@ class Ring:
         return self.sum(self.mul(x[..., None], y[..., None, :, :]), axis=-2)
 
     def uniform(self, take: Callable[[int], bytes], shape: tuple) -> np.ndarray:
-        """Uniform elements from a stream: `take(n)` is its first n bytes.
-
-        In a ring of all words of its dtype.
-        """
-        return np.frombuffer(take(self.nbytes(shape)), self.dtype).reshape(shape)
+        """Uniform elements from a stream: `take(n)` is its first n bytes."""
+        raise NotImplementedError
 
     def nbytes(self, shape: tuple) -> int:
         """Bytes that elements of this `shape` take on the wire."""
@@ -293,6 +290,10 @@ class Bits(Ring):
 
     def neg(self, x):
         return x
+
+    def uniform(self, take, shape):
+        """Each byte is an element."""
+        return np.frombuffer(take(self.nbytes(shape)), self.dtype).reshape(shape)
 
     def sum(self, x, axis, keepdims=False):
         return np.bitwise_xor.reduce(x, axis=axis, keepdims=keepdims)
