@@ -174,9 +174,10 @@ class Started:
         raise LookupError(role)
 
 
-def roles(program, folder, *words, n=4):
+def roles(program, folder, *words, n=4, **variables):
     """A run of ``program`` of mpi_roles.py in `n` processes."""
-    return Started((n, [str(TESTS / "mpi_roles.py"), program, str(folder), *words]))
+    command = [str(TESTS / "mpi_roles.py"), program, str(folder), *words]
+    return Started((n, command), **variables)
 
 
 def command(words, n=4):

@@ -118,7 +118,7 @@ def _fork(rank, size):
     if rank:
         os.dup2(stdout[1], 1)
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)
+        sys.stdout.reconfigure(line_buffering=True, write_through=False)   # whole lines
     os.close(stderr[1])
     os.close(stdout[1])
     report_pipe, sys.excepthook = reports[1], _report_and_exit

@@ -521,11 +521,13 @@ def test_a_program_without_supervisors_is_refused(tmp_path):
 
 
 @in_processes
-def test_every_role_can_show_a_result_of_its_own(tmp_path):
-    status, out, err = roles("prints", tmp_path).ends()
+def test_every_role_can_show_a_result_of_its_own_in_whole_lines(tmp_path):
+    """Lines are written whole even if Python is told not to buffer its output."""
+    status, out, err = roles("prints", tmp_path, PYTHONUNBUFFERED="1").ends()
     assert (status, err) == (0, "")
     assert sorted(out.splitlines()) == [
-        "alice: mine: [4.]", "bob: mine: [4.]", "the server's line"]
+        "alice: mine: [4.]", "bob: mine: [4.]",
+        """writes: [b"the server's line\\n"]"""]
 
 
 @in_processes
