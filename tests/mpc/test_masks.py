@@ -63,6 +63,8 @@ ALONE = {
         secret(w, (3, 2)) + coin(w, (1, 2))).transpose((1, 0)),
     "a repeated coin, summed": lambda w, s: (
         secret(w, (3, 2)) + coin(w, (1, 2))).sum(1),
+    "a sum of no coins": lambda w, s: s + coin(w)[:0].sum(),
+    "a sum of no packed bits": lambda w, s: coin(w, (0, 3), ring=Bits()).sum(0),
     "a repeated coin, negated": lambda w, s: -(s + coin(w, (1,))),
     "a cancelled coin behind plus": lambda w, s: (
         lambda r: (s + r - r).plus(1))(coin(w)),

@@ -702,7 +702,7 @@ def test_the_report_states_the_rates_of_numbers_and_of_bits():
     world.secret(np.ones(3), "alice").reveal(to="bob")
     assert world.seals.report() == (
         "Seals: 1 check found that no worker cheated; a cheat escapes with probability "
-        "3e-11 at most")
+        "2^-34 at most")        # (23 / 2^22)^2 is more than 2^-35
 
 
 def test_the_stated_rate_is_exact():
