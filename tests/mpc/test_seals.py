@@ -592,6 +592,8 @@ def test_masks_of_a_result_are_spent():
     world.gather("bob", e=x - a)
     with pytest.raises(MaskReused):
         world.gather("bob", e=y - a)
+    with pytest.raises(MaskReused):     # a has a part in the product
+        world.open(z=beaver.matmul((x - a).reshape(1, 2), y.reshape(2, 1)))
 
 
 def test_a_program_that_ends_checks_what_it_has_opened():
