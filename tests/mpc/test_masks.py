@@ -12,7 +12,15 @@ import pytest
 from helpers import everywhere, give
 
 import mpc
-from mpc import MaskReused, World, beaver, comparison, run_threads, securenn
+from mpc import (
+    MaskReused,
+    World,
+    beaver,
+    carry_tree,
+    comparison,
+    run_threads,
+    securenn,
+)
 from mpc.ring import Bits, Z2k, Z2kMinus1, Zm
 from mpc.share import concatenate
 
@@ -92,6 +100,8 @@ ALONE = {
     "a coin times itself": lambda w, s: (lambda r: mpc.multiply(r, r))(coin(w)),
     "a coin in a product of matrices": lambda w, s: mpc.matmul(
         coin(w, (1, 3)), s.reshape(3, 1)),
+    "a coin in a bit that is brought into the ring": lambda w, s: (
+        carry_tree.bit_to_arithmetic(coin(w, (1,), ring=Bits()), 3, w.ring)),
     "a coin, truncated": lambda w, s: mpc.truncate(s + coin(w), 10),
     "a coin, truncated, times a secret": lambda w, s: (
         lambda q: mpc.multiply(q, q))(mpc.truncate(s + coin(w), 10)),
