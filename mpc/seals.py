@@ -26,7 +26,7 @@ failure everybody stops (`Cheated`). The error names nobody, and the keys are vo
 
 A cheat that changes a value escapes with probability at most
 
-    ((spare + 3) / 2^(spare + 2))^seals           numbers: 3e-11 for 20 spare bits, two
+    ((spare + 3) / 2^(spare + 2))^seals           numbers: 3.1e-11 with 20 spare bits, 2
     ((1 + 2^-ROWS) / 2)^(seals spare)             bits: 1.1e-12
 
 Source: SPDZ2k (Cramer et al., CRYPTO 2018) for numbers; for bits a global key as by
@@ -39,7 +39,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import reduce
-from math import prod
+from math import ceil, log2, prod
 from typing import NoReturn
 
 import numpy as np
@@ -91,7 +91,7 @@ class Seals:
         """What the checks have found, for those who read a result."""
         return (f"Seals: {self.checks} check{'s' * (self.checks != 1)} found that no "
                 "worker cheated; a cheat escapes with probability "
-                f"{self.escape:.0e} at most")
+                f"2^{ceil(log2(self.escape))} at most")
 
     def number(self, ring: Ring) -> int:
         """How many seals an element has."""

@@ -116,7 +116,8 @@ class RingArray:
 
     def sum(self, axis: int | tuple | None = None, keepdims=False):
         axes = behind(tuple(range(self.ndim)) if axis is None else axis, self.ndim)
-        return self._moved(self.ring.sum(self.rows, axes, keepdims), "sum", axes)
+        total = self._moved(self.ring.sum(self.rows, axes, keepdims), "sum", axes)
+        return total if prod(self.shape) else total.times(0)    # no coin is in it
 
     def reshape(self, *shape):
         try:                    # by an array that every role has

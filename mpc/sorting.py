@@ -160,7 +160,6 @@ def shuffle_rows(x: Share) -> Share:
         raise ValueError("shuffle: not with security='abort': a worker could share "
                          "other rows than it was given; sort by random numbers")
     rho = world.common_coins(ring, lanes, "rho")
-    world.spend(rho)
     x = x._moved(_in_order(x.rows, rho), "shuffled")
     for worker in world.workers:
         order, order_known = world.deal(ring, lanes, "order")

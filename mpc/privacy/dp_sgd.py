@@ -167,13 +167,17 @@ class NoisyStep:
 
     `sigma` is the noise multiplier, the deviation of the noise over the bound C. The
     provider deals the noise, or each worker adds its own. In the clear it comes from a
-    fresh key.
+    fresh key. A sum of floats is first rounded to the lattice, or its last digits would
+    have no noise. That adds up to 1 to each number's change, and so to the bound.
     """
 
     def __init__(self, arithmetic, model, lr: float, clip: Clip, sigma: float,
                  by_workers: bool = False):
         self.world, self.model, self.lr, self.clip = arithmetic.world, model, lr, clip
-        self.deviation = sigma * clip.sensitivity
+        values = [p.value for p in model.parameters()]
+        rounded = sum(v.size for v in values if isinstance(v, np.ndarray))
+        rounding = isqrt(rounded) + 2 if rounded else 0     # 2: also errors of floats
+        self.deviation = sigma * (clip.sensitivity + rounding)
         self.by_workers, self._key, self._drawn = by_workers, fresh_key(), 0
 
     def __call__(self, pictures, labels) -> None:
@@ -188,8 +192,9 @@ class NoisyStep:
     def _move_floats(self, sums, rate):
         lattice = WHOLE * self.clip.unit**2
         for parameter, total in zip(self.model.parameters(), sums, strict=True):
-            noisy = total + self._own(total.shape) / lattice
-            parameter.value = parameter.value - float(rate) * noisy
+            whole = np.rint(total * lattice).astype(np.int64)
+            noisy = whole + self._own(total.shape)
+            parameter.value = parameter.value - float(rate) * (noisy / lattice)
 
     def _move(self, sums, rate, size):
         """Each weight less rate times its noisy sum, truncated to the weight's scale.

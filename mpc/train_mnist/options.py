@@ -429,6 +429,9 @@ def check_dp(options: Namespace) -> str | None:
     if options.activation != "relu":
         return (f"--activation {options.activation}: squares of squares have no bound "
                 "that the ring could hold; with differential privacy take relu")
+    if options.truncation == "local":
+        return ("--truncation local: where it fails, a long gradient looks short and "
+                "would not be clipped; leave it out with differential privacy")
     if options.checkpoint or options.resume:
         return ("--checkpoint and --resume: a run and its repetition would spend more "
                 "than either reports; leave them out with differential privacy")

@@ -12,7 +12,15 @@ import pytest
 from helpers import everywhere, give
 
 import mpc
-from mpc import MaskReused, World, beaver, comparison, run_threads, securenn
+from mpc import (
+    MaskReused,
+    World,
+    beaver,
+    carry_tree,
+    comparison,
+    run_threads,
+    securenn,
+)
 from mpc.ring import Bits, Z2k, Z2kMinus1, Zm
 from mpc.share import concatenate
 
@@ -55,6 +63,18 @@ ALONE = {
     "a coin in three orders, whose factors would add up to 3": lambda w, s: (
         lambda r: r + r.transpose((1, 2, 0)) + r.transpose((2, 0, 1)))(
             coin(w, (2, 2, 2))),
+    "a coin in three orders by index": lambda w, s: (
+        lambda r: r[[0, 1, 2]] + r[[1, 2, 0]] + r[[2, 0, 1]])(coin(w)),
+    "a coin in three orders before a turn that is the same": lambda w, s: (
+        lambda r: r.reshape(8) + r.transpose((1, 2, 0)).reshape(8) + r.transpose(
+            (2, 0, 1)).reshape(8))(coin(w, (2, 2, 2))),
+    "three pairs of a coin's elements": lambda w, s: (
+        lambda r: r[:2] + r[1:] + r[::-2])(coin(w)),
+    "a coin in three places of joined shares": lambda w, s: (
+        lambda r: concatenate([r, s, s]) + concatenate([s, r, s]) + concatenate(
+            [s, s, r]))(coin(w)),
+    "a coin's element taken twice": lambda w, s: s + coin(w)[[0, 0, 1]],
+    "a coin, summed up": lambda w, s: s + coin(w).cumsum(0),
     "a coin and its transpose": lambda w, s: (lambda r: r + r.T)(coin(w, (3, 3))),
     "a repeated coin, transposed": lambda w, s: (secret(w, (3, 2)) + coin(w, (1, 2))).T,
     "a repeated coin, indexed": lambda w, s: (s + coin(w, (1,)))[1:],
@@ -63,6 +83,8 @@ ALONE = {
         secret(w, (3, 2)) + coin(w, (1, 2))).transpose((1, 0)),
     "a repeated coin, summed": lambda w, s: (
         secret(w, (3, 2)) + coin(w, (1, 2))).sum(1),
+    "a sum of no coins": lambda w, s: s + coin(w)[:0].sum(),
+    "a sum of no packed bits": lambda w, s: coin(w, (0, 3), ring=Bits()).sum(0),
     "a repeated coin, negated": lambda w, s: -(s + coin(w, (1,))),
     "a cancelled coin behind plus": lambda w, s: (
         lambda r: (s + r - r).plus(1))(coin(w)),
@@ -74,9 +96,12 @@ ALONE = {
         lambda r: r + r)(coin(w, ring=Bits())),
     "packed bits AND a number": lambda w, s: coin(w, ring=Bits()).times(255),
     "a coin times a secret": lambda w, s: mpc.multiply(s + coin(w), s),
+    "a secret times a coin": lambda w, s: mpc.multiply(s, s + coin(w)),
     "a coin times itself": lambda w, s: (lambda r: mpc.multiply(r, r))(coin(w)),
     "a coin in a product of matrices": lambda w, s: mpc.matmul(
         coin(w, (1, 3)), s.reshape(3, 1)),
+    "a coin in a bit that is brought into the ring": lambda w, s: (
+        carry_tree.bit_to_arithmetic(coin(w, (1,), ring=Bits()), 3, w.ring)),
     "a coin, truncated": lambda w, s: mpc.truncate(s + coin(w), 10),
     "a coin, truncated, times a secret": lambda w, s: (
         lambda q: mpc.multiply(q, q))(mpc.truncate(s + coin(w), 10)),
@@ -141,6 +166,8 @@ ALLOWED = {
     "a cancelled coin under a fresh one": lambda w, s, r: (s + r) - (s + r) + coin(w),
     "a cancelled coin under an older one": lambda w, s, r: (
         lambda q: s + r + q - q)(coin(w)),
+    "a coin that cancelled and came back": lambda w, s, r: s + r - r + r,
+    "a coin and one that cancelled": lambda w, s, r: s + r + (r - r),
     "a repeated coin under a fresh one": lambda w, s, r: s + coin(w, ()) + coin(w),
     "a coin joined with itself under a fresh one": lambda w, s, r: (
         concatenate([s + r, s + r]) + coin(w, (6,))),

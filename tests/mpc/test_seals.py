@@ -539,12 +539,14 @@ def test_whoever_hears_another_broadcast_finds_it_out(liar, hears):
                         timeout=20, **SEALED)
 
 
-def test_openings_that_two_workers_saw_differently_have_different_hashes():
+@pytest.mark.parametrize("name", ["epsilon", "given"])
+def test_openings_that_two_workers_saw_differently_have_different_hashes(name):
+    """And so have an owner's numbers, under their mask."""
     class OneOpening(TwoTongues):
-        lie = "epsilon"
+        lie = name
 
     def program(world):
-        x = signed(world, [1, 2])
+        x = give(world, [1, 2], owner="bob")
         beaver.multiply(x, x)
         world.seals.check()
 
@@ -592,6 +594,8 @@ def test_masks_of_a_result_are_spent():
     world.gather("bob", e=x - a)
     with pytest.raises(MaskReused):
         world.gather("bob", e=y - a)
+    with pytest.raises(MaskReused):     # a has a part in the product
+        world.open(z=beaver.matmul((x - a).reshape(1, 2), y.reshape(2, 1)))
 
 
 def test_a_program_that_ends_checks_what_it_has_opened():
@@ -633,6 +637,13 @@ def test_each_seal_has_keys_and_coefficients_of_its_own():
         escaped += escapes(world, lambda w: w.open(
             y=w.deal(w.ring, (1,), "r")[0]))
     assert abs(escaped - p * trials) < 3 * sqrt(p * (1 - p) * trials)
+
+
+def test_each_seal_of_a_number_has_coefficients_of_its_own():
+    world = sealed()
+    world.seals._opened[world.ring] = [np.ones((2, 2, 1), np.uint64)]
+    sums = world.seals._sums(lambda n: np.arange(n // 8, dtype=np.uint64).tobytes())
+    assert sums[:, :16].view(np.uint64).tolist() == [[0, 1], [0, 1]]
 
 
 def test_sums_of_bits_are_independent_for_all_planes_and_rows():
@@ -702,7 +713,7 @@ def test_the_report_states_the_rates_of_numbers_and_of_bits():
     world.secret(np.ones(3), "alice").reveal(to="bob")
     assert world.seals.report() == (
         "Seals: 1 check found that no worker cheated; a cheat escapes with probability "
-        "3e-11 at most")
+        "2^-34 at most")        # (23 / 2^22)^2 is more than 2^-35
 
 
 def test_the_stated_rate_is_exact():

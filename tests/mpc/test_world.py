@@ -28,7 +28,7 @@ from mpc import (
 )
 from mpc.audit.replay import RecordedWorld
 from mpc.audit.tags import TaggedWorld
-from mpc.ring import Z2k, Z2kMinus1, Zm, bits_of
+from mpc.ring import Bits, Z2k, Z2kMinus1, Zm, bits_of
 from mpc.transport.threads import Queues
 from mpc.world import group, make_keys, role_names
 
@@ -174,6 +174,25 @@ def test_common_coins_are_known_to_all_workers_and_to_nobody_else(n_workers, rin
         assert held.shape == ((role in map(str, world.workers)), 2, 3)
         assert held.dtype == ring.dtype
         assert held.tolist() == rows_of(coins)[:len(held)].tolist()
+
+
+@every_size
+@pytest.mark.parametrize("owner", ["alice", "bob", "crypto_provider"])
+def test_private_coins_are_known_to_one_role_alone(n_workers, owner):
+    world = World(n_workers, seed=1)
+    coins = world.private_coins(owner, world.ring, (4,), "c")
+    for role in world.roles:
+        alone = World(n_workers, here=(role,), keys=world._keys)
+        held = alone.private_coins(owner, world.ring, (4,), "c")
+        assert held.tolist() == coins[:role == owner].tolist()
+
+
+@pytest.mark.parametrize("ring", [Z2k(64), Bits()], ids=str)
+def test_nobody_writes_to_a_dealt_mask_which_workers_and_provider_may_hold(ring):
+    share, known = World(seed=1).deal(ring, (3,), "a")
+    for rows in (share.rows, known, known[0]):
+        with pytest.raises(ValueError, match="read-only"):
+            rows[:] = 0
 
 
 @every_size

@@ -410,6 +410,10 @@ def test_the_coins_of_a_comparison_serve_once(world):
     private_compare(bits, r, coins)
     with pytest.raises(MaskReused, match="the coin beta of step"):
         private_compare(bits, r, coins)
+    for name, used in coins._asdict().items():
+        others = CompareCoins.draw(world, field, 64, (2,))
+        with pytest.raises(MaskReused, match="has hidden a value already"):
+            private_compare(bits, r, others._replace(**{name: used}))
 
 
 def test_a_secret_opened_once_serves_several_products_and_its_transpose(world):

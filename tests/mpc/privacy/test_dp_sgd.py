@@ -290,6 +290,19 @@ def test_noise_of_a_coarser_lattice_would_be_noticed(monkeypatch):
     assert math.gcd(*map(int, noise.reshape(-1))) > 1
 
 
+def test_a_step_of_floats_has_no_digits_below_the_lattice():
+    """They would be those of the items, without noise; rounding has its own bound."""
+    setting, clip = Setting("--arithmetic float"), Clip(0.5, 1000)
+    before = [np.array(p.value) for p in setting.model.parameters()]
+    step = NoisyStep(setting.arithmetic, setting.model, 2, clip, 1e-3)
+    step(PICTURES[:16], LABELS[:16])
+    for p, w in zip(setting.model.parameters(), before, strict=True):
+        moved = (w - p.value) * 16 / 4 * WHOLE * clip.unit**2
+        assert np.abs(moved - np.rint(moved)).max() < 0.01
+    rounding = math.sqrt(sum(w.size for w in before))
+    assert 1 < step.deviation / 1e-3 - clip.sensitivity - rounding < 3
+
+
 def test_two_steps_have_different_noise():
     step, (one,) = noise_of("--arithmetic fixed")
     zeros = public.PublicArray(public.PublicWorld(), mpc.World().ring,
