@@ -20,7 +20,7 @@ import operator
 from collections.abc import Callable
 from math import prod
 from numbers import Integral, Number
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +30,10 @@ RULES: dict[Callable, Callable] = {}        # {NumPy's function: ours}
 class ArrayFunctions:
     """Base of a type with the primitives above: an array for NumPy's functions."""
 
-    if TYPE_CHECKING:
-        def __getattr__(self, name: str) -> Any: ...    # the methods, from the table
+    def __getattr__(self, name: str) -> Any:
+        way = f"; {INSTEAD[name]}" if name in INSTEAD else ""
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute "
+                             f"'{name}'{way}", name=name, obj=self)
 
     size = property(lambda self: prod(self.shape))
 
@@ -78,13 +80,24 @@ class ArrayFunctions:
     def __abs__(self):
         return absolute(self)
 
+    def __format__(self, spec):
+        if spec:
+            raise TypeError(f"format: a {type(self).__name__} is no number that "
+                            f"everybody knows; {INSTEAD['item']}")
+        return str(self)
+
+    def __index__(self):
+        raise TypeError(f"index: a {type(self).__name__} is no integer that everybody "
+                        "knows; multiply by x == np.arange(n), or reveal it first")
+
     def __or__(self, other):
         return logical_or(self, other)
 
     def __rand__(self, other):
         return self & other
 
-    __ror__ = __or__
+    def __ror__(self, other):
+        return self | other
 
 
 def rule(*functions, method=True):
@@ -97,17 +110,65 @@ def rule(*functions, method=True):
     return enter
 
 
-INSTEAD = {
-    "array_equal": "use (x == y).all(), which is a secret bit",
-    "allclose": "use (abs(x - y) < bound).all(), which is a secret bit",
-    "unique": "the number of different values would depend on them; use sort",
-    "nonzero": "the number of positions would depend on the values; use x != 0",
-    "argwhere": "the number of positions would depend on the values; use x != 0",
-    "argsort": "positions would be secret; x.sort_rows(column) keeps rows together",
-    "searchsorted": "count instead: (x >= y).sum()",
-    "prod": "multiply the parts with *",
-    "einsum": "write it with @, * and sum", "put": "write np.where(mask, new, old)",
-    "save": "reveal it first", "isnan": "no number is nan: encoding refuses it"}
+# What to use in place of functions, methods and operators that are not provided.
+INSTEAD = {name: way for way, names in {
+    "use (x == y).all(), which is a secret bit": "array_equal",
+    "use (abs(x - y) < bound).all(), which is a secret bit": "allclose",
+    "use abs(x - y) < bound": "isclose",
+    "the number of different values would depend on them; use sort": "unique",
+    "the number of positions would depend on the values; use x != 0":
+        "nonzero flatnonzero argwhere",
+    "the number of elements would depend on the values; multiply by the secret bits":
+        "compress extract",
+    "positions would be secret; x.sort_rows(column) keeps rows together":
+        "argsort argpartition lexsort",
+    "count instead: (x >= y).sum()": "searchsorted digitize",
+    "count instead: ((x >= low) & (x < high)).sum()": "histogram bincount",
+    "use x.sort() and a public index": "percentile quantile partition",
+    "use (x[:, None] == y).any(1), a secret bit for each x": "isin intersect1d",
+    "use x.max() - x.min()": "ptp", "use np.diagonal(x).sum()": "trace",
+    "use np.diagonal(x), or x * np.eye(n) for a matrix": "diag",
+    "multiply by np.tri(n), or by its transpose": "tril triu",
+    "use (x * weights).sum() / weights.sum()": "average",
+    "with centred rows c of n numbers, use c @ c.T / (n - 1)": "cov corrcoef",
+    "multiply the parts with *": "prod cumprod",
+    "write it with @, * and sum of slices":
+        "einsum tensordot vdot vecdot kron cross convolve correlate matrix_power",
+    "use np.concatenate or np.stack": "append insert dstack block",
+    "write np.where(mask, new, old)":
+        "put putmask place copyto select choose piecewise fill fill_diagonal",
+    "use x != y of two answers to comparisons": "bitwise_xor logical_xor ^",
+    "use np.exp and np.log": "log2 log10 log1p expm1 exp2 float_power logaddexp",
+    "use np.exp(x * np.log(a)) for a public a": "np.power",
+    "use abs": "fabs", "use np.maximum or np.minimum": "fmax fmin",
+    "use np.sqrt(x ** 2 + y ** 2)": "hypot",
+    "round what is revealed, or count public bounds: (x[..., None] >= bounds).sum(-1)":
+        "round rint floor ceil trunc fix remainder fmod floor_divide divmod % //",
+    "reveal it first": "save savez savetxt",
+    "take .reveal() of a secret, .value of a Tensor":
+        "item tolist numpy detach reveal get data",
+    "it is never changed in place: y = x is a copy": "copy clone",
+    "its numbers have a fixed point, and answers are 0 or 1": "astype dtype",
+    "use np.full(x.shape, number)": "full_like empty_like",
+    "no number is nan: encoding refuses it":
+        "isnan isfinite isinf nan_to_num nansum nanmean nanmax nanmin",
+    "use reshape": "view resize", "use x[:, None] or np.expand_dims": "unsqueeze",
+    "use transpose": "permute t mT matrix_transpose", "use clip": "clamp",
+    "use @": "mm bmm matmul matvec"}.items() for name in names.split()}
+
+
+def _refused(sign: str):
+    def refuse(self, *_):
+        raise TypeError(f"{sign} is not provided for a {type(self).__name__}; "
+                        f"{INSTEAD[sign]}")
+    return refuse
+
+
+for _sign, _names in {"%": "mod rmod", "//": "floordiv rfloordiv", "^": "xor rxor",
+                      "divmod": "divmod rdivmod", "round": "round", "floor": "floor",
+                      "ceil": "ceil", "np.power": "rpow"}.items():
+    for _name in _names.split():
+        setattr(ArrayFunctions, f"__{_name}__", _refused(_sign))
 
 
 def axes_of(shape: tuple, axis: int | tuple | None) -> tuple[int, ...]:
@@ -394,7 +455,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
 @rule(np.diff)
 def diff(x, n=1, axis=-1):
     """Differences of neighbours, n times."""
-    place, = axes_of(x.shape, axis)
+    place, = axes_of(x.shape, (axis,))
     at = (slice(None),) * place
     if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
         raise ValueError("diff: n is not an integer from 0 on; pass one")
@@ -435,6 +496,14 @@ def outer(x, y):
 
 
 # ------------------------------------------------------------------- comparisons
+
+
+def check_bits(sign, *operands):
+    """Raise if an operand of a logical operator may have other values than 0 and 1."""
+    for v in operands:
+        if not (v.boolean if hasattr(v, "boolean") else np.asarray(v).dtype == bool):
+            raise TypeError(f"{sign}: numbers came where only 0 and 1 make sense; "
+                            "compare first, as in x != 0")
 
 
 def _bits(x):

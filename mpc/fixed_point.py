@@ -36,7 +36,7 @@ from operator import attrgetter
 import numpy as np
 
 from mpc import encoding, functions, public, sorting
-from mpc.array_functions import ArrayFunctions, joined_last, kept
+from mpc.array_functions import ArrayFunctions, check_bits, joined_last, kept
 from mpc.encoding import Limits, as_scale, digit_base, encode, real_array
 from mpc.public import PublicArray, PublicWorld
 from mpc.public_factors import check_size, times_array, times_number
@@ -299,11 +299,11 @@ class FixedPoint(ArrayFunctions):
 
     def __pow__(self, exponent) -> FixedPoint:
         """x * x * ... for a positive integer; also 1 / x, and roots."""
-        if not np.ndim(exponent) and exponent in ROOTS:
+        if encoding.is_number(exponent) and exponent in ROOTS:
             return getattr(self, ROOTS[exponent])()
         if not is_integer(exponent) or exponent < 1:
-            raise ValueError("**: the exponent is no public positive integer and none "
-                             f"of {list(ROOTS)}; use products, exp and log")
+            raise ValueError(f"**: {shown(exponent)} is no public positive integer and "
+                             f"none of {list(ROOTS)}; use products, exp and log")
         if exponent == 1:
             return self
         power = (self ** (exponent // 2))._squared()
@@ -415,20 +415,23 @@ class FixedPoint(ArrayFunctions):
         return self if self.boolean else self != 0
 
     def __invert__(self) -> FixedPoint:
-        _check_boolean("~", self)
+        check_bits("~", self)
         return 1 - self
 
     def __and__(self, other) -> FixedPoint:
-        other = other if isinstance(other, FixedPoint) else np.asarray(other)
-        _check_boolean("&", self, other)
+        check_bits("&", self, other)
         product = self * other
         return product._with(product.value, boolean=True)
+
+    def __or__(self, other) -> FixedPoint:
+        check_bits("|", self, other)
+        return super().__or__(other)
 
     # ------------------------------------------------------------------ NumPy, shapes
 
     def __array__(self, dtype=None, copy=None):
         raise TypeError("fixed point: no NumPy array; join several with np.stack, or "
-                        "use .get().float_precision()")
+                        "use .reveal()")
 
     def reshape(self, *shape) -> FixedPoint:
         return self._moved(self._number.reshape(*shape))
@@ -536,7 +539,7 @@ class FixedPoint(ArrayFunctions):
         """The numbers as float64; NaN where they are not known."""
         if public.secret(self.value):
             raise TypeError("fixed point: no branch or number may depend on a secret; "
-                            "reveal it with .get() and decode with .float_precision()")
+                            "use np.where, & or np.maximum, or .reveal() it")
         rows = np.asarray(self.value.rows)
         if not len(rows):
             return np.full(self.shape, np.nan)
@@ -695,14 +698,6 @@ def _alike(values):
 def _then(answer, operation):
     """The operation on an answer, unless the operands had none."""
     return answer if answer is NotImplemented else operation(answer)
-
-
-def _check_boolean(sign, *operands):
-    """Raise if an operand of a logical operator may have other values than 0 and 1."""
-    for v in operands:
-        if not (v.boolean if isinstance(v, FixedPoint) else v.dtype == bool):
-            raise TypeError(f"{sign}: numbers came where only 0 and 1 make sense; "
-                            "compare first, as in x != 0")
 
 
 def _same_format(x, y):

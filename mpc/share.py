@@ -141,7 +141,7 @@ class RingArray:
         return self._view(lambda x: x.transpose(0, *axes), "transpose", axes)
 
     def moveaxis(self, source: int, destination: int):
-        here, there = (behind(a, self.ndim)[0] - 1 for a in (source, destination))
+        here, there = (behind((a,), self.ndim)[0] - 1 for a in (source, destination))
         axes = [i for i in range(self.ndim) if i != here]
         return self.transpose((*axes[:there], here, *axes[there:]))
 
@@ -180,7 +180,7 @@ class RingArray:
 
     def cumsum(self, axis: int):
         """The sums of all elements up to each one along an axis."""
-        place, = behind(axis, self.ndim)
+        place, = behind((axis,), self.ndim)
         if not isinstance(self.ring, Z2k):
             raise TypeError(f"cumsum: over {self.ring}; convert to a Z_2^l first")
         rows = self.ring.reduce(np.cumsum(self.rows, place, dtype=self.ring.dtype))
@@ -265,7 +265,7 @@ def concatenate(shares: list, axis: int = 0):
         raise ValueError("concatenate: nothing to join; give one share or more")
     for share in shares:
         check_pair(shares[0], share, "concatenate")
-    place, = behind(axis, shares[0].ndim)
+    place, = behind((axis,), shares[0].ndim)
     try:
         rows = np.concatenate([share.rows for share in shares], axis=place)
     except ValueError:
@@ -306,6 +306,7 @@ def lead(rows: np.ndarray, ndim: int) -> np.ndarray:
 def behind(axis: int | tuple, ndim: int) -> tuple:
     """Axes of the value as axes of its rows, where the holders come first."""
     axes = axis if isinstance(axis, tuple) else (axis,)
+    axis, = axes if len(axes) == 1 else (axis,)
     if not all(map(is_integer, axes)):
         raise TypeError(f"an axis is a public integer, not {shown(axis)}")
     places = [int(a) % ndim + 1 for a in axes if -ndim <= a < ndim]

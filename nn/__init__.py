@@ -11,6 +11,7 @@ from .layers import Dropout, Flatten, Linear, ReLU, Sigmoid, Square, Tanh
 from .loss import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 from .module import Module, Sequential
 from .optim import SGD
+from .refusals import INSTEAD as _INSTEAD
 from .tensor import Tensor
 
 __all__ = [
@@ -19,3 +20,8 @@ __all__ = [
     "batches", "binary_cross_entropy_with_logits", "conv2d", "cross_entropy",
     "load", "mse_loss",
 ]
+
+
+def __getattr__(name: str) -> None:
+    way = f"; {_INSTEAD[name]}" if name in _INSTEAD else ""
+    raise AttributeError(f"module 'nn' has no attribute '{name}'{way}")

@@ -1,6 +1,25 @@
-"""Conversions that a Tensor refuses: they would need its value, which may be secret."""
+"""Conversions that a Tensor refuses: they would need its value, which may be secret.
+
+And PyTorch's names that `nn` does not have, with others that do the same.
+"""
 
 from __future__ import annotations
+
+INSTEAD = {name: way for way, names in {
+    "take SGD, with a momentum": "Adam AdamW RMSprop Adagrad",
+    "take cross_entropy(output, target)": "CrossEntropyLoss NLLLoss nll_loss",
+    "take mse_loss(output, target)": "MSELoss",
+    "take binary_cross_entropy_with_logits(output, target)":
+        "BCELoss BCEWithLogitsLoss binary_cross_entropy",
+    "take abs(output - target).mean()": "L1Loss l1_loss",
+    "take methods of a Tensor, such as x.softmax()":
+        "functional Softmax softmax relu sigmoid tanh",
+    "take np.where(x > 0, x, 0.01 * x)": "LeakyReLU leaky_relu",
+    "take Tensor(value, requires_grad=True)": "Parameter",
+    "write a Module with a forward": "BatchNorm1d BatchNorm2d LayerNorm Embedding LSTM",
+    "assign a list or dict of modules": "ModuleList ModuleDict",
+    "take .value of a Tensor, which has no gradient": "no_grad",
+    }.items() for name in names.split()}
 
 
 def _refusal(text):

@@ -176,9 +176,10 @@ class Tensor(Refusals, ArrayFunctions):
 
     def softmax(self, axis: int = -1) -> Tensor:
         """Return ``e ** x`` divided by its sum along `axis`."""
-        if axis % self.ndim == self.ndim - 1:
+        place, = axes_of(self.shape, (axis,))
+        if place == self.ndim - 1:
             return _apply(gradients.softmax, self)
-        return self.swapaxes(axis, -1).softmax().swapaxes(axis, -1)
+        return self.swapaxes(place, -1).softmax().swapaxes(place, -1)
 
     def reshape(self, *shape: Any) -> Tensor:
         """Return the elements in another shape, where one size may be -1."""

@@ -99,7 +99,8 @@ def _decoded(x):
         return value.ring.to_int(raw) / float(x.scale)
     if x is None or isinstance(x, Integral):
         return x if x is None else int(x)
-    return float(x) if isinstance(x, Number) else np.asarray(x)
+    array = np.asarray(x, float if isinstance(x, Number) else None)
+    return array.astype(float) if array.dtype == object else array
 
 
 # ------------------------------------------------------ the operations on plain numbers

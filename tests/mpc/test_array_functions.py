@@ -1,5 +1,6 @@
 """NumPy's functions on secrets give NumPy's numbers, and their gradients are right."""
 
+import math
 import re
 from fractions import Fraction
 
@@ -11,7 +12,7 @@ from expected import Format
 
 import mpc
 import nn
-from mpc.array_functions import RULES
+from mpc.array_functions import INSTEAD, RULES
 
 CHUNK = 50
 EVERY = pytest.mark.parametrize("name", SETTINGS)
@@ -125,6 +126,31 @@ def test_a_rule_of_its_own(name):
         found = value.get().float_precision()
         assert found.shape == due.shape
         np.testing.assert_allclose(found, due, atol=0.003)
+
+
+@pytest.mark.parametrize("line, way", [
+    ("x % 2", "count public bounds"), ("7 // x", "count public bounds"),
+    ("divmod(x, 2)", "round what is revealed"), ("round(x, 1)", "round what is rev"),
+    ("np.floor(x)", "count public bounds"), ("math.ceil(x)", "count public bounds"),
+    ("(x > 0) ^ (x > 1)", "use x != y"), ("np.logical_xor(x, x)", "use x != y"),
+    ("2 ** x", r"^np.power is .*use np.exp\(x \* np.log\(a\)\)"),
+    ("np.float64(2) ** x", "^np.power is"), ("f'{x:.2f}'", "^format: .*take .reveal"),
+    ("range(x)", "^index: .*multiply by x == np.arange"), ("[1, 2][x]", "^index: "),
+    ("np.quantile(x, 0.5)", "use x.sort"), ("np.append(x, 1)", "use np.concatenate"),
+    ("np.isin(x, [1])", r"use \(x\[:, None\] == y\).any"), ("np.trace(x)", "diagonal"),
+    ("x.argsort()", "no attribute 'argsort'; positions would be secret"),
+    ("x.item()", "take .reveal"), ("x.view(6)", "use reshape"), ("x.copy()", "y = x"),
+    ("x.no_such_name", "object has no attribute 'no_such_name'$")])
+def test_a_refusal_names_a_replacement(line, way):
+    for x in (secret(mpc.World(seed=1), A), nn.Tensor(A)):
+        with pytest.raises((TypeError, AttributeError), match=way) as error:
+            eval(line, {"np": np, "math": math, "x": x})
+        assert "\n" not in str(error.value)
+
+
+def test_no_replacement_is_named_for_a_function_that_is_provided():
+    assert {f.__name__ for f in RULES} & {*INSTEAD} == {"matmul"}   # no method
+    assert {n for n in INSTEAD if hasattr(mpc.FixedPoint, n)} == {"get", "reveal"}
 
 
 def test_a_magnitude_needs_no_more_range_than_its_number():

@@ -787,15 +787,18 @@ def test_the_representation_shows_scale_and_holder(world, value, shown):
 
 REFUSED = [
     ("bool(s)", "no branch or number may depend on a secret"),
-    ("int(s)", "reveal it with .get() and decode with .float_precision()"),
-    ("float(s)", "reveal it with .get() and decode with .float_precision()"),
-    ("s.float_precision()", "reveal it with .get() and decode with .float_precision()"),
+    ("int(s)", "use np.where, & or np.maximum, or .reveal() it"),
+    ("float(s)", "use np.where, & or np.maximum, or .reveal() it"),
+    ("s.float_precision()", "use np.where, & or np.maximum, or .reveal() it"),
     ("s in [1]", "no branch or number may depend on a secret"),
     ("1.5 in s", "no branch or number may depend on a secret"),
     ("s == 'a'", "== a str; compare with numbers, and write x is y"),
     ("None != s", "== a NoneType; compare with numbers, and write x is y"),
     ("s & (s > 0)", "&: numbers came where only 0 and 1 make sense; compare first"),
     ("(s > 0) & 1", "&: numbers came where only 0 and 1 make sense; compare first"),
+    *((line, "|: numbers came where only 0 and 1 make sense; compare first")
+      for line in ("s | (s > 0)", "(s > 0) | 1", "(s > 0) | None", "3 | s", "s | s",
+                   "np.bitwise_or(s, s)", "np.array([1, 2]) | (s > 0)")),
     ("~s", "~: numbers came where only 0 and 1 make sense; compare first"),
     ("len(s.sum())", "a number without axes has no length"),
     ("hash(s)", "unhashable type"),
@@ -804,8 +807,8 @@ REFUSED = [
     ("s.eq('1')", "== a str; compare with numbers, and write x is y"),
     ("s.argmax(axis='rows')", "an axis is not an integer; pass an integer"),
     ("s.max(axis=[0])", "an axis is not an integer; pass an integer"),
-    ("np.asarray(s)", "no NumPy array; join several with np.stack, or use .get()"),
-    ("np.array([s, s])", "no NumPy array; join several with np.stack, or use .get()"),
+    ("np.asarray(s)", "no NumPy array; join several with np.stack, or use .rev"),
+    ("np.array([s, s])", "no NumPy array; join several with np.stack, or use .rev"),
     ("np.linalg.inv(s)", "inv is not provided for a FixedPoint; use its methods"),
     ("np.unique(s)", "is not provided for a FixedPoint; the number of different"),
     ("np.array_equal(s, s)", "use (x == y).all(), which is a secret bit"),
@@ -845,8 +848,10 @@ def test_a_value_that_one_role_holds_takes_part_in_no_computation(world, line):
 
 
 UNFIT = [
-    *((f"s ** {n}", "**: the exponent is no public positive integer and none of")
-      for n in ("0.3", "0", "-2", "np.ones(2)", "s", "'s'", "True")),
+    *((f"s ** {n}", f"**: {shown} is no public positive integer and none of [-1")
+      for n, shown in {"0.3": "0.3", "0": "0", "-2": "-2", "np.ones(2)": "float64 (2,)",
+                       "np.array(2)": "int64 ()", "s": "a FixedPoint",
+                       "s[0]": "a FixedPoint", "'s'": "'s'", "True": "a bool"}.items()),
     ("s + np.ones(3)", "(2,) and (3,) do not broadcast; reshape one"),
     ("s * fix_precision(np.ones(3))", "(2,) and (3,) do not broadcast; reshape"),
     ("s.reshape(1, 2) @ s.reshape(1, 2)", "is no product of matrices; transpose one"),

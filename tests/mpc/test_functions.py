@@ -10,6 +10,7 @@ import pytest
 from helpers import everywhere
 from price import protocols
 
+import nn
 from mpc import World, concatenate, fix_precision, functions
 from mpc.ring import Z2k
 
@@ -326,6 +327,14 @@ def test_a_softmax_of_no_or_too_many_candidates_or_no_axis_is_refused():
                              (np.array(1.0), -1, "axis -1 does not fit")]:
         with pytest.raises(ValueError, match=message):
             functions.softmax(fix_precision(x), axis)
+
+
+@pytest.mark.parametrize("axis", [(0, 1), (), None, 1.0, 2, -3])
+def test_a_softmax_is_along_one_axis_that_the_numbers_have(axis):
+    for x in (fix_precision(np.ones((2, 3))), nn.Tensor(np.ones((2, 3)))):
+        with pytest.raises((TypeError, ValueError),
+                           match="axis.* does not fit|have this axis|an axis is"):
+            x.softmax(axis)
 
 
 def test_coefficients_do_not_depend_on_the_callers_decimal_context():

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import mpc
+import nn
 from nn import Tensor
+from nn.refusals import INSTEAD
 
 
 @pytest.fixture(params=["array", "secret"])
@@ -110,3 +112,16 @@ def test_conversions_are_refused_with_a_replacement(x, f, remedy):
     with pytest.raises(TypeError, match=remedy) as caught:
         f(x)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name, instead", [
+    ("Adam", "take SGD"), ("CrossEntropyLoss", "take cross_entropy"),
+    ("Parameter", r"take Tensor\(value, requires_grad=True\)"),
+    ("functional", "methods of a Tensor"), ("no_such_name", "'no_such_name'$")])
+def test_a_name_of_pytorch_names_a_replacement(name, instead):
+    with pytest.raises(AttributeError, match=f"^module 'nn' has no .*{instead}"):
+        getattr(nn, name)
+
+
+def test_no_replacement_is_named_for_what_nn_has():
+    assert not {*INSTEAD} & {*vars(nn)}

@@ -147,6 +147,14 @@ def test_an_operation_with_another_result_is_detected(name, line, kind, monkeypa
         eval(line, names)
 
 
+@pytest.mark.parametrize("op", "+ - * / > == @".split())
+def test_numbers_in_an_array_of_objects_are_compared_as_numbers(op):
+    x = shared(World(seed=1, checked=True), [0.5, 2.0])
+    found = eval(f"x {op} y", {"x": x, "y": np.array([1, 2.0], object)})
+    due = eval(f"x {op} y", {"x": np.array([0.5, 2.0]), "y": np.array([1, 2.0])})
+    np.testing.assert_allclose(found.reveal(), due, atol=0.002)
+
+
 @pytest.mark.parametrize("line", [
     "np.sqrt(z * z)", "z.std()", "(z * z + 0.001) ** -0.5", "np.log(z * z + 0.001)",
     "1 / (z * z + 0.002)", "z / (z * z + 0.002)", "(z * z).softmax()", "np.exp(z * z)"])
