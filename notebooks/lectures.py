@@ -36,7 +36,7 @@ PAGE = """\
 <title>{title}</title>
 <style>
 body {{ margin: 0; color: #222; background: #fff;
-       font: 3.4vmin/1.45 "DejaVu Sans", Verdana, sans-serif; }}
+       font: min(3.4vmin, 2.2vw)/1.45 "DejaVu Sans", Verdana, sans-serif; }}
 section {{ box-sizing: border-box; width: 100vw; min-height: 100vh;
           padding: 4vmin 9vmin; display: none; flex-direction: column;
           justify-content: center; break-after: page; }}
@@ -44,7 +44,7 @@ section.now {{ display: flex; }}
 h1 {{ font-size: 6vmin; }}
 h2 {{ font-size: 4.4vmin; margin: 0 0 0.8em; color: #0072B2; }}
 p, li {{ max-width: 44em; }}
-p {{ margin: 0.5em 0; }}
+p, ul, ol {{ margin: 0.5em 0; }}
 pre, code {{ font-family: "DejaVu Sans Mono", monospace; font-size: 0.9em; }}
 pre {{ background: #f3f3f3; padding: 0.6em; overflow: auto; }}
 td, th {{ padding: 0.1em 0.8em; border-bottom: 1px solid #ccc; }}
@@ -130,10 +130,14 @@ def goal(body):
 
 
 def lead(body):
-    """The first paragraph of a section without captions, and its formulas."""
-    parts = [part for part in body.split("\n\n") if not part.startswith("*Figure")]
-    return blocks("\n\n".join(part for i, part in enumerate(parts)
-                              if i == 0 or part.startswith("$$")))
+    """The first paragraph of a section and a list that it announces, and its formulas.
+
+    Captions are left out.
+    """
+    first, *others = (p for p in body.split("\n\n") if not p.startswith("*Figure"))
+    if first.endswith(":") and others and others[0].startswith("- "):
+        first += "\n\n" + others[0]
+    return blocks("\n\n".join([first, *(p for p in others if p.startswith("$$"))]))
 
 
 def pictures(cell, heading, after):

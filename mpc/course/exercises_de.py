@@ -284,6 +284,8 @@ SENTENCES = {
     "{} is correct for one picture, but a batch has {}":
         "{} ist richtig für ein Bild, aber ein Batch hat {}",
     "no ReLU follows the last layer": "auf die letzte Schicht folgt kein ReLU",
+    "{} is not correct: count both hidden layers, for each picture":
+        "{} ist nicht richtig: Zähle beide verborgenen Schichten, für jedes Bild",
     "One number per epoch still shows the server that the network learns.":
         "Auch eine Zahl pro Epoche zeigt dem Server, dass das Netz lernt.",
     "{} received a result, too": "auch {} hat ein Ergebnis bekommen",

@@ -82,8 +82,8 @@ def histograms(samples: dict[str, Any], xlabel: str, bins: int = 32,
     figure, axes = panels(len(samples), (3.1 * len(samples), 2.6), sharey=True)
     values = [np.asarray(numbers, float).ravel() for numbers in samples.values()]
     limits = limits or (min(v.min() for v in values), max(v.max() for v in values))
-    owners = [title.split("'")[0] for title in samples]
-    others = ["#5A5A5A"] if ROLES.keys() & set(owners) else [c for c, *_ in SERIES[1:]]
+    owners = [next(filter(title.startswith, ROLES), "") for title in samples]
+    others = ["#5A5A5A"] if any(owners) else [c for c, *_ in SERIES[1:]]
     for i, (axis, title, numbers) in enumerate(zip(axes, samples, values, strict=True)):
         colour = ROLES.get(owners[i], others[i % len(others)])
         axis.hist(numbers, bins, range=limits, color=colour)
@@ -176,7 +176,7 @@ def bars(heights: dict[str, float], ylabel: str, title: str = "") -> Figure:
     figure, (axis,) = panels(1, (6.6, 0.6 + 0.36 * len(heights)))
     names, numbers = zip(*heights.items(), strict=True)
     drawn = axis.barh(names, numbers, color="#0072B2", height=0.6)
-    labels = [f"{h:,.0f}" if abs(h) >= 100 else f"{h:.2g}" for h in numbers]
+    labels = [f"{h:,.0f}" if abs(h) >= 99.5 else f"{h:.2g}" for h in numbers]
     axis.bar_label(drawn, labels, padding=4)
     axis.invert_yaxis()
     axis.margins(x=0.16)

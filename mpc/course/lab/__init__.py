@@ -42,7 +42,7 @@ def mistake(check, mine: ModuleType, path: Path) -> str | None:
             check(mine)
     except Wrong as wrong:
         return str(wrong)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return _described(error, path)
     return None
 
@@ -62,7 +62,7 @@ def run(path: Path) -> bool:
     """Print a line for each task up to the first mistake; True if all are solved."""
     try:
         mine = load(path)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         print(f"Not yet: {path} does not run ({_described(error, path)})")
         return False
     for number, check in enumerate(TASKS, 1):

@@ -94,8 +94,11 @@ def observed(mine: ModuleType) -> Iterator[list[np.ndarray]]:
 def check_local(function: Callable, mine: ModuleType, name: str, *inputs: Any) -> None:
     """Row j of the result depends on row j of the shares, and nothing is opened."""
     with observed(mine) as log:
-        before = np.asarray(function(*inputs))
+        copies = [np.array(x) for x in inputs]
+        before = np.array(function(*copies))
         require(not log, f"{name} opens a value; it needs no message")
+        require(all(map(np.array_equal, copies, inputs)),
+                f"{name} changes an array that it is given: return a new one")
         for j, worker in enumerate(WORKERS):
             changed = [np.array(x) for x in inputs]
             for i, x in enumerate(inputs):

@@ -160,6 +160,8 @@ WRONG = [
     ("4", "(x[0] + c) % L", "(x[0] - c) % L", "not x + c"),
     ("4", "np.stack([(x[0] + c) % L, x[1]])", "np.stack([(x[0] + x[1]) % L, c])",
      "which that worker never sent"),
+    ("4", "return np.stack([(x[0] + c) % L, x[1]])", "x[0] += c\n    return x % L",
+     "changes an array"),
     # 5 fixed point
     ("5: encode", "np.rint(numbers * SCALE)", "(numbers * SCALE)", "0.0006 becomes 0"),
     ("5: encode", " % L", "", "outside of the ring"),
@@ -332,6 +334,7 @@ def test_every_task_has_three_wrong_fillings():
     ("def share(:\n", "SyntaxError: invalid syntax"),
     ("import nothing_of_this_name\n", "ModuleNotFoundError"),
     ("L = 8\n", "has no attribute"),
+    ("raise SystemExit(0)\n", "SystemExit: 0"),
     (SKELETON.replace('raise NotImplementedError("Task 1")', "return secret + missing"),
      "name 'missing' is not defined, in line "),
 ])

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -191,15 +192,16 @@ def test_every_slide_fits_a_screen_and_keys_turn_them(tmp_path):
     with api.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=shutil.which("chromium"),
                                           args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page = browser.new_page()
         asked = []
         page.on("request", lambda request: asked.append(request.url))
-        for path in paths:
+        for path, (width, height) in product(paths, [(1280, 720), (1024, 768)]):
+            page.set_viewport_size({"width": width, "height": height})
             page.goto(path.as_uri())
             for i in range(page.evaluate("slides.length")):
                 page.wait_for_url(f"**#{i + 1}")
                 assert page.evaluate(
-                    "document.querySelector('section.now').scrollHeight") <= 720
+                    "document.querySelector('section.now').scrollHeight") <= height
                 page.keyboard.press("ArrowRight")
             page.keyboard.press("Home")
             page.wait_for_url("**#1")
