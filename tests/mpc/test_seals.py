@@ -21,6 +21,7 @@ from mpc import (
     truncation,
 )
 from mpc.audit.attacks import CheatingWorld, cheat
+from mpc.audit.views import Watched
 from mpc.masks import MaskReused
 from mpc.randomness import stream
 from mpc.ring import Bits, Z2k, Z2kMinus1
@@ -574,6 +575,15 @@ def test_a_pad_must_be_the_one_that_the_provider_knows():
         world = CheatingWorld(lie=lies_in(name), **SEALED)
         with pytest.raises(Cheated, match="its part of a mask"):
             world.gather("server", x=signed(world, [1, 2]))
+
+
+def test_the_hash_of_a_pad_hides_it_behind_a_nonce():
+    """Without one, the receiver of a hash could try all pads before the check."""
+    world = Watched(seed=1, **SEALED)
+    for _ in range(2):
+        world.gather("server", x=signed(world, [1]))
+    nonces = [nonce.tobytes() for nonce in world.saw("server", "nonce of x")]
+    assert len(set(nonces)) == 4 and {*map(len, nonces)} == {seals.NONCE}
 
 
 def test_everybody_learns_a_result_from_the_workers():
