@@ -529,8 +529,9 @@ def test_announcements_that_nobody_compares_can_differ(compared, monkeypatch):
 def test_whoever_hears_another_broadcast_finds_it_out(liar, hears):
     class Lying(World):
         def _exchange(self, messages):
+            second = np.array([[0, 1]], np.uint64)
             return super()._exchange([
-                (src, dst, name, ring, ring.add(rows, 1) if len(rows) and (
+                (src, dst, name, ring, ring.add(rows, second) if len(rows) and (
                     src, dst, name) == (liar, hears, "broadcast") else rows)
                 for src, dst, name, ring, rows in messages])
 
