@@ -598,6 +598,12 @@ def test_everybody_learns_a_result_from_the_workers():
         program(lying)
 
 
+def test_a_result_for_everybody_is_truncated_before():
+    """Its digits below the unit would tell more than the result."""
+    x = sealed().secret([1.234], "alice")
+    assert (x * x).reveal().tolist() in ([1.522], [1.523])
+
+
 def test_masks_of_a_result_are_spent():
     world = sealed()
     x, y = signed(world, [1, 2]), signed(world, [5, 6])
