@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from helpers import give
 import data
 import mpc
 from mpc import public
+from mpc.audit.views import Watched
 from mpc.privacy import dp_sgd
 from mpc.privacy.dp_sgd import WHOLE, Clip, NoisyStep, clipped_sums
 from mpc.train_mnist.arithmetics import ARITHMETICS
@@ -321,6 +323,18 @@ def test_two_steps_have_different_noise():
     assert (integers(two).astype(float) != one).mean() > 0.99
     _, (another_run,) = noise_of("--arithmetic fixed")
     assert (another_run != one).mean() > 0.99
+
+
+@pytest.mark.parametrize("workers, by_workers", [(2, False), (3, True)])
+def test_nobody_but_who_draws_noise_knows_its_coins(workers, by_workers):
+    world = Watched(workers, comparison="carry-tree")
+    nothing = SimpleNamespace(parameters=list)
+    step = NoisyStep(SimpleNamespace(world=world), nothing, 1, Clip(0.5, 1000), 1,
+                     by_workers)
+    step._noise(give(world, np.zeros((2, 3))))
+    drawers = [*map(str, world.workers)] if by_workers else ["crypto_provider"]
+    for role in world.roles:
+        assert len(world.saw(role, "noise/coins")) == (role in drawers)
 
 
 @pytest.mark.parametrize("words, by_workers", [
