@@ -146,7 +146,6 @@ class Seals:
         received, shares = world._exchange(messages), []
         me = self._one_of(world._workers)
         for name, share in dealt.items():
-            masks.spend(masks.hiding(share))        # x - r is known now
             self.heard(received[owner, me, name])
             x = share.plus(world._wrap(received[owner, me, name], COMMON))
             shares.append(x._with(x.rows, {}))

@@ -304,6 +304,14 @@ def _cut(rng, x, y):
     return Both(x.share[key], x.forms[key].reshape(shape))
 
 
+def _take(rng, x, y):
+    """Two rows, perhaps the same one twice."""
+    if not x.share.ndim or not x.share.shape[0]:
+        return x
+    rows = rng.integers(0, x.share.shape[0], 2).tolist()
+    return Both(x.share[rows], x.forms[rows])
+
+
 def _sum(rng, x, y):
     axis = None if not x.share.ndim else int(rng.integers(x.share.ndim))
     return Both(x.share.sum(axis), x.forms if axis is None else x.forms.sum(axis))
@@ -321,7 +329,7 @@ def _plus(rng, x, y):
     return Both(x.share.plus(wide), forms)
 
 
-ONE_STEP = [_add, _add, _add, _times, _turn, _cut, _sum, _join, _plus]
+ONE_STEP = [_add, _add, _add, _times, _turn, _cut, _take, _sum, _join, _plus]
 
 
 def reveals_nothing(forms):
@@ -337,7 +345,8 @@ def test_no_accepted_program_reveals_anything():
     for seed in range(1500):
         rng, world = np.random.default_rng(seed), World(seed=0, ring_bits=2)
         shown = [b for b in random_program(rng, world) if b.forms.size]
-        forms = np.concatenate([b.forms.reshape(-1, COINS * 2) for b in shown])
+        forms = np.concatenate([np.zeros((0, COINS * 2), int), *(
+            b.forms.reshape(-1, COINS * 2) for b in shown)])
         if len(forms) > 6:                  # more than there are elements of coins
             quiet = False
         else:

@@ -21,6 +21,7 @@ from mpc import (
     truncation,
 )
 from mpc.audit.attacks import CheatingWorld, cheat
+from mpc.audit.views import Watched
 from mpc.masks import MaskReused
 from mpc.randomness import stream
 from mpc.ring import Bits, Z2k, Z2kMinus1
@@ -528,8 +529,9 @@ def test_announcements_that_nobody_compares_can_differ(compared, monkeypatch):
 def test_whoever_hears_another_broadcast_finds_it_out(liar, hears):
     class Lying(World):
         def _exchange(self, messages):
+            second = np.array([[0, 1]], np.uint64)
             return super()._exchange([
-                (src, dst, name, ring, ring.add(rows, 1) if len(rows) and (
+                (src, dst, name, ring, ring.add(rows, second) if len(rows) and (
                     src, dst, name) == (liar, hears, "broadcast") else rows)
                 for src, dst, name, ring, rows in messages])
 
@@ -576,6 +578,15 @@ def test_a_pad_must_be_the_one_that_the_provider_knows():
             world.gather("server", x=signed(world, [1, 2]))
 
 
+def test_the_hash_of_a_pad_hides_it_behind_a_nonce():
+    """Without one, the receiver of a hash could try all pads before the check."""
+    world = Watched(seed=1, **SEALED)
+    for _ in range(2):
+        world.gather("server", x=signed(world, [1]))
+    nonces = [nonce.tobytes() for nonce in world.saw("server", "nonce of x")]
+    assert len(set(nonces)) == 4 and {*map(len, nonces)} == {seals.NONCE}
+
+
 def test_everybody_learns_a_result_from_the_workers():
     def program(world):
         return world.secret([1.5, -2.0], "alice").reveal().tolist()
@@ -585,6 +596,12 @@ def test_everybody_learns_a_result_from_the_workers():
     lying = CheatingWorld(lie=lies_in("revealed"), n_workers=3, **SEALED)
     with pytest.raises(Cheated):
         program(lying)
+
+
+def test_a_result_for_everybody_is_truncated_before():
+    """Its digits below the unit would tell more than the result."""
+    x = sealed().secret([1.234], "alice")
+    assert (x * x).reveal().tolist() in ([1.522], [1.523])
 
 
 def test_masks_of_a_result_are_spent():

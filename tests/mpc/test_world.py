@@ -29,6 +29,7 @@ from mpc import (
 from mpc.audit.replay import RecordedWorld
 from mpc.audit.tags import TaggedWorld
 from mpc.ring import Bits, Z2k, Z2kMinus1, Zm, bits_of
+from mpc.transport.link import Parcel, check
 from mpc.transport.threads import Queues
 from mpc.world import group, make_keys, role_names
 
@@ -538,6 +539,13 @@ def test_an_error_in_one_role_ends_all_and_is_the_one_that_is_raised(role):
 
     fails_soon(program, ZeroDivisionError, f"an error of {role}")
     assert len(ended) == 4
+
+
+@pytest.mark.parametrize("header", [(4, "epsilon"), (3, "delta")])
+def test_a_message_of_another_step_or_name_is_refused(header):
+    came = Parcel("alice", "bob", header, b"")
+    with pytest.raises(OutOfStep, match="bob is at step 3 .epsilon. and alice at"):
+        check(came, (3, "epsilon"))
 
 
 def test_a_peer_of_a_failed_role_names_the_role_that_failed():

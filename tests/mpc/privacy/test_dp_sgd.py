@@ -2,13 +2,16 @@
 
 import math
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers import give
 
 import data
 import mpc
 from mpc import public
+from mpc.audit.views import Watched
 from mpc.privacy import dp_sgd
 from mpc.privacy.dp_sgd import WHOLE, Clip, NoisyStep, clipped_sums
 from mpc.train_mnist.arithmetics import ARITHMETICS
@@ -168,6 +171,15 @@ def test_numbers_too_large_to_be_multiplied_contribute_nothing():
     assert setting.norm(PICTURES[0] * 3, LABELS[0] * 10**5, clip) == 0
 
 
+def test_norms_that_a_comparison_could_not_take_contribute_nothing():
+    """SecureNN's has half the range of the ring; a norm beyond it would look small."""
+    world, clip = mpc.World(comparison="securenn"), Clip(0.5, 1000)
+    for part in (2.1, 3, 5, 7.9, 8.1, 30):
+        square = math.isqrt(int(2**64 / 3 / part))          # of a and of d
+        x = give(world, [[math.isqrt(square * clip.unit)]])
+        assert integers(dp_sgd.clip_factors([(x, x)] * 3, clip)).tolist() == [0]
+
+
 # ---- teeth: each of these would make a contribution too long
 
 
@@ -309,6 +321,39 @@ def test_two_steps_have_different_noise():
                                np.zeros((1, 40, 50), np.uint64))
     two, = step._noise(zeros)
     assert (integers(two).astype(float) != one).mean() > 0.99
+    _, (another_run,) = noise_of("--arithmetic fixed")
+    assert (another_run != one).mean() > 0.99
+
+
+@pytest.mark.parametrize("workers, by_workers", [(2, False), (3, True)])
+def test_nobody_but_who_draws_noise_knows_its_coins(workers, by_workers):
+    world = Watched(workers, comparison="carry-tree")
+    nothing = SimpleNamespace(parameters=list)
+    step = NoisyStep(SimpleNamespace(world=world), nothing, 1, Clip(0.5, 1000), 1,
+                     by_workers)
+    step._noise(give(world, np.zeros((2, 3))))
+    drawers = [*map(str, world.workers)] if by_workers else ["crypto_provider"]
+    for role in world.roles:
+        assert len(world.saw(role, "noise/coins")) == (role in drawers)
+
+
+@pytest.mark.parametrize("words, by_workers", [
+    ("--arithmetic float", False), ("--arithmetic fixed", False),
+    ("--comparison carry-tree", False), ("--workers 3", True),
+    ("--security abort --precision-fractional 2", False)])
+def test_a_step_moves_weights_by_noise_of_the_stated_deviation(words, by_workers):
+    """Of sigma times the bound, for each who draws it, whatever the scale of a sum."""
+    def weight():
+        value = setting.model.fc1.weight.value
+        return value if isinstance(value, np.ndarray) else value.get().float_precision()
+
+    setting, sigma, lr = Setting(words), 3, 0.5
+    clip, size, before = Clip(0.5, setting.unit), 2, weight()
+    NoisyStep(setting.arithmetic, setting.model, lr, clip, sigma, by_workers)(
+        *setting.shared(PICTURES[:size], LABELS[:size]))
+    moved = (weight() - before) * size / (2 * lr) * WHOLE * setting.unit**2
+    due = sigma * clip.sensitivity * (math.sqrt(3) if by_workers else 1)
+    assert moved.std() == pytest.approx(due, rel=0.02)
 
 
 @pytest.mark.parametrize("words", ["--arithmetic float", "--arithmetic fixed",

@@ -43,17 +43,20 @@ def test_the_code_version_covers_every_folder_of_the_packages(tmp_path, monkeypa
     assert handshake.versions()["code"] != before
 
 
-def test_different_parameters_are_reported_with_name_and_role():
+@pytest.mark.parametrize("own, text", [
+    ({"lr": 0.1}, "bob was started with lr 0.5 and server with 0.1; start"),
+    ({}, "alice was started with lr 0.1 and server with nothing; start"),
+    ({"lr": 0.1, "n": 3}, "alice was started with n nothing and server with 3; start")])
+def test_different_parameters_are_reported_with_name_and_role(own, text):
     names = role_names(2)
     queues = Queues(names)
     for other in names[1:]:
         lr = 0.5 if other == "bob" else 0.1
         queues.put(other, "server", handshake.START,
                    json.dumps({"lr": f"{lr}"}).encode())
-    with pytest.raises(ValueError,
-                       match="bob was started with lr 0.5 and server with 0.1; start"):
+    with pytest.raises(ValueError, match=text):
         handshake.compare_parameters(names, "server", queues.endpoint("server"),
-                                     handshake.as_texts({"lr": 0.1}))
+                                     handshake.as_texts(own))
 
 
 @pytest.mark.parametrize("payload", [b"", b"{", b"\xff\xfe", b"7"])
@@ -95,6 +98,8 @@ def test_each_group_agrees_on_a_key_that_no_other_role_receives(n_workers):
         assert not any(group in keys[role] for role in names if role not in group)
     queues.finish()
     assert {group for role in names for group in keys[role]} == set(make_keys(names))
+    different = {key for role in names for key in keys[role].values()}
+    assert len(different) == len(key_groups(names))
 
 
 def test_a_key_of_another_length_is_refused():
