@@ -871,6 +871,7 @@ def test_integers_beyond_those_of_a_float_keep_their_digits():
     ("world.secret('one', 'bob')", TypeError, "elements of <U3; give real numbers"),
     ("world.secret([1j], 'bob')", TypeError, "elements of complex128"),
     ("world.secret(2**64 - 1, 'bob')", ValueError, "cannot be represented at scale"),
+    ("world.secret([[1], [2, 3]], 'bob')", ValueError, "rows differ in length; pad"),
     ("world.secret([np.inf], 'bob')", ValueError, "nan or inf in an array"),
     ("world.secret(lambda: [np.nan], 'bob')", ValueError, "nan or inf in an array"),
     ("world.secret(np.ma.array([1], mask=[1]), 'bob')", TypeError, "a masked array"),
