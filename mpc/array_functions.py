@@ -31,9 +31,10 @@ class ArrayFunctions:
     """Base of a type with the primitives above: an array for NumPy's functions."""
 
     def __getattr__(self, name: str) -> Any:
-        way = f"; {INSTEAD[name]}" if name in INSTEAD else ""
+        way = INSTEAD.get(name) or f"use np.{name}" * any(
+            f.__name__ == name for f in RULES)
         raise AttributeError(f"'{type(self).__name__}' object has no attribute "
-                             f"'{name}'{way}", name=name, obj=self)
+                             f"'{name}'{way and '; '}{way}", name=name, obj=self)
 
     size = property(lambda self: prod(self.shape))
 
@@ -147,6 +148,9 @@ INSTEAD = {name: way for way, names in {
     "reveal it first": "save savez savetxt",
     "take .reveal() of a secret, .value of a Tensor":
         "item tolist numpy detach reveal get data",
+    "take .value of a Tensor, where no gradient is wanted":
+        "sort top_k sort_rows shuffle",
+    "use np.linalg.norm": "norm",
     "it is never changed in place: y = x is a copy": "copy clone",
     "its numbers have a fixed point, and answers are 0 or 1": "astype dtype",
     "use np.full(x.shape, number)": "full_like empty_like",

@@ -50,7 +50,10 @@ def real_array(numbers) -> np.ndarray:
     """
     if isinstance(numbers, np.ma.MaskedArray):
         raise TypeError("fixed point: a masked array hides elements; fill it first")
-    array = np.asarray(numbers)
+    try:
+        array = np.asarray(numbers)
+    except ValueError:                  # whose text may show elements
+        raise ValueError("fixed point: rows differ in length; pad them") from None
     if array.dtype == object and all(map(is_number, array.flat)):
         if any(isinstance(n, Integral) and abs(n) != size_of(n) for n in array.flat):
             raise ValueError("fixed point: integers beyond 2^53; give them an array")

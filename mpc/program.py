@@ -38,6 +38,6 @@ class World(world.World):
             array = real_array(numbers() if callable(numbers) else numbers)
         sizes = [array.ndim, *array.shape, *(0,) * MOST_AXES][:1 + MOST_AXES]
         ndim, *shape = self.broadcast(role, sizes, 1 + MOST_AXES)
-        held = self.private_input(role, tuple(shape[:ndim]), lambda: array)
+        held = self.private_input(role, tuple(shape[:ndim]), lambda: array, array.dtype)
         return fix_precision(held, precision, base, self.ring).share(
             *self.workers, crypto_provider=self.crypto_provider)

@@ -43,8 +43,8 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward; "
                                   "define forward(self, x), which returns a Tensor")
 
-    def __call__(self, *inputs: Any) -> Tensor:
-        return self.forward(*inputs)
+    def __call__(self, *inputs: Any, **options: Any) -> Tensor:
+        return self.forward(*inputs, **options)
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         """Return the list of (dotted name, parameter), in order of definition."""

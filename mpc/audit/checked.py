@@ -99,8 +99,9 @@ def _decoded(x):
         return value.ring.to_int(raw) / float(x.scale)
     if x is None or isinstance(x, Integral):
         return x if x is None else int(x)
-    array = np.asarray(x, float if isinstance(x, Number) else None)
-    return array.astype(float) if array.dtype == object else array
+    if isinstance(x, Number) or isinstance(x, np.ndarray) and x.dtype == object:
+        return np.asarray(x, float)[()]
+    return np.asarray(x)
 
 
 # ------------------------------------------------------ the operations on plain numbers

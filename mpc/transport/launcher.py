@@ -94,7 +94,7 @@ def report(line: str) -> None:
 
 
 def _fork(rank, size):
-    """Return in the child; only the server's standard output is not piped."""
+    """Return in the child; only the server has the launcher's input and output."""
     global report_pipe, life_pipe
     role = role_of(rank, size)
     stderr, stdout, reports, life = (os.pipe() for _ in range(4))   # (read, write) each
@@ -117,6 +117,7 @@ def _fork(rank, size):
     os.dup2(stderr[1], 2)
     if rank:
         os.dup2(stdout[1], 1)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)    # mpiexec passes nothing on
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True, write_through=False)   # whole lines
     os.close(stderr[1])

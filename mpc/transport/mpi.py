@@ -433,8 +433,9 @@ def _status_of(main):
 
 def run(words: list) -> int:
     """``python -m mpc.transport.mpi PROGRAM [WORDS]``: a program as a role."""
-    if not words:
-        print("mpc.transport.mpi: no program; start mpiexec -n 4 python -m "
+    if not words or not os.path.exists(words[0]):
+        fault = f"{words[0]}: no such file" if words else "no program"
+        print(f"mpc.transport.mpi: {fault}; start mpiexec -n 4 python -m "
               "mpc.transport.mpi PROGRAM.py", file=sys.stderr)
         return 2
     sys.argv[:] = words

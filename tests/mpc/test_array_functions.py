@@ -139,6 +139,7 @@ def test_a_rule_of_its_own(name):
     ("np.quantile(x, 0.5)", "use x.sort"), ("np.append(x, 1)", "use np.concatenate"),
     ("np.isin(x, [1])", r"use \(x\[:, None\] == y\).any"), ("np.trace(x)", "diagonal"),
     ("x.argsort()", "no attribute 'argsort'; positions would be secret"),
+    ("x.where(x > 0, 1)", "use np.where"), ("x.norm()", "use np.linalg.norm"),
     ("x.item()", "take .reveal"), ("x.view(6)", "use reshape"), ("x.copy()", "y = x"),
     ("x.no_such_name", "object has no attribute 'no_such_name'$")])
 def test_a_refusal_names_a_replacement(line, way):
@@ -149,8 +150,11 @@ def test_a_refusal_names_a_replacement(line, way):
 
 
 def test_no_replacement_is_named_for_a_function_that_is_provided():
-    assert {f.__name__ for f in RULES} & {*INSTEAD} == {"matmul"}   # no method
-    assert {n for n in INSTEAD if hasattr(mpc.FixedPoint, n)} == {"get", "reveal"}
+    """But for methods that only one type has, and functions that are no methods."""
+    assert {f.__name__ for f in RULES} & {*INSTEAD} == {"matmul", "norm", "sort"}
+    assert {n for n in INSTEAD if hasattr(mpc.FixedPoint, n)} == {
+        "get", "reveal", "sort", "top_k", "sort_rows", "shuffle"}
+    assert not {n for n in INSTEAD if hasattr(nn.Tensor, n)}
 
 
 def test_a_magnitude_needs_no_more_range_than_its_number():

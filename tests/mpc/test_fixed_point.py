@@ -856,7 +856,7 @@ UNFIT = [
     ("s * fix_precision(np.ones(3))", "(2,) and (3,) do not broadcast; reshape"),
     ("s.reshape(1, 2) @ s.reshape(1, 2)", "is no product of matrices; transpose one"),
     ("mpc.concatenate([])", "concatenate: nothing to join"),
-    ("s + [[1], [1, 2]]", "inhomogeneous shape"),
+    ("s + [[1], [1, 2]]", "fixed point: rows differ in length; pad them"),
     ("s.get('alice').get('bob')", "alice alone holds this value; share() it first"),
     ("s @ s[:1]", "matmul: (1, 2) @ (1, 1) is no product of matrices"),
     ("s @ s.sum()", "matmul: (2,) @ () is no product of matrices"),

@@ -880,11 +880,25 @@ def test_only_the_owner_loads_and_only_the_receiver_learns():
     everywhere(program)
 
 
+def test_integers_beyond_those_of_a_float_keep_their_digits():
+    numbers = [2**53 + 1, -2**60 - 1, 5]
+
+    def program(world):
+        x = world.secret(np.array(numbers), owner="alice", precision=0)
+        found = x.reveal(to="bob")
+        assert not world.has("bob") or found.tolist() == numbers
+        return {"x": x.value}
+
+    everywhere(program)
+
+
 @pytest.mark.parametrize("line, error, remedy", [
     ("world.carol", AttributeError, "has no carol; its workers are alice, bob"),
     ("world.secret([1.0])", ValueError, "no such role among server, alice"),
     ("world.secret('one', 'bob')", TypeError, "elements of <U3; give real numbers"),
     ("world.secret([1j], 'bob')", TypeError, "elements of complex128"),
+    ("world.secret(2**64 - 1, 'bob')", ValueError, "cannot be represented at scale"),
+    ("world.secret([[1], [2, 3]], 'bob')", ValueError, "rows differ in length; pad"),
     ("world.secret([np.inf], 'bob')", ValueError, "nan or inf in an array"),
     ("world.secret(lambda: [np.nan], 'bob')", ValueError, "nan or inf in an array"),
     ("world.secret(np.ma.array([1], mask=[1]), 'bob')", TypeError, "a masked array"),

@@ -320,6 +320,14 @@ def test_empty_layers_are_refused(sizes):
         nn.Linear(*sizes)
 
 
+def test_a_module_passes_options_on_by_keyword():
+    class Scaled(nn.Module):
+        def forward(self, x, by=1):
+            return nn.Tensor(x) * by
+
+    assert Scaled()([2.0], by=3).value.tolist() == [6.0]
+
+
 def test_a_module_without_forward_says_so():
     with pytest.raises(NotImplementedError, match="has no forward; define forward"):
         nn.Module()(1)

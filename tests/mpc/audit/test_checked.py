@@ -155,6 +155,13 @@ def test_numbers_in_an_array_of_objects_are_compared_as_numbers(op):
     np.testing.assert_allclose(found.reveal(), due, atol=0.002)
 
 
+@pytest.mark.parametrize("role", ["'bob'", "world.bob", "None"])
+def test_a_checked_value_is_revealed_to_a_role_or_its_name(role):
+    world = World(seed=1, checked=True)
+    x = shared(world, [0.5, 2.0])
+    assert x.get(eval(role, {"world": world})).float_precision().tolist() == [0.5, 2.0]
+
+
 @pytest.mark.parametrize("line", [
     "np.sqrt(z * z)", "z.std()", "(z * z + 0.001) ** -0.5", "np.log(z * z + 0.001)",
     "1 / (z * z + 0.002)", "z / (z * z + 0.002)", "(z * z).softmax()", "np.exp(z * z)"])

@@ -539,7 +539,24 @@ def test_a_value_in_a_librarys_error_stays_with_its_owner(tmp_path):
         "alice: ValueError in program.py, line 5; a library worded the message")
 
 
+@in_processes
+def test_no_role_but_the_server_waits_for_input(tmp_path):
+    words = program(tmp_path, EARLY.format(rank=1, what="input('bid: ')"))
+    status, _, err = Started((4, words)).ends()
+    assert status == 1
+    assert one_line(err).startswith("alice: EOFError in program.py, line 5; ")
+
+
 # ------------------------------------------------------------------ in one process
+
+
+@pytest.mark.parametrize("words, fault", [
+    ([], "no program"), (["none.py"], "none.py: no such file")])
+def test_a_missing_program_is_reported_in_one_line(words, fault, capsys):
+    assert mpi.run(words) == 2
+    assert capsys.readouterr().err == (
+        f"mpc.transport.mpi: {fault}; start mpiexec -n 4 python -m mpc.transport.mpi "
+        "PROGRAM.py\n")
 
 
 def test_missing_mpi4py_is_reported_with_the_remedy(monkeypatch):
