@@ -28,6 +28,8 @@ def test_the_map_has_every_chapter_once_with_its_page():
     assert re.findall(r'<a href="(.*?)"', svg) == [path.stem + ".html"
                                                    for path in chapters]
     assert svg.count("<path d=") == svg.count("needs") + 1      # and the arrow's head
+    markdown = pytest.importorskip("markdown_it", reason="needs the extra `docs`")
+    assert [token.type for token in markdown.MarkdownIt().parse(svg)] == ["html_block"]
 
 
 def test_the_map_leaves_out_the_arrows_that_others_imply():

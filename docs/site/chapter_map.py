@@ -9,7 +9,10 @@ WIDTH, HEIGHT, GAP, DOWN = 180, 46, 20, 86
 
 
 def draw(mermaid: str, pages: dict[str, str]) -> str:
-    """The SVG of a `graph TD`; boxes with a number link to that chapter's page."""
+    """The SVG of a `graph TD`; boxes with a number link to that chapter's page.
+
+    The <div> makes it a block of HTML, whose texts the page leaves alone.
+    """
     labels, edges = dict(NODE.findall(mermaid)), direct(EDGE.findall(mermaid))
     level = dict.fromkeys(labels, 0)
     for _ in labels:                        # the longest way from the top
@@ -24,11 +27,11 @@ def draw(mermaid: str, pages: dict[str, str]) -> str:
                     for n, label in labels.items())
     told = "; ".join(f"{labels[b].split('.')[0]} needs {labels[a].split('.')[0]}"
                      for a, b in edges)
-    return (f'<svg class="map" viewBox="0 -4 {width} {DOWN * len(rows) - 20}" '
+    return (f'<div><svg class="map" viewBox="0 -4 {width} {DOWN * len(rows) - 20}" '
             f'role="group" aria-label="Map of the chapters: {told}"><defs><marker '
             'id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" '
             'markerHeight="8" orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>'
-            f"{lines}{boxes}</svg>")
+            f"{lines}{boxes}</svg></div>")
 
 
 def direct(edges):
