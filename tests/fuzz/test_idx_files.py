@@ -25,7 +25,7 @@ from data import download
 from data.download import Content
 from mpc.predict import read_pictures
 
-SECONDS, SPARE = 2, 6e6
+SECONDS, SPARE = 20, 6e6
 LARGE = 100_000         # pictures that a small file may hold
 EDGES = 0, 1, 2, 5, 6, 27, 28, 255, 10_000, LARGE, 10**6, 10**6 + 1, 2**31, 2**32 - 1
 IMAGES, LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"

@@ -176,6 +176,7 @@ def test_files_that_numpy_would_not_write_are_refused(path, method):
 
 @pytest.mark.parametrize("header, fault", [
     ("{'descr': '<f8', 'fortran_order': False, 'shape': (3L,), }", None),
+    ("{'descr': ',f8', 'fortran_order': False, 'shape': (3,), }", "damaged, or no"),
     ("{'descr': (", "damaged, or no .npz"), ("(" * 4000, "damaged, or no .npz")])
 def test_headers_that_numpy_hardly_reads_are_read_or_refused(path, header, fault):
     packed = np.lib.format.magic(1, 0) + len(header).to_bytes(2, "little")

@@ -120,6 +120,13 @@ def test_bad_arrays_are_refused(tmp_path, array, fault):
         read_pictures([f"{tmp_path}/x.npy"])
 
 
+def test_an_array_of_no_type_that_numpy_can_read_is_refused(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((28, 28), np.uint8))
+    content = (tmp_path / "x.npy").read_bytes()
+    (tmp_path / "x.npy").write_bytes(content.replace(b"'|u1'", b"',u1'"))
+    assert refused(f"{tmp_path}/x.npy").endswith("no plain array; save it again")
+
+
 def test_an_array_that_promises_more_than_memory_holds_is_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((1000, 28, 28), np.uint8))
     content = (tmp_path / "x.npy").read_bytes()
