@@ -100,7 +100,9 @@ def test_nobody_but_the_owner_is_sent_an_answer_and_the_server_is_sent_nothing(m
     assert {(m.src, m.dst) for m in revealed} == {("alice", "bob")}
     assert [m.shape for m in revealed] == [(3,)]
     to_server = [m for m in world.ledger.messages if m.dst == "server"]
-    assert [m.name for m in to_server] == ["broadcast"]         # how many pictures
+    assert [(m.name, m.shape) for m in to_server] == [("broadcast", (1,))]
+    parcel, = (p for p in world.tape if p.dst == "server")
+    assert int.from_bytes(parcel.payload, "little") == 3    # how many pictures
 
 
 def test_the_messages_of_other_pictures_and_models_have_the_same_sizes(model):
