@@ -85,7 +85,8 @@ def expect(holds: Any) -> None:
     """Say if a number of the text does not hold in this run, and go on."""
     if not holds:
         print("The text describes another result here. It is that of the stored run: "
-              "with other parameters, or a change of the program, yours may differ.")
+              "with other parameters, on another machine, or after a change of the "
+              "program, yours may differ.")
 
 
 def whole(answer: Any) -> int:

@@ -29,8 +29,8 @@ def expect(holds: Any) -> None:
     """Say if a number of the text does not hold in this run, and go on."""
     if not holds:
         print("Der Text beschreibt hier ein anderes Ergebnis, das des gespeicherten "
-              "Laufs: Mit anderen Parametern, oder nach einer Änderung des Programms, "
-              "kann deines abweichen.")
+              "Laufs: Mit anderen Parametern, auf einem anderen Rechner oder nach "
+              "einer Änderung des Programms kann deines abweichen.")
 
 
 def in_german(sentence: str) -> str:

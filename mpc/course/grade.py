@@ -366,7 +366,7 @@ def grade(submission: Path, chapter: Path | None = None, folder: Path = FOLDER,
     for exercise in due:
         for i, cell in enumerate(ours[begin:exercise.cell], begin):
             if cell["cell_type"] == "code":
-                _run_ours(cell["source"], f"{chapter.name}, cell {i}", namespace)
+                _run_ours(cell, f"{chapter.name}, cell {i}", namespace)
         begin = exercise.cell
         left = total - sum(verdict.seconds for verdict in verdicts)
         verdicts.append(judge(exercise, answers.get(exercise.check, []), namespace,
@@ -374,12 +374,15 @@ def grade(submission: Path, chapter: Path | None = None, folder: Path = FOLDER,
     return chapter, verdicts
 
 
-def _run_ours(code, where, namespace):
-    plain = re.sub(r"^( *)%.*", r"\1pass", code, flags=re.M)       # without installing
+def _run_ours(cell, where, namespace):
+    plain = re.sub(r"^( *)%.*", r"\1pass", cell["source"], flags=re.M)  # no install
     try:
         with redirect_stdout(io.StringIO()):
             exec(compile(plain, where, "exec"), namespace)
     except Exception as error:
+        varies = "varies" in cell.get("metadata", {}).get("tags", ())
+        if varies and isinstance(error, AssertionError):
+            return                      # a claim about times, on a busy machine
         raise BadInput(f"the chapter fails in {where}: {type(error).__name__}: "
                        f"{error}") from None
 
