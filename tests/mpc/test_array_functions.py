@@ -134,7 +134,7 @@ def test_a_rule_of_its_own(name):
     ("np.floor(x)", "count public bounds"), ("math.ceil(x)", "count public bounds"),
     ("(x > 0) ^ (x > 1)", "use x != y"), ("np.logical_xor(x, x)", "use x != y"),
     ("2 ** x", r"^np.power\(a,x\) is .*use np.exp\(x \* np.log\(a\)\)"),
-    ("np.float64(2) ** x", r"^np.power\(a,x\) is"), ("f'{x:.2f}'", "^format: .*take .reveal"),
+    ("np.float64(2) ** x", r"^np.power\(a,x\) is"), ("f'{x:.2f}'", "^format: .*take"),
     ("range(x)", "^index: .*multiply by x == np.arange"), ("[1, 2][x]", "^index: "),
     ("np.quantile(x, 0.5)", "use x.sort"), ("np.append(x, 1)", "use np.concatenate"),
     ("np.isin(x, [1])", r"use \(x\[:, None\] == y\).any"), ("np.trace(x)", "diagonal"),
