@@ -140,7 +140,7 @@ INSTEAD = {name: way for way, names in {
         "put putmask place copyto select choose piecewise fill fill_diagonal",
     "use x != y of two answers to comparisons": "bitwise_xor logical_xor ^",
     "use np.exp and np.log": "log2 log10 log1p expm1 exp2 float_power logaddexp",
-    "use np.exp(x * np.log(a)) for a public a": "np.power",
+    "use np.exp(x * np.log(a)) for a public a": "np.power(a,x)",
     "use abs": "fabs", "use np.maximum or np.minimum": "fmax fmin",
     "use np.sqrt(x ** 2 + y ** 2)": "hypot",
     "round what is revealed, or count public bounds: (x[..., None] >= bounds).sum(-1)":
@@ -170,7 +170,7 @@ def _refused(sign: str):
 
 for _sign, _names in {"%": "mod rmod", "//": "floordiv rfloordiv", "^": "xor rxor",
                       "divmod": "divmod rdivmod", "round": "round", "floor": "floor",
-                      "ceil": "ceil", "np.power": "rpow"}.items():
+                      "ceil": "ceil", "np.power(a,x)": "rpow"}.items():
     for _name in _names.split():
         setattr(ArrayFunctions, f"__{_name}__", _refused(_sign))
 
