@@ -33,6 +33,8 @@ class World(world.World):
                 raise ValueError("secret: no owner; give one or more")
             return concatenate([self.secret(part, role, precision=precision, base=base)
                                 for role, part in numbers.items()], axis)
+        if owner is None:
+            raise ValueError(f"secret: no owner; name one of {', '.join(self.roles)}")
         role, array = self._named(owner), np.zeros(0)
         if self.has(role):
             array = real_array(numbers() if callable(numbers) else numbers)

@@ -894,7 +894,7 @@ def test_integers_beyond_those_of_a_float_keep_their_digits():
 
 @pytest.mark.parametrize("line, error, remedy", [
     ("world.carol", AttributeError, "has no carol; its workers are alice, bob"),
-    ("world.secret([1.0])", ValueError, "no such role among server, alice"),
+    ("world.secret([1.0])", ValueError, "no owner; name one of server, alice"),
     ("world.secret('one', 'bob')", TypeError, "elements of <U3; give real numbers"),
     ("world.secret([1j], 'bob')", TypeError, "elements of complex128"),
     ("world.secret(2**64 - 1, 'bob')", ValueError, "cannot be represented at scale"),
