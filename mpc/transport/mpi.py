@@ -444,6 +444,10 @@ def run(words: list) -> int:
     def program():
         interrupts.raise_again()
         runpy.run_path(words[0], run_name="__main__")
+        _, size = launched() or (0, 1)
+        if size > 1 and not mailbox.cache_info().currsize:
+            raise ValueError(f"{words[0]} made no World of its role, so every process "
+                             "ran the whole program; take mpc.make_world()")
 
     return as_role(program)
 

@@ -531,6 +531,16 @@ def test_every_role_can_show_a_result_of_its_own_in_whole_lines(tmp_path):
 
 
 @in_processes
+def test_a_program_that_simulates_all_roles_in_every_process_is_refused(tmp_path):
+    words = program(tmp_path, "import mpc\nmpc.World()\n")
+    status, out, err = Started((4, words)).ends()
+    assert (status, out) == (1, "")
+    assert re.fullmatch(
+        f"({ROLE}): ValueError: .*program.py made no World of its role, so every "
+        r"process ran the whole program; take mpc.make_world\(\)", one_line(err))
+
+
+@in_processes
 def test_a_value_in_a_librarys_error_stays_with_its_owner(tmp_path):
     words = program(tmp_path, EARLY.format(rank=1, what="int('9912345678 euros')"))
     status, _, err = Started((4, words)).ends()
