@@ -306,7 +306,7 @@ MAY_REMOVE = {
     "public": {"as_share"},
     "functions": {"at_least", "_raw"},
     "sorting": {"_taken"},
-    "array_functions": {"_bits", "_wide"},
+    "array_functions": {"_bits", "_wide", "check_bits"},
     "world": {"one", "party_index", "_exactly", "_integers"},
     "seals": {"one", "heard", "check", "_sums", "_to_all", "_promise"},
     "privacy/dp_sgd": {"clip_factors", "float_sums", "_shared"},
