@@ -309,7 +309,7 @@ def test_every_answer_is_judged_as_in_the_notebook(path, monkeypatch):
     for exercise, kind, answer, due in attempts(path):
         for i, each in enumerate(cells[begin:exercise.cell], begin):
             if each["cell_type"] == "code":
-                grade._run_ours(each["source"], f"cell {i}", namespace)
+                grade._run_ours(each, f"cell {i}", namespace)
         begin = exercise.cell
         verdict = grade.judge(exercise, [answer], namespace, 300, 2048)
         assert verdict.verdict == ("not yet" if kind == "wrong" else "solved"), (
