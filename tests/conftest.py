@@ -1,8 +1,13 @@
 """Fixtures of all tests; functions that they call are in helpers.py."""
 
+import signal
+
 import pytest
 
 from mpc.audit.tags import TaggedWorld
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:   # as in a shell's background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
