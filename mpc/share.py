@@ -306,7 +306,7 @@ def lead(rows: np.ndarray, ndim: int) -> np.ndarray:
 def behind(axis: int | tuple, ndim: int) -> tuple:
     """Axes of the value as axes of its rows, where the holders come first."""
     axes = axis if isinstance(axis, tuple) else (axis,)
-    axis, = axes if len(axes) == 1 else (axis,)
+    axis = axes[0] if len(axes) == 1 else axis      # as an error shows it
     if not all(map(is_integer, axes)):
         raise TypeError(f"an axis is a public integer, not {shown(axis)}")
     places = [int(a) % ndim + 1 for a in axes if -ndim <= a < ndim]
